@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two clients: endpoints and transport put together, usable without Airflow."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from pendulum import DateTime
+
+from airflow_provider_alchemy.api import endpoints
+from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, read_contract_address
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.transport import AsyncTransport, SyncTransport
+
+
+class AlchemyClient:
+    """
+    Alchemy's NFT API for threads.
+
+    :param settings: Whose account, and the way to it.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._transport = SyncTransport(settings)
+
+    def reingest_contract(
+        self,
+        contract_address: str,
+        *,
+        meter: Meter | None = None,
+        max_attempts: int | None = None,
+        deadline: DateTime | None = None,
+    ) -> RefreshStatus:
+        """
+        Submit the refresh of a collection, or join and report the one that runs (480 compute units).
+
+        After the first answer that ends a refresh do not call again: whether that starts a new one is not known.
+
+        :param contract_address: The collection's contract.
+        :param meter: Counts requests and units, also where the call fails.
+        :param max_attempts: Attempts; default: the settings'.
+        :param deadline: No sleep between attempts outlasts it.
+        :return: The refresh's status.
+        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
+        """
+        address = read_contract_address(contract_address)
+        call = endpoints.reingest_contract(address, self.settings)
+        return self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+
+    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
+        """
+        Read what Alchemy knows of a contract, without any side effect (160 compute units).
+
+        :param contract_address: The contract.
+        :param meter: Counts requests and units, also where the call fails.
+        :return: The contract's metadata.
+        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
+        """
+        address = read_contract_address(contract_address)
+        return self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+
+    def close(self) -> None:
+        """Close the HTTP session."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncAlchemyClient:
+    """
+    Alchemy's NFT API for event loops: the same calls as ``AlchemyClient``.
+
+    :param settings: Whose account, and the way to it.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._transport = AsyncTransport(settings)
+
+    async def reingest_contract(
+        self,
+        contract_address: str,
+        *,
+        meter: Meter | None = None,
+        max_attempts: int | None = None,
+        deadline: DateTime | None = None,
+    ) -> RefreshStatus:
+        """Do what ``AlchemyClient.reingest_contract`` does."""
+        address = read_contract_address(contract_address)
+        call = endpoints.reingest_contract(address, self.settings)
+        return await self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+
+    async def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
+        """Do what ``AlchemyClient.get_contract_metadata`` does."""
+        address = read_contract_address(contract_address)
+        return await self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+
+    async def aclose(self) -> None:
+        """Close the HTTP session."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One entry per endpoint: how to build its request, what it costs, how to read its answer. No I/O.
+
+Prices are those of Alchemy's page on compute units: what is billed, and what counts against the throughput.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.models import (
+    ContractMetadata,
+    RefreshState,
+    RefreshStatus,
+    read_progress,
+)
+from airflow_provider_alchemy.api.settings import ClientSettings
+
+T = TypeVar("T")
+
+SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """
+    An endpoint of Alchemy's NFT API.
+
+    :param name: Last part of its path.
+    :param version: Its path version; None where the connection chooses.
+    :param compute_units: Units billed for a call.
+    :param throughput_units: Units counted in the 10-second window.
+    :param method: HTTP method.
+    """
+
+    name: str
+    version: str | None
+    compute_units: int
+    throughput_units: int
+    method: str = "GET"
+
+
+REINGEST_CONTRACT = Endpoint("reingestContract", None, compute_units=480, throughput_units=480)
+GET_CONTRACT_METADATA = Endpoint("getContractMetadata", "v3", compute_units=160, throughput_units=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """
+    One call of an endpoint.
+
+    :param endpoint: The endpoint.
+    :param subject: What the call is about, for errors.
+    :param read: Makes the value out of the answer's JSON; raises AlchemyUnexpectedAnswerError.
+    :param params: Query parameters.
+    """
+
+    endpoint: Endpoint
+    subject: str
+    read: Callable[[Any], T]
+    params: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    A request as both HTTP libraries take it. Its URL or headers hold the key, so it is never shown.
+
+    :param method: HTTP method.
+    :param url: The URL without its query.
+    :param params: Query parameters.
+    :param headers: HTTP headers.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    params: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
+
+
+def build_request(call: Call[Any], settings: ClientSettings) -> Request:
+    """
+    Build the request of a call.
+
+    :param call: The call.
+    :param settings: Whose account, where, and where the key goes.
+    :return: The request. With ``auth="header"`` the key is not in its URL (Alchemy's page on authentication).
+    """
+    parts = [settings.base_url, "nft", call.endpoint.version or settings.api_version]
+    headers = {"Accept": "application/json"}
+    if settings.auth == "header":
+        headers["Authorization"] = f"Bearer {settings.api_key}"
+    else:
+        parts.append(quote(settings.api_key, safe=""))
+    return Request(call.endpoint.method, "/".join([*parts, call.endpoint.name]), call.params, headers)
+
+
+def reingest_contract(contract_address: str, settings: ClientSettings) -> Call[RefreshStatus]:
+    """
+    Submit, join and report the refresh of a collection: one GET with three meanings.
+
+    :param contract_address: The contract, checked and in lower case.
+    :param settings: Network and source, for the status and for errors.
+    :return: The call; its value is the refresh's status.
+    """
+
+    def read(answer: Any) -> RefreshStatus:
+        return read_refresh_status(answer, contract_address, settings.network)
+
+    subject = describe(contract_address, settings)
+    return Call(REINGEST_CONTRACT, subject, read, {"contractAddress": contract_address})
+
+
+def get_contract_metadata(contract_address: str, settings: ClientSettings) -> Call[ContractMetadata]:
+    """
+    Read what Alchemy knows of a contract. It has no side effect, which makes it the connection test.
+
+    :param contract_address: The contract, checked and in lower case.
+    :param settings: Network and source, for the value and for errors.
+    :return: The call; its value is the contract's metadata.
+    """
+
+    def read(answer: Any) -> ContractMetadata:
+        return read_contract_metadata(answer, contract_address, settings.network)
+
+    subject = describe(contract_address, settings)
+    return Call(GET_CONTRACT_METADATA, subject, read, {"contractAddress": contract_address})
+
+
+def describe(contract_address: str, settings: ClientSettings) -> str:
+    """
+    Name a collection for a person.
+
+    :param contract_address: The contract.
+    :param settings: Network and source.
+    :return: For example ``collection 0x… on eth-mainnet (connection 'alchemy_default')``.
+    """
+    return f"collection {contract_address} on {settings.network} ({settings.source})"
+
+
+def read_refresh_status(answer: Any, contract_address: str, network: str) -> RefreshStatus:
+    """
+    Read the answer of ``reingestContract``.
+
+    :param answer: The answer's JSON.
+    :param contract_address: The contract that was asked about, in lower case.
+    :param network: The network's slug.
+    :return: The status. A state that is not documented is UNKNOWN, hence pending, and never ``finished``.
+    :raises AlchemyUnexpectedAnswerError: The answer has another shape, or is about another contract.
+    """
+    told = _contract_told("contractAddress", answer)
+    if told is not None and told.lower() != contract_address:
+        msg = f"the answer is about another contract, {told[:60]!r}"
+        raise AlchemyUnexpectedAnswerError(msg)
+    state = answer.get("reingestionState")
+    if not isinstance(state, str) or not state:
+        msg = f"the answer has no reingestionState: {_shown(answer)}"
+        raise AlchemyUnexpectedAnswerError(msg)
+    return RefreshStatus(
+        contract_address=contract_address,
+        network=network,
+        state=RefreshState.read(state),
+        progress=read_progress(answer.get("progress")),
+        reported_state=state[:SHOWN_CHARACTERS],
+    )
+
+
+def read_contract_metadata(answer: Any, contract_address: str, network: str) -> ContractMetadata:
+    """
+    Read the answer of ``getContractMetadata``.
+
+    :param answer: The answer's JSON.
+    :param contract_address: The contract that was asked about, in lower case.
+    :param network: The network's slug.
+    :return: The contract's metadata; fields that are missing or of another type are None.
+    :raises AlchemyUnexpectedAnswerError: The answer has another shape.
+    """
+    _contract_told("address", answer)
+    supply = str(answer.get("totalSupply"))
+    return ContractMetadata(
+        contract_address=contract_address,
+        network=network,
+        name=_text(answer.get("name")),
+        symbol=_text(answer.get("symbol")),
+        total_supply=int(supply) if supply.isascii() and supply.isdigit() else None,
+        token_type=_text(answer.get("tokenType")),
+    )
+
+
+def _contract_told(name: str, answer: Any) -> str | None:
+    told = answer.get(name) if isinstance(answer, dict) else answer
+    if not isinstance(answer, dict) or not (told is None or isinstance(told, str)):
+        msg = f"the answer is not what the API reference shows: {_shown(answer)}"
+        raise AlchemyUnexpectedAnswerError(msg)
+    return told
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _shown(answer: Any) -> str:
+    return repr(answer)[:SHOWN_CHARACTERS]

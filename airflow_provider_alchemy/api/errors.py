@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What can go wrong, as types, and the one place where a key is taken out of a text.
+
+Each error says what happened, about what, and what to do now. Its kind decides what a caller does with it:
+wait it out, give up at once, or fail loudly because the API is not what it was.
+"""
+
+from __future__ import annotations
+
+import base64
+from enum import StrEnum
+from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus
+
+REDACTED = "***"
+
+
+class ErrorKind(StrEnum):
+    """Whose turn it is after an error."""
+
+    WAIT_OUT = "wait_out"
+    """The service's trouble: trying again later may help."""
+
+    MEND = "mend"
+    """The user's to mend: trying again cannot help."""
+
+    BUG = "bug"
+    """A bug, or an API that changed: fail and show what came."""
+
+
+class AlchemyError(Exception):
+    """
+    Base of everything that goes wrong with Alchemy's API.
+
+    :param what: What happened, as a sentence without its full stop.
+    :param subject: What it happened to: the collection, the network and the connection.
+    :param advice: What to do now; default: the advice of the class.
+    :param http_status: Status of the HTTP answer, None where there was none.
+    :param retry_after_seconds: How long the service asked to wait, in seconds, None where it did not.
+    """
+
+    kind: ClassVar[ErrorKind] = ErrorKind.BUG
+    default_advice: ClassVar[str] = "If it stays, report it to the authors of airflow-provider-alchemy"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        subject: str | None = None,
+        advice: str | None = None,
+        http_status: int | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.subject = subject
+        self.advice = self.default_advice if advice is None else advice
+        self.http_status = http_status
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        about = f"{self.subject}: " if self.subject else ""
+        return ". ".join(part for part in (f"{about}{self.what}", self.advice) if part) + "."
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return error_from_dict, (self.to_dict(),)
+
+    def about(self, subject: str) -> AlchemyError:
+        """
+        Name what the error is about, unless it already does.
+
+        :param subject: The collection, the network and the connection, for a person.
+        :return: This error.
+        """
+        self.subject = self.subject or subject
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the error as JSON values, for the way through Airflow's database.
+
+        :return: ``type, what, subject, advice, http_status, retry_after_seconds``.
+        """
+        return {
+            "type": type(self).__name__,
+            "what": self.what,
+            "subject": self.subject,
+            "advice": self.advice,
+            "http_status": self.http_status,
+            "retry_after_seconds": self.retry_after_seconds,
+        }
+
+
+class AlchemyTransientError(AlchemyError):
+    """Ours to wait out: the service was busy, broken or out of reach."""
+
+    kind = ErrorKind.WAIT_OUT
+    default_advice = "Nothing to mend on your side: try again later, and see Alchemy's status page if it stays"
+
+
+class AlchemyRateLimitError(AlchemyTransientError):
+    """The account's throughput was used up (HTTP 429)."""
+
+    default_advice = (
+        "The account's throughput is shared by everything that uses it: raise poll_interval, lower the number "
+        "of tasks that run at once (a pool), or set compute_units_per_second of the connection to your plan's"
+    )
+
+
+class AlchemyServerError(AlchemyTransientError):
+    """The service failed (HTTP 5xx)."""
+
+
+class AlchemyConnectionError(AlchemyTransientError):
+    """No connection to the service, or it broke."""
+
+    default_advice = "Check that the host is up and reachable from the machine that runs the task"
+
+
+class AlchemyTimeoutError(AlchemyTransientError):
+    """The service did not answer in time."""
+
+    default_advice = "If it stays, raise the connection's timeout"
+
+
+class AlchemyBadAnswerError(AlchemyTransientError):
+    """An answer that was cut, empty, HTML or no JSON."""
+
+    default_advice = "If it stays, check that the connection's host is an Alchemy API and not a web page or a proxy"
+
+
+class AlchemyPermanentError(AlchemyError):
+    """The user's to mend: trying again cannot help."""
+
+    kind = ErrorKind.MEND
+    default_advice = ""
+
+
+class AlchemyArgumentError(AlchemyPermanentError, ValueError):
+    """An argument that cannot be right; nothing was sent."""
+
+
+class AlchemyAddressError(AlchemyArgumentError):
+    """A contract address that cannot be right; nothing was sent."""
+
+
+class AlchemyConfigurationError(AlchemyPermanentError):
+    """A connection that cannot be right; nothing was sent."""
+
+
+class AlchemyRequestError(AlchemyPermanentError):
+    """The service refuses the request (HTTP 400, 403, 413)."""
+
+    default_advice = "Check the arguments of the task against Alchemy's API reference"
+
+
+class AlchemyAuthenticationError(AlchemyPermanentError):
+    """The service refuses the key (HTTP 401, 403)."""
+
+    default_advice = (
+        "Check the API key (field password) of the connection against the Alchemy dashboard; a key that the "
+        "header form refuses may work with auth=path, and the other way round"
+    )
+
+
+class AlchemyNetworkError(AlchemyPermanentError):
+    """The network is unknown, or not enabled for the app or the endpoint."""
+
+
+class AlchemyHostNotFoundError(AlchemyNetworkError):
+    """The API's host name does not exist, which is how an unknown network shows."""
+
+
+class AlchemyQuotaError(AlchemyPermanentError):
+    """The account's monthly units are used up."""
+
+    default_advice = (
+        "Trying again is pointless until the next month begins: raise the limit or the plan in the dashboard"
+    )
+
+
+class AlchemyEndpointGoneError(AlchemyPermanentError):
+    """The endpoint or the host does not exist any more (HTTP 404, 410, or "Unsupported method")."""
+
+    default_advice = (
+        "Alchemy has deprecated reingestContract: try api_version v3 in the connection's extra, leave its host "
+        "empty, and if it is gone for good refresh the tokens one by one"
+    )
+
+
+class AlchemyUnexpectedAnswerError(AlchemyError):
+    """An answer that the API reference does not know."""
+
+    default_advice = "The API may have changed: look for a newer airflow-provider-alchemy, or report what came"
+
+
+class AlchemyRefreshFailedError(AlchemyError):
+    """Alchemy ended the refresh without success."""
+
+    kind = ErrorKind.WAIT_OUT
+    default_advice = ""
+
+
+class AlchemyQueueFailedError(AlchemyRefreshFailedError):
+    """Alchemy could not queue the refresh (``queue_failed``): an internal error of the service."""
+
+    default_advice = "It may be submitted again: retry the task"
+
+
+class AlchemyNoSuchCollectionError(AlchemyRefreshFailedError):
+    """The contract is no NFT contract, or has no proper metadata (``does_not_exist``)."""
+
+    kind = ErrorKind.MEND
+    default_advice = "Check the contract address and the network: Alchemy knows no NFT collection there"
+
+
+class DeadlineKind(StrEnum):
+    """Which of a task's two limits ended a wait."""
+
+    TIMEOUT = "timeout"
+    EXECUTION_TIMEOUT = "execution_timeout"
+
+
+class AlchemyDeadlineError(AlchemyError):
+    """The wait's time is over and the refresh has not ended."""
+
+    kind = ErrorKind.WAIT_OUT
+    default_advice = (
+        "The refresh goes on at Alchemy: raise the limit, or clear the task to join the running refresh again"
+    )
+    limit: ClassVar[DeadlineKind] = DeadlineKind.TIMEOUT
+
+
+class AlchemyExecutionDeadlineError(AlchemyDeadlineError):
+    """The task's ``execution_timeout`` is over and the refresh has not ended."""
+
+    limit = DeadlineKind.EXECUTION_TIMEOUT
+
+
+def _family(parent: type[AlchemyError]) -> dict[str, type[AlchemyError]]:
+    members = {parent.__name__: parent}
+    for child in parent.__subclasses__():
+        if child.__module__ == __name__:
+            members.update(_family(child))
+    return members
+
+
+_TYPES = _family(AlchemyError)
+
+
+def error_from_dict(data: dict[str, Any]) -> AlchemyError:
+    """
+    Rebuild an error that crossed a process as JSON values.
+
+    :param data: What ``AlchemyError.to_dict`` gave.
+    :return: An error of the same type and text; of a type that this version does not know: the base type.
+    """
+    error_type = _TYPES.get(str(data.get("type")), AlchemyError)
+    return error_type(
+        str(data.get("what")),
+        subject=data.get("subject"),
+        advice=data.get("advice"),
+        http_status=data.get("http_status"),
+        retry_after_seconds=data.get("retry_after_seconds"),
+    )
+
+
+def redact(text: str, key: str) -> str:
+    """
+    Take a key out of a text, in each form in which an HTTP library or a proxy may show it.
+
+    :param text: The text of a body or of somebody's exception.
+    :param key: The API key; empty: nothing is taken out.
+    :return: The text with ``***`` in the key's places.
+    """
+    if not key:
+        return text
+    forms = {key, quote(key, safe=""), quote_plus(key), base64.b64encode(key.encode()).decode()}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, REDACTED)
+    return text

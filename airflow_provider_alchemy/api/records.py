@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a wait is told and what it has seen: values that travel between processes. No I/O."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pendulum import DateTime
+
+RESULT = (
+    "contract_address",
+    "network",
+    "state",
+    "progress",
+    "already_finished",
+    "submitted_at",
+    "finished_at",
+    "polls",
+    "compute_units",
+)
+"""The keys of what operator and sensor return."""
+
+_random = random.Random()  # noqa: S311 - spreads load, guards nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """
+    How often a wait looks.
+
+    :param interval_seconds: Seconds between two looks.
+    :param exponential: Whether the interval doubles from look to look, as a sensor's ``exponential_backoff``.
+    :param max_interval_seconds: The longest interval; None: no limit.
+    """
+
+    interval_seconds: float = 60.0
+    exponential: bool = False
+    max_interval_seconds: float | None = None
+
+    def after(self, looks: int) -> float:
+        """
+        Tell how long to wait after a look.
+
+        :param looks: Looks so far, from 1.
+        :return: Seconds.
+        """
+        if not self.exponential:
+            return self.interval_seconds
+        # The same growth and spread as BaseSensorOperator: half the interval first, then doubled, plus up to as much.
+        least = max(self.interval_seconds * 2.0 ** (min(looks, 64) - 2), 1.0)
+        delay = least + _random.uniform(0, least)
+        return min(delay, self.max_interval_seconds) if self.max_interval_seconds else delay
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitRecord:
+    """
+    What a wait has seen so far, as JSON values: it travels from worker to database to triggerer and back.
+
+    :param contract_address: The collection's contract, in lower case.
+    :param network: The network's slug; empty until the connection was read.
+    :param waiting_since: When the wait began (ISO 8601).
+    :param submitted_at: When the refresh was first asked for (ISO 8601).
+    :param finished_at: When the first terminal answer came (ISO 8601).
+    :param state: The last state.
+    :param progress: The last progress.
+    :param already_finished: Whether the very first answer was ``finished``: then it may be an earlier refresh's.
+    :param polls: Requests made.
+    :param compute_units: Units billed for them.
+    :param looks: Looks since the wait began, for the growing interval.
+    :param failures: Looks in a row that failed.
+    :param resubmits: How often the refresh was submitted again after ``queue_failed``.
+    :param logged_progress: The progress that the log named last.
+    :param deadline: When the wait gives up (ISO 8601); None: never. A moment, not a duration, so that no restart
+        moves it.
+    :param execution_deadline: When the task's ``execution_timeout`` is over (ISO 8601); None: never, or Airflow
+        watches it.
+    """
+
+    contract_address: str
+    network: str = ""
+    waiting_since: str = ""
+    submitted_at: str | None = None
+    finished_at: str | None = None
+    state: str | None = None
+    progress: float | None = None
+    already_finished: bool = False
+    polls: int = 0
+    compute_units: int = 0
+    looks: int = 0
+    failures: int = 0
+    resubmits: int = 0
+    logged_progress: float = 0
+    deadline: str | None = None
+    execution_deadline: str | None = None
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> WaitRecord:
+        """
+        Rebuild a record.
+
+        :param data: What ``to_dict`` gave, perhaps of another version of this package.
+        :return: The record; values that this version does not know are left out.
+        """
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in data.items() if name in known})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the record as JSON values."""
+        return asdict(self)
+
+    def result(self) -> dict[str, Any]:
+        """
+        Give what a task returns.
+
+        :return: ``contract_address, network, state, progress, already_finished, submitted_at, finished_at, polls,
+            compute_units``; times are ISO 8601 in UTC, or None.
+        """
+        return {name: getattr(self, name) for name in RESULT}
+
+
+def read_moment(text: str | None) -> DateTime | None:
+    """
+    Read a moment that travelled as text.
+
+    :param text: ISO 8601, or None.
+    :return: The moment, aware; None where there is none.
+    """
+    return DateTime.fromisoformat(text) if text else None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client needs to know of an account and its way to the API, checked before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, redact
+from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
+
+DEAREST_CALL_THROUGHPUT_UNITS = 480
+WINDOW_SECONDS = 10.0
+"""Alchemy counts throughput over 10 seconds (its page on throughput), so a burst may use ten seconds' units."""
+
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """
+    The settings of a client. Wrong ones raise when they are made.
+
+    :param api_key: The key of an app in the Alchemy dashboard.
+    :param network: The network's slug. Default ``eth-mainnet``, the only one that ``reingestContract`` knows.
+    :param host: Another base URL (an emulator, a proxy); ``{network}`` in it stands for the slug. Default:
+        ``https://{network}.g.alchemy.com``.
+    :param api_version: Path version of ``reingestContract``. Default ``v2``, the documented one.
+    :param auth: Where the key is sent: ``path`` (default, the classic form) or ``header``.
+    :param timeout: Seconds for one call, from first to last byte. Default 30.
+    :param max_attempts: How often a call is tried when the service is busy or out of reach. Default 5, which
+        takes some 20 seconds in all.
+    :param compute_units_per_second: The plan's throughput. Default 300, the free tier's.
+    :param proxy: URL of an HTTP proxy; default: what the environment says.
+    :param verify: True (default), False, or the path of a file with certificate authorities.
+    :param allow_insecure: Whether ``http://`` is allowed to hosts beyond this machine. Default False, because
+        the key would travel in clear text.
+    :param source: Where these settings come from, for errors, for example ``connection 'alchemy_default'``.
+    :raises AlchemyConfigurationError: A setting cannot be right; the text names it and says what was expected.
+    :raises AlchemyArgumentError: The network is no slug.
+    """
+
+    api_key: str = field(repr=False)
+    network: str = DEFAULT_NETWORK
+    host: str | None = None
+    api_version: str = "v2"
+    auth: Literal["path", "header"] = "path"
+    timeout: float = 30.0
+    max_attempts: int = 5
+    compute_units_per_second: float = 300.0
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool | str = True
+    allow_insecure: bool = False
+    source: str = "the client's settings"
+
+    def __post_init__(self) -> None:
+        self._check_key()
+        read_network(self.network, f"field 'network' of {self.source}")
+        self._check_choice("api_version", ("v2", "v3"))
+        self._check_choice("auth", ("path", "header"))
+        self._check_at_least("timeout", 0.001, "a number of seconds above 0")
+        self._check_at_least("max_attempts", 1, "a whole number from 1")
+        least = DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
+        self._check_at_least(
+            "compute_units_per_second",
+            least,
+            f"at least {least:g}: one reingestContract call needs {DEAREST_CALL_THROUGHPUT_UNITS} units of the "
+            f"{WINDOW_SECONDS:g}-second window",
+        )
+        self._check_host()
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL, without the key and without a slash at its end."""
+        host = self.host or "https://{network}.g.alchemy.com"
+        return host.replace("{network}", self.network).rstrip("/")
+
+    def _refused(self, problem: str, name: str) -> AlchemyConfigurationError:
+        return AlchemyConfigurationError(redact(f"field {name!r} of {self.source} {problem}", self.api_key))
+
+    def _check_key(self) -> None:
+        name = "password (API key)"
+        if not self.api_key:
+            raise self._refused("is empty; expected the key of an app in the Alchemy dashboard", name)
+        if "://" in self.api_key:
+            raise self._refused("holds a URL; expected the key alone, the last part of that URL", name)
+        if not _VISIBLE_ASCII.fullmatch(self.api_key):
+            raise self._refused("holds a space or a character that no key has; copy the key again", name)
+
+    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            raise self._refused(f"is {value!r}; expected {' or '.join(choices)}", name)
+
+    def _check_at_least(self, name: str, least: float, expected: str) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+            raise self._refused(f"is {value!r}; expected {expected}", name)
+
+    def _check_host(self) -> None:
+        try:
+            parts = urlsplit(self.base_url)
+            hostname, _ = parts.hostname, parts.port
+        except ValueError:
+            hostname, parts = None, urlsplit("")
+        if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment or parts.username:
+            problem = f"is {self.host!r}; expected a base URL such as https://proxy.example.com/alchemy"
+            raise self._refused(problem, "host")
+        if parts.scheme == "http" and not self.allow_insecure and not _is_loopback(hostname):
+            problem = (
+                f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "
+                "allow_insecure: true in the extra where that network is yours"
+            )
+            raise self._refused(problem, "host")
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return hostname == "localhost"

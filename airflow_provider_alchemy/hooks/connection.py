@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an Airflow connection to the settings of a client: what each field means, and what may not be in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, ExtraField
+
+CONNECTION_TYPE = "alchemy"
+
+
+class Connection(Protocol):
+    """What is read of an Airflow connection; Airflow 2 and 3 have a class each."""
+
+    conn_id: Any
+    conn_type: Any
+    host: Any
+    schema: Any
+    port: Any
+    password: Any
+
+
+def read_settings(connection: Connection, extra: dict[str, Any], network: str | None = None) -> ClientSettings:
+    """
+    Read a connection.
+
+    :param connection: The Airflow connection.
+    :param extra: Its extra, as a dict.
+    :param network: The task's network; default: the connection's.
+    :return: The settings for a client.
+    :raises AlchemyConfigurationError: A field cannot be right; the text names it and says what was expected.
+    """
+    source = f"connection {connection.conn_id!r}"
+    if connection.conn_type != CONNECTION_TYPE:
+        msg = f"{source} is of type {connection.conn_type!r}; expected a connection of type {CONNECTION_TYPE!r}"
+        raise AlchemyConfigurationError(msg, advice="Choose another connection, or change its type to Alchemy")
+    values = {field.name: _read_field(field, extra.get(field.name), source) for field in EXTRA_FIELDS}
+    if network is not None:
+        values["network"] = network
+    return ClientSettings(
+        api_key=(connection.password or "").strip(),
+        host=_read_host(connection),
+        source=source,
+        **values,
+    )
+
+
+def _read_host(connection: Connection) -> str | None:
+    """Join host, port and schema: a URI splits a base URL into them, a form holds it whole in host."""
+    host = (connection.host or "").strip()
+    if not host:
+        return None
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+
+
+def _read_field(field: ExtraField, value: Any, source: str) -> Any:
+    """Give the field's value in its type: a connection's URI and some forms give every value as text."""
+    text = value.strip() if isinstance(value, str) else value
+    if text is None or text == "":
+        text = field.default
+    if field.name == "verify":
+        return _read_flag(text, text)
+    try:
+        return _READERS[field.kind](text)
+    except (TypeError, ValueError):
+        msg = f"field {field.name!r} of {source} is {value!r}; expected a {field.kind}"
+        raise AlchemyConfigurationError(msg) from None
+
+
+def _read_flag(value: Any, otherwise: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+        str(value).lower(), otherwise
+    )
+
+
+def _read_boolean(value: Any) -> bool:
+    flag = _read_flag(value, None)
+    if flag is None:
+        raise ValueError
+    return bool(flag)
+
+
+def _read_number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def _read_integer(value: Any) -> int:
+    number = _read_number(value)
+    if not isinstance(number, int):
+        raise TypeError
+    return number
+
+
+def _read_string(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_READERS = {
+    "string": _read_string,
+    "number": _read_number,
+    "integer": _read_integer,
+    "boolean": _read_boolean,
+}
+
+
+def read_extra(extra: str | None, source: str) -> dict[str, Any]:
+    """
+    Read the extra of a connection, which a person may have typed.
+
+    :param extra: The extra as text.
+    :param source: Whose it is, for the error.
+    :return: The extra as a dict.
+    :raises AlchemyConfigurationError: It is no JSON object.
+    """
+    try:
+        value = json.loads(extra) if extra else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        msg = f'field \'extra\' of {source} is no JSON object; expected for example {{"network": "eth-mainnet"}}'
+        raise AlchemyConfigurationError(msg)
+    return value

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The life of one refresh in a task, shared by operator and sensor: look, wait here or elsewhere, end.
+
+A task may go through many processes: worker, database, triggerer, worker again, the next try. What it knows
+travels in a ``WaitRecord``; who it is (contract, network, connection) comes from its rendered arguments.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import pendulum
+from airflow.providers.common.compat.sdk import BaseOperator
+from pendulum import DateTime
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyDeadlineError,
+    AlchemyError,
+    AlchemyQueueFailedError,
+    AlchemyUnexpectedAnswerError,
+    error_from_dict,
+)
+from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
+from airflow_provider_alchemy.api.records import Cadence, WaitRecord
+from airflow_provider_alchemy.api.waiting import RefreshWait
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.tasks.arguments import read_connection_id
+from airflow_provider_alchemy.tasks.failures import airflow_exception
+from airflow_provider_alchemy.tasks.memory import TaskMemory
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+
+MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
+"""What the web UI shows for a mapped task in place of its number."""
+
+BACK_STOP = timedelta(minutes=10)
+"""How long after the trigger's own deadline Airflow ends the wait: for a triggerer that is gone."""
+
+_FAILED_BY_AIRFLOW = "__fail__"
+
+
+class ReingestTask(BaseOperator):
+    """The part of a task that looks at a refresh until it ends. Operator and sensor add their arguments."""
+
+    template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
+    ui_color = "#dbe9ff"
+    max_resubmits: int = 0
+    is_rescheduled: ClassVar[bool] = False
+
+    contract_address: str
+    network: str | None
+    alchemy_conn_id: str
+    deferrable: bool
+    max_consecutive_failures: int | None
+
+    def cadence(self) -> Cadence:
+        """Give how often the task looks."""
+        raise NotImplementedError
+
+    def time_limit_seconds(self) -> float:
+        """Give how long the task waits, in seconds."""
+        raise NotImplementedError
+
+    def leave(self, wait: RefreshWait, delay_seconds: float) -> None:  # noqa: ARG002 - the sensor needs it
+        """
+        Go on elsewhere, by raising what Airflow wants for it; or return, to go on here.
+
+        :param wait: The wait so far.
+        :param delay_seconds: When the next look is due.
+        """
+        # The triggerer only waits for what the worker has submitted: not before the service has answered.
+        if self.deferrable and wait.was_answered and not wait.must_submit_again:
+            self.defer(trigger=self._trigger(wait), method_name="execute_complete", timeout=self._back_stop(wait))
+
+    def look_on(self, context: Any, record: WaitRecord | None = None, *, until_the_end: bool = True) -> dict[str, Any]:
+        """
+        Look at the refresh until it has ended.
+
+        :param context: The task's context.
+        :param record: What an earlier process saw; default: what the task remembers.
+        :param until_the_end: Whether to wait; else one answer that accepts the refresh is enough.
+        :return: What the task returns; its keys are those of ``WaitRecord.result``.
+        """
+        memory = TaskMemory(context, self.retries or 0, self.log)
+        try:
+            with AlchemyHook(read_connection_id(self.alchemy_conn_id), self._network()) as hook:
+                wait = self.begin(hook, memory, record)
+                # An earlier process got the end and could not report it: asking again might start a new refresh.
+                while wait.record.state != RefreshState.FINISHED:
+                    delay = self.look(hook, wait)
+                    memory.keep(wait.record)
+                    if delay is None or not (until_the_end or wait.must_submit_again):
+                        break
+                    self.leave(wait, delay)
+                    time.sleep(delay)
+            wait.say_the_end()
+            return wait.result()
+        except AlchemyError as error:
+            raise airflow_exception(error, self, context) from None
+
+    def begin(self, hook: AlchemyHook, memory: TaskMemory, record: WaitRecord | None = None) -> RefreshWait:
+        """
+        Begin a wait, or take up the one that an earlier process of this task began.
+
+        :param hook: The hook; its connection is read.
+        :param memory: What the task remembers.
+        :param record: What an earlier process saw; default: what the task remembers.
+        :return: The wait.
+        """
+        address = read_contract_address(self.contract_address)
+        settings = hook.get_conn().settings
+        record = record or memory.recall(address)
+        if record is None and self.is_rescheduled:
+            record = memory.earlier_pokes(address)
+        record = record or WaitRecord(contract_address=address)
+        record.network = settings.network
+        if record.deadline is None:
+            self._set_deadlines(record)
+        return RefreshWait(
+            record,
+            subject=f"Collection {address} on {settings.network} ({settings.source})",
+            cadence=self.cadence(),
+            log=self.log,
+            max_consecutive_failures=self.max_consecutive_failures,
+            max_resubmits=self.max_resubmits,
+        )
+
+    def look(self, hook: AlchemyHook, wait: RefreshWait) -> float | None:
+        """
+        Look once.
+
+        :param hook: The hook.
+        :param wait: The wait.
+        :return: Seconds until the next look; None: the refresh has finished.
+        :raises AlchemyError: The wait has failed.
+        """
+        # A submission is worth the connection's attempts; after that the wait itself is the retry, since each
+        # attempt is billed.
+        attempts = 1 if wait.record.looks else None
+        with wait.look() as look:
+            look.status = hook.reingest_contract(
+                self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.deadline
+            )
+        return look.delay_seconds
+
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Go on in a worker with what the triggerer saw.
+
+        :param context: The task's context.
+        :param event: The trigger's event.
+        :return: What the task returns; its keys are those of ``WaitRecord.result``.
+        """
+        label_mapped_task(context)
+        record, error = self._read_event(event)
+        if isinstance(error, AlchemyQueueFailedError) and record.resubmits < self.max_resubmits:
+            return self._submit_again(context, record, error)
+        TaskMemory(context, self.retries or 0, self.log).keep(record)
+        self._wait_of(record).say_the_end()
+        if error is not None:
+            raise airflow_exception(error, self, context)
+        return record.result()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """Take the task up again after a deferral; a wait that Airflow itself ended for its time is a time-out."""
+        if next_method == _FAILED_BY_AIRFLOW and "timeout" in str((next_kwargs or {}).get("error", "")).lower():
+            msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
+            error = AlchemyDeadlineError(
+                msg, subject=f"Collection {self.contract_address}", advice="Check that a triggerer is running"
+            )
+            raise airflow_exception(error, self, context)
+        # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
+        return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Say that a refresh cannot be stopped: Alchemy has no call for it."""
+        self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
+
+    def _network(self) -> str | None:
+        return None if self.network is None else read_network(self.network)
+
+    def _set_deadlines(self, record: WaitRecord) -> None:
+        now = pendulum.now("UTC")
+        since = DateTime.fromisoformat(record.waiting_since) if record.waiting_since else now
+        record.waiting_since = since.isoformat()
+        record.deadline = since.add(seconds=self.time_limit_seconds()).isoformat()
+        if self.deferrable and self.execution_timeout is not None:
+            # Airflow watches execution_timeout in the worker only, not while the task is deferred.
+            record.execution_deadline = (now + self.execution_timeout).isoformat()
+
+    def _wait_of(self, record: WaitRecord) -> RefreshWait:
+        subject = f"Collection {record.contract_address} on {record.network} (connection {self.alchemy_conn_id!r})"
+        return RefreshWait(record, subject=subject, cadence=self.cadence(), log=self.log)
+
+    def _trigger(self, wait: RefreshWait) -> ReingestTrigger:
+        return ReingestTrigger(
+            contract_address=wait.record.contract_address,
+            network=wait.record.network,
+            alchemy_conn_id=self.alchemy_conn_id,
+            poll_interval=wait.cadence.interval_seconds,
+            exponential_backoff=wait.cadence.exponential,
+            max_wait=wait.cadence.max_interval_seconds,
+            max_consecutive_failures=self.max_consecutive_failures,
+            record=wait.record.to_dict(),
+        )
+
+    def _back_stop(self, wait: RefreshWait) -> timedelta | None:
+        deadlines = [moment for moment in (wait.deadline, wait.execution_deadline) if moment is not None]
+        if not deadlines:
+            return None
+        # A plain timedelta: the worker's message to its supervisor takes no subclass of it, such as pendulum's.
+        return timedelta(seconds=(min(deadlines) - pendulum.now("UTC")).total_seconds()) + BACK_STOP
+
+    def _read_event(self, event: Any) -> tuple[WaitRecord, AlchemyError | None]:
+        status = event.get("status") if isinstance(event, dict) else None
+        if status not in set(WaitEnd) or not isinstance(event.get("record"), dict):
+            msg = f"the trigger's event is {str(event)[:200]!r}"
+            raise AlchemyUnexpectedAnswerError(
+                msg,
+                subject=f"Collection {self.contract_address}",
+                advice="Check that workers and triggerers run the same version of airflow-provider-alchemy",
+            )
+        record = WaitRecord.read(event["record"])
+        return record, None if status == WaitEnd.FINISHED else error_from_dict(event.get("error") or {})
+
+    def _submit_again(self, context: Any, record: WaitRecord, error: AlchemyError) -> dict[str, Any]:
+        self.log.warning("%s Submitting it again (%d of %d)", error, record.resubmits + 1, self.max_resubmits)
+        record.resubmits += 1
+        return self.look_on(context, record)
+
+
+def label_mapped_task(context: Any) -> None:
+    """
+    Make the web UI show a mapped task's collection also before Airflow 3.3, which takes it from the operator.
+
+    :param context: The task's context.
+    """
+    if getattr(context["ti"], "map_index", -1) >= 0 and context.get("map_index_template") is None:
+        context["map_index_template"] = MAP_INDEX_TEMPLATE

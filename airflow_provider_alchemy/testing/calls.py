@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of calls: what a test asks the emulator about afterwards. It has no place for a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+UNKNOWN_ENDPOINT = "unknown"
+"""The endpoint of a call whose path is none of the emulator's; the path itself may hold a key and is not
+kept."""
+
+
+class Auth(StrEnum):
+    """Where the call carried its key."""
+
+    PATH = "path"
+    HEADER = "header"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API.
+
+    :param at: when it arrived, in seconds since the epoch (``time.time()``).
+    :param endpoint: the endpoint's name, such as ``reingestContract``, or ``unknown``.
+    :param network: the network's slug, such as ``eth-mainnet``; ``***`` where the call had no right key and named
+        another network, because it may be the key that was put there.
+    :param contract_address: the contract address as asked, None where there was none; ``***`` where a key may
+        have been put there.
+    :param auth: where the key was: ``path``, ``header`` or ``none``.
+    :param http_status: the status that was answered, None when the connection was reset or left hanging.
+    :param state: the refresh state that was reported, None where there was none.
+    :param compute_units: what the call was billed.
+    """
+
+    at: float
+    endpoint: str
+    network: str
+    contract_address: str | None
+    auth: Auth
+    http_status: int | None
+    state: str | None
+    compute_units: int
+
+    def matches(self, endpoint: str | None, contract_address: str | None) -> bool:
+        """Tell whether the call is one of an endpoint and a contract (in any case); None means any."""
+        if endpoint is not None and self.endpoint != endpoint:
+            return False
+        return contract_address is None or (self.contract_address or "").lower() == contract_address.lower()

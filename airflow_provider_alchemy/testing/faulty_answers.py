@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each kind of fault makes of an answer: one small function for each, and the table that names them.
+
+Each gets the right answer (the service's own, or a sample where the service never saw the call) and gives
+the spoilt one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_alchemy.testing.answers import (
+    OVER_THROUGHPUT,
+    UNAVAILABLE,
+    Answer,
+    BodyForm,
+    error_answer,
+    json_answer,
+    retry_after_header,
+)
+from airflow_provider_alchemy.testing.faults import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.testing.endpoints import Endpoint
+
+OTHER_CONTRACT = "0x00000000000000000000000000000000decafbad"
+
+_MESSAGES = {
+    400: "Unsupported method",
+    401: "Must be authenticated!",
+    403: "App is inactive.",
+    404: "Not found",
+    410: "Gone",
+    429: OVER_THROUGHPUT,
+}
+
+
+def _http(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, now: float) -> Answer:
+    message = _MESSAGES.get(fault.status, UNAVAILABLE) if fault.message is None else fault.message
+    headers = {**fault.headers, **retry_after_header(fault.retry_after, fault.retry_after_form, now)}
+    return error_answer(fault.status, message, fault.body, headers)
+
+
+def _inactive_app(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return error_answer(403, fault.message or "App is inactive.", BodyForm.TEXT)
+
+
+def _network_disabled(fault: Fault, _endpoint: Endpoint, network: str, _right: Answer, _now: float) -> Answer:
+    name = network.upper().replace("-", "_")
+    sentence = (
+        f"{name} is not enabled for this app. Visit this page to enable the network: https://dashboard.alchemy.com/apps"
+    )
+    return error_answer(403, fault.message or sentence, fault.body)
+
+
+def _redirect(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return Answer(302, b"", "text/plain", {"Location": fault.location})
+
+
+def _empty(_fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return Answer(200, b"")
+
+
+def _html(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return error_answer(200, fault.message or "Please stand by.", BodyForm.HTML)
+
+
+def _not_json(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return Answer(200, (fault.message or "no JSON at all").encode())
+
+
+def _cut_json(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return Answer(200, right.body[: len(right.body) // 2])
+
+
+def _error_object(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answer, _now: float) -> Answer:
+    return error_answer(200, fault.message or UNAVAILABLE, fault.body)
+
+
+def _with_fields(right: Answer, fields: dict[str, object]) -> Answer:
+    return json_answer({**(right.payload or {}), **fields})
+
+
+def _wrong_types(fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return _with_fields(right, dict(endpoint.wrong_fields if fault.fields is None else fault.fields))
+
+
+def _unknown_state(fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return _with_fields(right, {str(endpoint.state_field): fault.state})
+
+
+def _other_contract(_fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return _with_fields(right, {endpoint.address_field: OTHER_CONTRACT})
+
+
+def _large(fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    bare = len(json.dumps({**(right.payload or {}), "padding": ""}))
+    return _with_fields(right, {"padding": "x" * max(0, fault.size - bare)})
+
+
+def _right(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return right
+
+
+def _cut(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
+    return replace(right, payload=None)
+
+
+_SPOIL: dict[FaultKind, Callable[[Fault, Endpoint, str, Answer, float], Answer]] = {
+    FaultKind.HTTP: _http,
+    FaultKind.INACTIVE_APP: _inactive_app,
+    FaultKind.NETWORK_DISABLED: _network_disabled,
+    FaultKind.REDIRECT: _redirect,
+    FaultKind.EMPTY: _empty,
+    FaultKind.HTML: _html,
+    FaultKind.NOT_JSON: _not_json,
+    FaultKind.CUT_JSON: _cut_json,
+    FaultKind.ERROR_OBJECT: _error_object,
+    FaultKind.WRONG_TYPES: _wrong_types,
+    FaultKind.UNKNOWN_STATE: _unknown_state,
+    FaultKind.OTHER_CONTRACT: _other_contract,
+    FaultKind.LARGE: _large,
+    FaultKind.CUT: _cut,
+    FaultKind.DRIP: _right,
+    FaultKind.SLOW: _right,
+}
+
+
+def spoil(fault: Fault, endpoint: Endpoint, network: str, right: Answer, now: float) -> Answer | None:
+    """Give what the client gets instead of the right answer.
+
+    :param fault: the fault that hits the call.
+    :param endpoint: the endpoint that was called.
+    :param network: the slug of the network that was asked.
+    :param right: the service's answer, or a sample of it where the service never saw the call.
+    :param now: seconds since the epoch.
+    :return: the spoilt answer; None where nothing is answered at all (``reset``, ``hang``).
+    """
+    maker = _SPOIL.get(fault.kind)
+    return None if maker is None else maker(fault, endpoint, network, right, now)

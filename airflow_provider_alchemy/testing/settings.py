@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emulated service's switches: the limits of an account, and the behaviours that Alchemy leaves open.
+
+What no document settles (does v2 take the key in a header? does a finished refresh start again?) is a
+switch here, so that a client can be tested against either answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_alchemy.testing import checks
+
+
+class AfterFinished(StrEnum):
+    """What a call does after ``finished`` was reported."""
+
+    REPORT = "report"
+    RESTART = "restart"
+
+
+class RepeatedState(StrEnum):
+    """The spelling of a repeated call's answer while the job is queued: the documented and the seen one."""
+
+    ALREADY_QUEUED = "already_queued"
+    ALREADY_QUERIED = "already_queried"
+
+
+class ProgressForm(StrEnum):
+    """The forms in which ``progress`` was seen: always null, ``5``, ``"5"``, ``"5%"``, always ``""``."""
+
+    NULL = "null"
+    INT = "int"
+    TEXT = "text"
+    PERCENT = "percent"
+    EMPTY = "empty"
+
+
+class RetryAfterForm(StrEnum):
+    """The two forms of the ``Retry-After`` header (RFC 9110, section 10.2.3)."""
+
+    SECONDS = "seconds"
+    DATE = "date"
+
+
+_CHECKS: dict[str, checks.Check] = {
+    "units_per_second": checks.optional(checks.number(above=True)),
+    "retry_after": checks.optional(checks.number()),
+    "retry_after_form": checks.member(RetryAfterForm),
+    "monthly_units": checks.optional(checks.whole()),
+    "monthly_status": checks.one_of((429, 403)),
+    "header_auth_v2": checks.flag,
+    "reingest_on_every_network": checks.flag,
+    "reingest_gone": checks.optional(checks.one_of((404, 410, 400))),
+    "repeated_state": checks.member(RepeatedState),
+    "after_finished": checks.member(AfterFinished),
+    "progress_form": checks.member(ProgressForm),
+    "speed": checks.number(above=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The switches; see Alchemy's API reference, sections on throughput, errors and the NFT API.
+
+    Enum members may be given as their text.
+
+    :param units_per_second: throughput units a second, counted over 10 seconds for the whole account; 300
+        is the free tier's. None: no limit. Below 48, no ``reingestContract`` call (480 units) ever fits.
+    :param retry_after: seconds in the ``Retry-After`` header of a 429 for throughput; None, the default: no
+        such header, because Alchemy does not promise one.
+    :param retry_after_form: ``seconds`` (default, the common form) or ``date``.
+    :param monthly_units: compute units after which every call is refused until :meth:`reset`; None, the
+        default: no cap.
+    :param monthly_status: HTTP status of that refusal, 429 (default) or 403: both were seen.
+    :param header_auth_v2: whether the v2 paths take the key from the ``Authorization`` header too; open at
+        Alchemy, default yes.
+    :param reingest_on_every_network: whether ``reingestContract`` works elsewhere than on ``eth-mainnet``;
+        default no, as documented.
+    :param reingest_gone: None (default), or the HTTP status (404, 410, 400) with which a retired
+        ``reingestContract`` answers.
+    :param repeated_state: ``already_queued`` (default, what clients see) or ``already_queried`` (what is
+        documented).
+    :param after_finished: after ``finished`` was reported, ``report`` (default) it again or ``restart``
+        with a new job.
+    :param progress_form: ``null``, ``int``, ``text`` (default, the documented one), ``percent`` or
+        ``empty``.
+    :param speed: job seconds are divided by it; default 1.0, real time.
+    :raises ValueError: a value that is not accepted; the message names the field.
+    """
+
+    units_per_second: float | None = 300
+    retry_after: float | None = None
+    retry_after_form: RetryAfterForm = RetryAfterForm.SECONDS
+    monthly_units: int | None = None
+    monthly_status: int = 429
+    header_auth_v2: bool = True
+    reingest_on_every_network: bool = False
+    reingest_gone: int | None = None
+    repeated_state: RepeatedState = RepeatedState.ALREADY_QUEUED
+    after_finished: AfterFinished = AfterFinished.REPORT
+    progress_form: ProgressForm = ProgressForm.TEXT
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every switch."""
+        checks.apply_checks(self, _CHECKS)
+
+    def changed(self, /, **switches: Any) -> Settings:
+        """Give these settings with some switches set anew.
+
+        :param switches: the fields of this class to change.
+        :return: the new settings.
+        :raises ValueError: an unknown switch, or a value that is not accepted.
+        """
+        checks.refuse_unknown(Settings, switches)
+        return replace(self, **switches)

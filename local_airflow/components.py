@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of one local Airflow: started with its environment and its mark, ended with their children.
+
+It exists so that what is a process (this module) and what Airflow says about itself (the REST interface)
+stay apart: a component that died cannot be asked.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from local_airflow.errors import LocalAirflowError
+from local_airflow.processes import MARK, ProcessIdentity, end_all, identity_of, living, mark_of, send
+from local_airflow.waiting import wait_until
+from local_airflow.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+# The API server first: it takes longest to be ready.
+COMPONENTS: Mapping[str, Sequence[str]] = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+# Signals after which a process is expected to be gone.
+ENDING_SIGNALS = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGHUP}
+)
+TERM_SECONDS = 5.0
+KILL_SECONDS = 10.0
+LAST_LINES = 25
+
+
+class Components:
+    """What runs, by component.
+
+    :param instance_id: Which local Airflow; the mark of its processes.
+    :param environment: The whole environment of its processes, without the mark.
+    :param working_folder: Where they run, so that what they drop falls into the throwaway home.
+    :param output_folder: Where their standard output and error go, one file for each.
+    """
+
+    def __init__(
+        self, *, instance_id: str, environment: Mapping[str, str], working_folder: Path, output_folder: Path
+    ) -> None:
+        self.instance_id = instance_id
+        self._environment = environment
+        self._working_folder = working_folder
+        self._output_folder = output_folder
+        self._watchdog: Watchdog | None = None
+        self._current: dict[str, subprocess.Popen[bytes]] = {}
+        self._identities: dict[str, ProcessIdentity] = {}
+
+    def watch(self) -> None:
+        """Have everything that is started from now on ended even if this process dies."""
+        self._watchdog = Watchdog(self.instance_id)
+
+    def leave_running(self) -> None:
+        """Let what runs outlive this process."""
+        if self._watchdog:
+            self._watchdog.release()
+            self._watchdog = None
+
+    @property
+    def identities(self) -> dict[str, ProcessIdentity]:
+        """The first process of each component that was started and runs."""
+        return {
+            name: identity
+            for name, identity in self._identities.items()
+            if name in COMPONENTS and self._current[name].poll() is None
+        }
+
+    def output_file(self, name: str) -> Path:
+        """Say where the standard output and error of a component or command go.
+
+        :param name: Its name.
+        :returns: The file, which exists once it was started.
+        """
+        return self._output_folder / f"{name}.log"
+
+    def last_output(self, name: str) -> str:
+        """Read the end of what a component or command wrote.
+
+        :param name: Its name.
+        :returns: Its last lines.
+        """
+        file = self.output_file(name)
+        text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        return "\n".join(text.splitlines()[-LAST_LINES:]) or "(no output)"
+
+    def start(self, name: str) -> datetime:
+        """Start a component.
+
+        :param name: One of ``COMPONENTS``.
+        :returns: When, to tell its heartbeats from those of a predecessor.
+        :raises LocalAirflowError: When there is no such component, or it runs already.
+        """
+        if name not in COMPONENTS:
+            msg = f"There is no component {name!r}; there are {', '.join(COMPONENTS)}."
+            raise LocalAirflowError(msg)
+        if name in self.identities:
+            msg = f"The {name} runs already, as process {self._identities[name].pid}."
+            raise LocalAirflowError(msg)
+        now = datetime.now(UTC)
+        self._spawn(name, [name, *COMPONENTS[name]])
+        return now
+
+    def run_command(self, name: str, arguments: Sequence[str], *, deadline_seconds: float) -> None:
+        """Run an Airflow command to its end.
+
+        :param name: A name for its output file.
+        :param arguments: What follows ``airflow`` on the command line.
+        :param deadline_seconds: Seconds it may take.
+        :raises LocalAirflowError: When it fails or takes too long.
+        """
+        process = self._spawn(name, arguments)
+        wait_until(
+            lambda: process.poll() is not None,
+            deadline_seconds=deadline_seconds,
+            failure=lambda: f"'airflow {' '.join(arguments)}' did not end:\n{self.last_output(name)}\n",
+            interval_seconds=0.05,
+        )
+        if process.returncode:
+            msg = (
+                f"'airflow {' '.join(arguments)}' ended with exit code {process.returncode}. "
+                f"Its last lines:\n{self.last_output(name)}"
+            )
+            raise LocalAirflowError(msg)
+
+    def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self.output_file(name).open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
+                [sys.executable, "-m", "airflow", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**self._environment, MARK: mark_of(self.instance_id, name)},
+                cwd=self._working_folder,
+                start_new_session=True,
+            )
+        self._current[name] = process
+        # One that is gone already has no identity; whoever waits for it finds its exit code.
+        identity = identity_of(process.pid)
+        if identity:
+            self._identities[name] = identity
+            if self._watchdog:
+                self._watchdog.guard(identity)
+        return process
+
+    def dead(self) -> list[str]:
+        """List the components that ended by themselves.
+
+        :returns: Their names.
+        """
+        started = [name for name in COMPONENTS if name in self._current]
+        return [name for name in started if self._current[name].poll() is not None]
+
+    def fail_if_dead(self) -> None:
+        """Complain about components that ended by themselves.
+
+        :raises LocalAirflowError: Naming the first one, with its last lines of output.
+        """
+        for name in self.dead():
+            msg = (
+                f"The {name} ended by itself with exit code {self._current[name].returncode}. "
+                f"Its last lines:\n{self.last_output(name)}"
+            )
+            raise LocalAirflowError(msg)
+
+    def kill(self, name: str, to_send: signal.Signals) -> None:
+        """Send a signal to a component and everything it started; wait for its end if the signal ends it.
+
+        :param name: The component.
+        :param to_send: The signal.
+        :raises LocalAirflowError: When the component does not run, or survives.
+        """
+        if name not in self.identities:
+            msg = f"The {name} does not run, so it cannot be sent {to_send.name}."
+            raise LocalAirflowError(msg)
+        if to_send not in ENDING_SIGNALS:
+            send(self._find(name), to_send)
+            return
+        process = self._current[name]
+        if to_send is signal.SIGKILL:
+            end_all(lambda: self._find(name), term_seconds=0, kill_seconds=KILL_SECONDS)
+        else:
+            send(self._find(name), to_send)
+        wait_until(
+            lambda: process.poll() is not None and not self._find(name),
+            deadline_seconds=KILL_SECONDS,
+            failure=lambda: f"The {name} survives {to_send.name} as processes {_pids(self._find(name))}",
+        )
+        del self._current[name], self._identities[name]
+
+    def end(self) -> None:
+        """End everything, by force if need be, and verify that nothing is left.
+
+        :raises LocalAirflowError: When something is left all the same.
+        """
+        left = end_all(lambda: self._find(None), term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS)
+        if left:
+            msg = f"Processes {_pids(left)} of the local Airflow survive SIGKILL."
+            raise LocalAirflowError(msg)
+        for process in self._current.values():
+            process.wait(timeout=KILL_SECONDS)
+        self._current.clear()
+        self._identities.clear()
+        self.leave_running()
+
+    def _find(self, name: str | None) -> set[ProcessIdentity]:
+        leaders = [self._identities[name]] if name else self._identities.values()
+        return living(leaders, self.instance_id, name)
+
+
+def _pids(processes: set[ProcessIdentity]) -> str:
+    return ", ".join(str(pid) for pid in sorted(process.pid for process in processes))

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One local Airflow from start to end: the class that the demonstration and the end-to-end tests use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from typing import TYPE_CHECKING, Any
+
+from local_airflow import kept, runs
+from local_airflow.components import COMPONENTS, Components
+from local_airflow.connections import import_connections
+from local_airflow.database import migrate
+from local_airflow.errors import LocalAirflowError
+from local_airflow.health import is_healthy, missing_health
+from local_airflow.ports import ReservedPort
+from local_airflow.rest import RestApi
+from local_airflow.settings import (
+    DATABASE_FILE,
+    airflow_settings,
+    base_url,
+    connection_variables,
+    inherited_environment,
+    secrets_of,
+)
+from local_airflow.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from local_airflow.runs import DagRun, TaskInstance
+
+
+class LocalAirflow:
+    """A scheduler, a DAG processor, a triggerer and an API server, running while the context is open.
+
+    :param home: Its home folder, made if missing: database, logs and keys. A fresh one for each test.
+    :param dags_folder: The folder of the DAG files.
+    :param connections: Connection id to its JSON or URI.
+    :param environment: Further environment variables of its processes; they win over everything else.
+    :param executor: The executor; LocalExecutor runs tasks as processes, as a small installation would.
+    :param parallelism: How many task instances run at once; 8 is what two cores take well.
+    :param port: The port of the API server and web UI; None for any free one.
+    :param connections_in_database: Add the connections to the metadata database, where the web UI shows
+        them, and not as environment variables. It costs one more Airflow command, some seconds.
+    :param start_seconds: Seconds each step of the start may take; two minutes for a slow CI machine.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        *,
+        connections: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        executor: str = "LocalExecutor",
+        parallelism: int = 8,
+        port: int | None = None,
+        connections_in_database: bool = False,
+        start_seconds: float = 120,
+    ) -> None:
+        self.home = home.resolve()
+        self.dags_folder = dags_folder.resolve()
+        self._connections = dict(connections or {})
+        self._extra_environment = dict(environment or {})
+        self._executor = executor
+        self._parallelism = parallelism
+        self._wanted_port = port or 0
+        self._connections_in_database = connections_in_database
+        self._start_seconds = start_seconds
+        self._ports: list[ReservedPort] = []
+        # Set when the context is entered, since they need the ports.
+        self._detached: bool
+        self._components: Components
+        self._api: RestApi
+
+    def __enter__(self) -> LocalAirflow:
+        """Start it, and wait until it is healthy.
+
+        :returns: This object.
+        :raises LocalAirflowError: When it does not start; nothing is left running then.
+        """
+        self._prepare()
+        try:
+            self._components.watch()
+            migrate(self._components, self.home, self._extra_environment, self._start_seconds)
+            if self._connections_in_database:
+                import_connections(self._components, self.home, self._connections, self._start_seconds)
+            started = {name: self._components.start(name) for name in COMPONENTS}
+            self._wait_healthy(started)
+        except BaseException:
+            # Also on Ctrl-C: half an Airflow is left to nobody.
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End everything that was started, unless it was detached.
+
+        :raises LocalAirflowError: When something is left running all the same.
+        """
+        if self._detached:
+            self._let_go()
+        else:
+            self._end()
+
+    def _prepare(self) -> None:
+        kept.fail_if_kept_runs(self.home)
+        self._detached = False
+        self._ports = [ReservedPort(self._wanted_port, purpose="API server")]
+        self._ports += [ReservedPort(purpose="log server that is not started") for _ in range(2)]
+        api_port, *unserved = (port.number for port in self._ports)
+        self._api = RestApi(base_url(api_port))
+        output_folder = self.home / "process_logs"
+        output_folder.mkdir(parents=True, exist_ok=True)
+        environment = inherited_environment(os.environ) | airflow_settings(
+            home=self.home,
+            dags_folder=self.dags_folder,
+            port=api_port,
+            unserved_ports=(unserved[0], unserved[1]),
+            executor=self._executor,
+            parallelism=self._parallelism,
+        )
+        environment |= secrets_of(self.home)
+        if not self._connections_in_database:
+            environment |= connection_variables(self._connections)
+        self._components = Components(
+            instance_id=secrets.token_hex(16),
+            environment=environment | self._extra_environment,
+            working_folder=self.home,
+            output_folder=output_folder,
+        )
+
+    def _end(self) -> None:
+        # Kept-alive connections first: the API server would wait for them.
+        self._api.close()
+        try:
+            self._components.end()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._api.close()
+        for port in self._ports:
+            port.release()
+
+    def _wait_healthy(self, started: Mapping[str, datetime]) -> None:
+        def healthy() -> bool:
+            self._components.fail_if_dead()
+            return is_healthy(self._api, started)
+
+        wait_until(
+            healthy,
+            deadline_seconds=self._start_seconds,
+            failure=lambda: f"Airflow did not become healthy: {missing_health(self._api, started)}",
+        )
+
+    @property
+    def url(self) -> str:
+        """The base URL of the API server and web UI, without a slash at the end."""
+        return self._api.url
+
+    @property
+    def log_folder(self) -> Path:
+        """The folder of the task logs."""
+        return self.home / "logs"
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file of the metadata database."""
+        return self.home / DATABASE_FILE
+
+    @property
+    def process_logs(self) -> dict[str, Path]:
+        """The files with the standard output and error of each component."""
+        return {name: self._components.output_file(name) for name in COMPONENTS}
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The pid of the first process of each component that runs."""
+        return {name: identity.pid for name, identity in self._components.identities.items()}
+
+    def trigger_dag(
+        self, dag_id: str, *, conf: Mapping[str, Any] | None = None, deadline_seconds: float = 60
+    ) -> DagRun:
+        """Unpause a DAG and trigger a run of it, waiting until the DAG processor made it known.
+
+        :param dag_id: The DAG.
+        :param conf: The run's configuration.
+        :param deadline_seconds: Seconds within which the DAG must be known; parsing takes a few.
+        :returns: The run.
+        :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
+        """
+        return runs.trigger_dag(
+            self._api, dag_id, conf=conf, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
+        )
+
+    def _diagnosis(self) -> str:
+        sentences = [f"The {name} ended by itself." for name in self._components.dead()]
+        try:
+            sentences += [f"{row['filename']}: {row['stack_trace']}" for row in self.import_errors()]
+        except LocalAirflowError as error:
+            sentences.append(str(error))
+        return "\n".join(sentences)
+
+    def task_instances(self, run: DagRun) -> list[TaskInstance]:
+        """Read the task instances of a run.
+
+        :param run: The run.
+        :returns: All of them, ordered by task and map index.
+        :raises LocalAirflowError: When the API server gives no good answer.
+        """
+        return run.task_instances()
+
+    def xcom(self, run: DagRun, task_id: str, *, map_index: int = -1, key: str = "return_value") -> Any:
+        """Read an XCom value.
+
+        :param run: The run.
+        :param task_id: The task that pushed it.
+        :param map_index: Its map index; -1 if not mapped.
+        :param key: The key; that of what a task returns by default.
+        :returns: The value. What JSON has is as it was pushed; other types are in Airflow's serialised form.
+        :raises LocalAirflowError: When there is none.
+        """
+        return run.xcom(task_id, map_index, key)
+
+    def task_log(self, run: DagRun, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
+        """Read the log of a try of a task.
+
+        :param run: The run.
+        :param task_id: The task.
+        :param map_index: Its map index; -1 if not mapped.
+        :param try_number: The try; the first by default.
+        :returns: Lines of text.
+        :raises LocalAirflowError: When there is no such try.
+        """
+        return run.task_log(task_id, map_index, try_number)
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Read why DAG files could not be imported.
+
+        :returns: For each such file ``filename``, ``stack_trace`` and more.
+        :raises LocalAirflowError: When the API server gives no good answer.
+        """
+        return self._api.pages("importErrors", "import_errors")
+
+    def kill(self, component: str, to_send: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to a component and everything it started; an ending signal is waited for.
+
+        :param component: ``scheduler``, ``dag-processor``, ``triggerer`` or ``api-server``.
+        :param to_send: The signal; SIGKILL, since a crash is what a test wants to see survived.
+        :raises LocalAirflowError: When the component does not run, or survives.
+        """
+        self._components.kill(component, to_send)
+
+    def start(self, component: str) -> None:
+        """Start a component again, and wait until it is healthy.
+
+        :param component: ``scheduler``, ``dag-processor``, ``triggerer`` or ``api-server``.
+        :raises LocalAirflowError: When it runs already, or does not become healthy.
+        """
+        started = {component: self._components.start(component)}
+        if self._detached:
+            self._write_kept()
+        self._wait_healthy(started)
+
+    def detach(self) -> None:
+        """Leave everything running when the context is left; ``stop_kept`` ends it."""
+        self._detached = True
+        self._write_kept()
+        self._components.leave_running()
+
+    def _write_kept(self) -> None:
+        components = self._components
+        kept.write_kept(self.home, kept.Kept(components.instance_id, self.url, components.identities))
+
+    @staticmethod
+    def stop_kept(home: Path) -> bool:
+        """End what ``detach`` left running, after verifying that the processes are its own.
+
+        :param home: The home folder it was started with.
+        :returns: Whether anything still ran.
+        :raises LocalAirflowError: When something survives.
+        """
+        return kept.stop_kept(home.resolve())

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program that the watchdog runs; apart from its starter's side, so that nothing imports it twice."""
+
+from __future__ import annotations
+
+import sys
+
+from local_airflow.processes import ProcessIdentity, end_all, living
+from local_airflow.watchdog import RELEASE
+
+TERM_SECONDS = 5.0
+KILL_SECONDS = 10.0
+
+
+def main() -> None:
+    """Wait for the starter's death, then end what it started, unless it said that nothing is to be done."""
+    instance_id = sys.argv[1]
+    leaders: set[ProcessIdentity] = set()
+    for line in sys.stdin:
+        if line.strip() == RELEASE:
+            return
+        pid, _, started = line.strip().partition(" ")
+        leaders.add(ProcessIdentity(int(pid), started))
+    end_all(lambda: living(leaders, instance_id, None), term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
+
+"""One Airflow for the tests that only use it, and a look at the processes that does not trust the code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_airflow import LocalAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DAGS = Path(__file__).parent / "dags"
+CONNECTION = '{"conn_type": "http", "host": "somewhere.example"}'
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "e2e: runs a real Airflow as processes; needs tens of seconds")
+
+
+def _running_in(home: Path) -> list[str]:
+    """List the command lines of processes with this AIRFLOW_HOME, straight from /proc."""
+    wanted = f"AIRFLOW_HOME={home.resolve()}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def running_in() -> Callable[[Path], list[str]]:
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("looks at processes through /proc")
+    return _running_in
+
+
+@pytest.fixture
+def dags_folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DAGS, tmp_path / "dags"))
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    folder = tmp_path_factory.mktemp("shared")
+    dags_folder = Path(shutil.copytree(DAGS, folder / "dags"))
+    with LocalAirflow(folder / "home", dags_folder, connections={"somewhere": CONNECTION}) as started:
+        yield started

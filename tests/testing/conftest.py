@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running emulator, and one short way to call it as a client would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+
+ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
+
+Ask = Callable[..., requests.Response]
+Eventually = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def emulator() -> Iterator[AlchemyEmulator]:
+    with AlchemyEmulator(units_per_second=None) as running:
+        yield running
+
+
+@pytest.fixture
+def ask(emulator: AlchemyEmulator) -> Ask:
+    """Call an endpoint with the key in the path, following no redirect."""
+
+    def call(endpoint: str = "reingestContract", address: str = ADDRESS, **options: Any) -> requests.Response:
+        version = options.pop("version", "v2" if endpoint == "reingestContract" else "v3")
+        network = options.pop("network", "")
+        key = options.pop("key", emulator.api_key)
+        return requests.get(
+            f"{emulator.url}{network and '/' + network}/nft/{version}/{key}/{endpoint}",
+            params={"contractAddress": address},
+            allow_redirects=False,
+            timeout=options.pop("timeout", 5),
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait until a condition holds, for 5 seconds at most."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 5
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true in 5 seconds"
+            time.sleep(0.005)
+
+    return wait

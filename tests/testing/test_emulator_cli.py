@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.emulator import main
+
+from .conftest import ADDRESS
+
+MODULE = "airflow_provider_alchemy.testing.emulator"
+SECRET = "the-one-and-only-key"
+
+Run = Callable[..., tuple["subprocess.Popen[str]", str, str]]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Start the emulator as a process; gives the process, its URL and its banner."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*options: str, **environment: str) -> tuple[subprocess.Popen[str], str, str]:
+        process = subprocess.Popen(  # noqa: S603 -- this project's own module
+            [sys.executable, "-W", "error", "-m", MODULE, "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        processes.append(process)
+        assert process.stdout
+        banner = ""
+        while "_emulator/reset" not in banner and (line := process.stdout.readline()):
+            banner += line
+        found = re.search(r"listens on (http://127\.0\.0\.1:\d+);", banner)
+        assert found, process.communicate(timeout=10)
+        return process, found[1], banner
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    return process.returncode, out + err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal_and_then_exits_quietly(run: Run, number: signal.Signals) -> None:
+    process, url, banner = run()
+    connection = re.search(r"export AIRFLOW_CONN_ALCHEMY_DEFAULT='(.*)'\n", banner)
+    assert connection
+    assert json.loads(connection[1]) == {"conn_type": "alchemy", "host": url, "password": "any-key-you-like"}
+    assert "any key you like" in banner
+    assert requests.get(f"{url}/_emulator/health", timeout=5).ok
+    status, output = end(process, number)
+    assert status == 0
+    assert output.strip() == ""
+
+
+def test_the_commands_of_the_banner_are_understood(run: Run) -> None:
+    _process, url, banner = run()
+    commands = re.findall(r"curl (?:-X (\w+) )?(\S+)(?: -d '(.*)')?", banner)
+    assert len(commands) == 8
+    for method, target, body in commands:
+        answer = requests.request(method or "GET", target, data=body or None, timeout=5)
+        assert answer.ok, answer.text
+        assert target.startswith(url)
+
+
+def test_one_line_is_written_for_each_call_with_the_key_masked(run: Run) -> None:
+    process, url, banner = run("--queued-seconds", "60")
+    query = {"contractAddress": ADDRESS}
+    answer = requests.get(f"{url}/nft/v2/{SECRET}/reingestContract", query, timeout=5)
+    assert answer.json()["reingestionState"] == "queued"
+    requests.get(f"{url}/nft/v2/{SECRET}", timeout=5)
+    _status, output = end(process, signal.SIGTERM)
+    first, second = output.strip().splitlines()
+    assert first.endswith(
+        f"GET /eth-mainnet/nft/v2/***/reingestContract?contractAddress={ADDRESS}: 200 queued, 480 units"
+    )
+    assert second.endswith("GET (unknown path): 404, 0 units")
+    assert SECRET not in banner + output
+
+
+def test_only_the_key_in_the_named_variable_is_accepted_when_one_is_named(run: Run) -> None:
+    process, url, banner = run("--api-key-env", "EMULATOR_KEY", "--units-per-second", "none", EMULATOR_KEY=SECRET)
+    statuses = [
+        requests.get(f"{url}/nft/v2/{key}/reingestContract", {"contractAddress": ADDRESS}, timeout=5).status_code
+        for key in (SECRET, "another")
+    ]
+    assert statuses == [200, 401]
+    _status, output = end(process, signal.SIGTERM)
+    assert SECRET not in banner + output
+
+
+def test_a_taken_port_is_one_sentence_and_status_one(emulator: AlchemyEmulator) -> None:
+    port = emulator.url.rpartition(":")[2]
+    done = subprocess.run(  # noqa: S603 -- this project's own module
+        [sys.executable, "-m", MODULE, "--port", port], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"Port {port} on 127.0.0.1 is already taken: choose another with --port.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--speed", "0"], "speed must be above 0"),
+        (["--running-seconds", "-5"], "running_seconds must be at least 0"),
+        (["--api-key-env", SECRET], "is not set, or empty"),
+    ],
+)
+def test_a_wrong_option_is_explained_without_a_traceback(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    assert stopped.value.code == 2
+    explanation = capsys.readouterr().err
+    assert sentence in explanation
+    assert SECRET not in explanation
+
+
+def test_the_process_starts_without_airflow() -> None:
+    started = time.monotonic()
+    done = subprocess.run(  # noqa: S603 -- this project's own module
+        [sys.executable, "-X", "importtime", "-m", MODULE, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert time.monotonic() - started < 10
+    assert not re.search(r"\| +airflow(\.|$)", done.stderr, re.MULTILINE)
+    assert "--units-per-second" in done.stdout
