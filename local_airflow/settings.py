@@ -86,6 +86,9 @@ def inherited_environment(outer: Mapping[str, str]) -> dict[str, str]:
     # setproctitle otherwise writes over the environment block, in which /proc shows whose process it is.
     kept["SPT_NOENV"] = "1"
     kept["PYTHONUNBUFFERED"] = "1"
+    # Container images set it, and then each of the processes compiles all of Airflow again, which takes
+    # longer than everything else together.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -169,6 +168,6 @@ def read_progress(value: Any) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not (math.isfinite(value) and 0 <= value <= 100):  # noqa: PLR2004 - a percentage
+    if not 0 <= value <= 100:  # noqa: PLR2004 - a percentage; not a number (NaN) is outside too
         return None
     return int(value) if value == int(value) else float(value)

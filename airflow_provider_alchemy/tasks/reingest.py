@@ -88,6 +88,9 @@ class ReingestTask(BaseOperator):
         try:
             with AlchemyHook(read_connection_id(self.alchemy_conn_id), self._network()) as hook:
                 wait = self.begin(hook, memory, record)
+                if not until_the_end:
+                    # Who does not wait for the end does not wait for the service either: Airflow's retry does.
+                    wait.max_consecutive_failures = 0
                 # An earlier process got the end and could not report it: asking again might start a new refresh.
                 while wait.record.state != RefreshState.FINISHED:
                     delay = self.look(hook, wait)
@@ -137,9 +140,10 @@ class ReingestTask(BaseOperator):
         :return: Seconds until the next look; None: the refresh has finished.
         :raises AlchemyError: The wait has failed.
         """
-        # A submission is worth the connection's attempts; after that the wait itself is the retry, since each
+        # A submission is worth the connection's attempts; after it the wait itself is the retry, since each
         # attempt is billed.
-        attempts = 1 if wait.record.looks else None
+        submits = not wait.record.looks or wait.must_submit_again
+        attempts = None if submits else 1
         with wait.look() as look:
             look.status = hook.reingest_contract(
                 self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.deadline

@@ -12,9 +12,8 @@ from collections import deque
 WINDOW_SECONDS = 10.0
 """The length of the window over which Alchemy counts throughput (Alchemy's API reference, "Throughput")."""
 
-UNBILLED_STATUSES = frozenset({401, 403, 429})
-"""Statuses that cost nothing: Alchemy bills neither 403 nor 429, and for 401 there is no account to
-bill."""
+UNBILLED_STATUSES = frozenset({403, 429})
+"""Statuses that cost nothing."""
 
 
 def is_billed(status: int | None) -> bool:

@@ -41,7 +41,7 @@ def test_without_a_limit_every_call_is_admitted_and_still_counted() -> None:
 
 @pytest.mark.parametrize(
     ("status", "billed"),
-    [(200, True), (400, True), (404, True), (500, True), (429, False), (403, False), (401, False), (None, False)],
+    [(200, True), (400, True), (404, True), (500, True), (429, False), (403, False), (401, True), (None, False)],
 )
 def test_errors_are_billed_except_those_that_alchemy_names(status: int, billed: bool) -> None:
     assert is_billed(status) is billed

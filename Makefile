@@ -1,0 +1,64 @@
+# The project's commands; `make` or `make help` lists them. Each sets up what it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+MATRIX := 2.11.0 3.0.0
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-stop test test-fast test-matrix test-e2e lint format constraints clean
+
+help: ## List the commands
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+
+install: $(READY) ## Set up .venv with the pinned versions
+
+$(READY): pyproject.toml constraints.txt tools/install.sh
+	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,demo]'
+
+demo: $(READY) ## Run the first example DAG on a real Airflow (KEEP=1 leaves the web UI up, PORT=8080 names its port)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
+
+demo-stop: $(READY) ## End what `make demo KEEP=1` left running
+	@$(BIN)/python -m demo --stop
+
+test: lint test-fast test-matrix test-e2e ## Everything that CI runs
+
+test-fast: $(READY) ## Unit and integration tests on the newest Airflow, in under a minute
+	$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS)
+
+test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
+
+test-airflow-%: .venvs/%/.ready
+	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) -p no:cacheprovider --ignore tests/local_airflow --ignore tests/e2e
+
+.venvs/%/.ready: pyproject.toml constraints/airflow-%.txt tools/install.sh
+	@PYTHON="$(PYTHON)" tools/install.sh .venvs/$* constraints/airflow-$*.txt '.[test]'
+
+.PRECIOUS: .venvs/%/.ready
+
+test-e2e: $(READY) ## End-to-end tests on real Airflow processes
+	$(BIN)/python -m pytest -m e2e
+
+lint: $(READY) ## ruff, mypy --strict, import-linter, deptry
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+format: $(READY) ## Write the code as ruff wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(READY) ## Pin the newest versions that fit
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		pyproject.toml --extra test --extra lint --extra demo -o constraints.txt
+	for version in $(MATRIX); do \
+		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
+			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \
+			-o constraints/airflow-$$version.txt || exit 1; \
+	done
+
+clean: ## Remove what the other commands made
+	rm -rf .venv .venvs .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal's view of a run: what each task does while it does it, and what came out of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local_airflow import DagRun, LocalAirflow, LocalAirflowError, TaskInstance
+
+LOOK_SECONDS = 0.5
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
+WHAT_IT_MEANS = {
+    "queued": "waits for a worker",
+    "running": "runs in a worker",
+    "deferred": "waits in the triggerer; no worker is taken",
+}
+COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "deferred": "magenta", "running": "cyan"}
+OUR_LINE = re.compile(r"^(?P<time>\S+) \w+ (?P<text>(Collection|collection) 0x.*?)(?= [a-z_]+=)")
+
+
+def watch(console: Console, airflow: LocalAirflow, run: DagRun, deadline_seconds: float) -> bool:
+    """
+    Show a run until it has ended.
+
+    :param console: The terminal.
+    :param airflow: The Airflow.
+    :param run: The run.
+    :param deadline_seconds: How long it may take.
+    :return: Whether a task was seen deferred.
+    :raises LocalAirflowError: It has not ended by then.
+    """
+    columns = (TextColumn("  {task.description:<9}"), BarColumn(30), TextColumn("{task.fields[note]}"))
+    deadline = time.monotonic() + deadline_seconds
+    seen: dict[str, str | None] = {}
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        rows: dict[str, TaskID] = {}
+        while True:
+            ended = run.state() in {"success", "failed"}
+            for instance in airflow.task_instances(run):
+                if seen.get(instance.task_id, "") != instance.state:
+                    seen[instance.task_id] = instance.state
+                    _say_change(console, instance)
+                _show(progress, rows, instance, airflow, run)
+            if ended:
+                return "deferred" in _history(airflow, run)
+            if time.monotonic() > deadline:
+                msg = f"The run did not end within {deadline_seconds:g} seconds."
+                raise LocalAirflowError(msg)
+            time.sleep(LOOK_SECONDS)
+
+
+def _say_change(console: Console, instance: TaskInstance) -> None:
+    if instance.state in {None, "scheduled"}:
+        return
+    colour = COLOURS.get(str(instance.state), "white")
+    meaning = WHAT_IT_MEANS.get(str(instance.state), "")
+    clock = time.strftime("%H:%M:%S")
+    console.print(f"  {clock}  {instance.task_id:<9}[{colour}]{instance.state}[/] [dim]{meaning}[/]")
+
+
+def _show(
+    progress: Progress, rows: dict[str, TaskID], instance: TaskInstance, airflow: LocalAirflow, run: DagRun
+) -> None:
+    if instance.task_id not in rows:
+        rows[instance.task_id] = progress.add_task(instance.task_id, total=100, note="")
+    done = 100.0 if instance.state in ENDED else 0.0
+    note = instance.state or ""
+    if instance.state == "deferred":
+        lines = list(our_lines(_log(airflow, run, instance.task_id)))
+        found = re.search(r"in_progress, (\d+)", lines[-1]) if lines else None
+        done = float(found.group(1)) if found else 0.0
+        note = lines[-1].rsplit(": ", 1)[-1] if lines else note
+    progress.update(rows[instance.task_id], completed=done, note=note)
+
+
+def _history(airflow: LocalAirflow, run: DagRun) -> str:
+    return " ".join(
+        "deferred" for task in airflow.task_instances(run) if "DEFERRED" in _log(airflow, run, task.task_id)
+    )
+
+
+def _log(airflow: LocalAirflow, run: DagRun, task_id: str) -> str:
+    try:
+        return airflow.task_log(run, task_id)
+    except LocalAirflowError:
+        return ""
+
+
+def our_lines(log: str) -> Iterator[str]:
+    """
+    Pick this provider's lines out of a task's log.
+
+    :param log: The log.
+    :return: Time and text of each line.
+    """
+    for line in log.splitlines():
+        if found := OUR_LINE.match(line):
+            yield f"{found['time'][11:19]}  {found['text']}"
+
+
+def report(console: Console, airflow: LocalAirflow, run: DagRun, *, deferred: bool) -> bool:
+    """
+    Show what came out of a run.
+
+    :param console: The terminal.
+    :param airflow: The Airflow.
+    :param run: The run, ended.
+    :param deferred: Whether a task was seen deferred.
+    :return: Whether all is well: the run succeeded and its sensor was really deferred.
+    """
+    succeeded = run.state() == "success"
+    console.print("\nLog of the wait:")
+    for line in our_lines(_log(airflow, run, "wait")):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    if not succeeded:
+        _report_failure(console, airflow, run)
+        return False
+    results = {task_id: airflow.xcom(run, task_id) for task_id in ("submit", "wait")}
+    console.print(_table(results["wait"]))
+    units = sum(result["compute_units"] for result in results.values())
+    polls = sum(result["polls"] for result in results.values())
+    console.print(f"Spent: [bold]{units:,} compute units[/] in {polls} calls of reingestContract.")
+    console.print(f"Next task got: {airflow.xcom(run, 'publish')}", highlight=False, soft_wrap=True)
+    if not deferred:
+        console.print("[red]The sensor was not deferred, which is what this demonstration is about.[/]")
+    return deferred
+
+
+def _report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> None:
+    for instance in airflow.task_instances(run):
+        if instance.state == "failed":
+            lines = [line for line in _log(airflow, run, instance.task_id).splitlines() if "Error: " in line]
+            reason = lines[-1] if lines else "its log gives no reason"
+            console.print(Panel(reason, title=f"Task {instance.task_id} failed", style="red"), highlight=False)
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table("XCom of the wait", "value", title_justify="left")
+    for name, value in result.items():
+        table.add_row(name, str(value))
+    return table

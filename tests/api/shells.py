@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both clients behind one face, so that each behaviour is written once and proven for requests and aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pendulum import DateTime
+
+from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
+from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.settings import ClientSettings
+
+ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
+LOWER = ADDRESS.lower()
+KEY = "Zk3yOf-tests_0123456789abcdefghij"
+
+
+class Client(Protocol):
+    """What both clients can do, called the same way."""
+
+    settings: ClientSettings
+
+    def reingest_contract(
+        self,
+        contract_address: str,
+        *,
+        meter: Meter | None = None,
+        max_attempts: int | None = None,
+        deadline: DateTime | None = None,
+    ) -> RefreshStatus: ...
+
+    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata: ...
+
+    def close(self) -> None: ...
+
+
+class LoopClient:
+    """The client for event loops, with a loop of its own that lives as long as it does."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._runner = asyncio.Runner()
+        self._client = AsyncAlchemyClient(settings)
+
+    @property
+    def _transport(self) -> Any:
+        return self._client._transport
+
+    def reingest_contract(
+        self,
+        contract_address: str,
+        *,
+        meter: Meter | None = None,
+        max_attempts: int | None = None,
+        deadline: DateTime | None = None,
+    ) -> RefreshStatus:
+        return self._runner.run(
+            self._client.reingest_contract(
+                contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline
+            )
+        )
+
+    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
+        return self._runner.run(self._client.get_contract_metadata(contract_address, meter=meter))
+
+    def close(self) -> None:
+        self._runner.run(self._client.aclose())
+
+    def end_loop(self) -> None:
+        self.close()
+        self._runner.close()
+
+
+SHELLS: dict[str, Callable[[ClientSettings], Client]] = {"requests": AlchemyClient, "aiohttp": LoopClient}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What every test may use: an Airflow of its own in a throwaway home, and an emulator with a connection to it.
+
+Airflow reads its home when it is imported, so the home is set here, before anything imports it; each worker of
+pytest-xdist has its own process, and so its own home and database.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.testing import AlchemyEmulator
+
+pytest_plugins = ["pytester"]
+
+_HOME = Path(tempfile.mkdtemp(prefix="alchemy-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
+    del os.environ[_name]
+for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+    # The user's proxy would stand between the tests and the emulator.
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.lower(), None)
+(_HOME / "dags").mkdir()
+os.environ.update(
+    AIRFLOW_HOME=str(_HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(_HOME / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
+    AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
+    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+)
+
+ConnectTo = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's metadata database, made once for all tests of this process that need it."""
+    from airflow.utils.db import initdb  # noqa: PLC0415 - Airflow takes seconds to import, and few tests need it
+
+    initdb()
+
+
+@pytest.fixture
+def emulator(alchemy_emulator: AlchemyEmulator, connect: ConnectTo) -> AlchemyEmulator:
+    """The emulator without a throughput limit on either side: tests poll more often than any account may."""
+    alchemy_emulator.configure(units_per_second=None)
+    connect(max_attempts=1)
+    return alchemy_emulator
+
+
+@pytest.fixture
+def connect(alchemy_emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> ConnectTo:
+    """Write ``alchemy_default`` anew, with other fields in its extra."""
+    from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json  # noqa: PLC0415
+
+    def write(**extra: str | float | bool) -> None:
+        extra = {"compute_units_per_second": 1_000_000, **extra}
+        monkeypatch.setenv(CONNECTION_VARIABLE, connection_json(alchemy_emulator, **extra))
+
+    return write
+
+
+@pytest.fixture
+def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """
+    Back-off of hundredths of a second.
+
+    The real one begins with a second, and tests of ten failures in a row would take minutes. That one is tested
+    where it is defined; here it matters only that somebody waits at all.
+    """
+
+    def short(failures: int, retry_after_seconds: float | None = None) -> float:  # noqa: ARG001 - the real one's
+        return 0.02
+
+    monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
+    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
+    yield

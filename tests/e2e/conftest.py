@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One real Airflow and one emulator for all end-to-end tests.
+
+All DAGs are triggered at once and each test waits for its own: they spend their time waiting, so together they take
+little longer than the longest.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import connection_json
+from local_airflow import DagRun, LocalAirflow, TaskInstance
+from tests.e2e.dags import alchemy_scenarios
+from tests.e2e.dags.alchemy_scenarios import MODES, address_of
+
+DAGS = Path(__file__).parent / "dags"
+
+RUN_SECONDS = 240
+"""Deadline for a run: two cores run all of them at once."""
+
+
+class Stage:
+    """
+    The Airflow, the emulator, and the runs of all DAGs.
+
+    :param airflow: The running Airflow.
+    :param emulator: The running emulator.
+    :param dag_ids: The DAGs to run.
+    """
+
+    def __init__(self, airflow: LocalAirflow, emulator: AlchemyEmulator, dag_ids: list[str]) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self.runs = {dag_id: airflow.trigger_dag(dag_id) for dag_id in dag_ids}
+
+    def ended(self, dag_id: str) -> DagRun:
+        run = self.runs[dag_id]
+        run.wait(RUN_SECONDS)
+        return run
+
+    def task(self, dag_id: str, task_id: str | None = None) -> TaskInstance:
+        instances = self.airflow.task_instances(self.ended(dag_id))
+        return next(instance for instance in instances if task_id in {None, instance.task_id})
+
+    def result(self, dag_id: str, task_id: str, map_index: int = -1) -> Any:
+        return self.airflow.xcom(self.ended(dag_id), task_id, map_index=map_index)
+
+    def log(self, dag_id: str, task_id: str, try_number: int = 1) -> str:
+        return self.airflow.task_log(self.ended(dag_id), task_id, try_number=try_number)
+
+
+@pytest.fixture(scope="session")
+def api_key() -> str:
+    """A key with characters that look different in a URL, so that a search finds each of its forms."""
+    return f"e2e+{secrets.token_hex(12)}="
+
+
+@pytest.fixture(scope="session")
+def emulator(api_key: str) -> Iterator[AlchemyEmulator]:
+    with AlchemyEmulator(api_keys=[api_key], units_per_second=None) as running:
+        running.set_default_job(queued_seconds=1, running_seconds=6)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def broken_hosts(api_key: str) -> Iterator[dict[str, str]]:
+    """Connections that fail on purpose, each in its way, as Airflow's environment takes them."""
+    with (
+        AlchemyEmulator(api_keys=["another"]) as unauthorized,
+        AlchemyEmulator(api_keys=[api_key]) as server_error,
+        AlchemyEmulator(api_keys=[api_key]) as hanging,
+        AlchemyEmulator(api_keys=[api_key]) as bad_json,
+        socket.socket() as unheard,
+    ):
+        server_error.add_fault("http", status=500, body="html", message=f"key {api_key} failed")
+        hanging.add_fault("hang")
+        bad_json.add_fault("cut_json")
+        # Bound but not listening: nobody else gets the port, and connections to it are refused.
+        unheard.bind(("127.0.0.1", 0))
+        hosts = {
+            "refused": f"http://127.0.0.1:{unheard.getsockname()[1]}",
+            "unauthorized": unauthorized.url,
+            "server_error": server_error.url,
+            "hanging": hanging.url,
+            "bad_json": bad_json.url,
+        }
+        yield {
+            f"alchemy_{trouble}": json.dumps(
+                {
+                    "conn_type": "alchemy",
+                    "host": host,
+                    "password": api_key,
+                    "extra": {"timeout": 1, "max_attempts": 2, "api_version": "v3"},
+                }
+            )
+            for trouble, host in hosts.items()
+        }
+
+
+@pytest.fixture(scope="session")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, emulator: AlchemyEmulator, broken_hosts: dict[str, str]
+) -> Iterator[Stage]:
+    emulator_jobs(emulator)
+    connections = {"alchemy_default": connection_json(emulator), **broken_hosts}
+    # Libraries that would show a URL do so at DEBUG: the search for the key must find none there either.
+    environment = {
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "urllib3=DEBUG aiohttp=DEBUG airflow_provider_alchemy=DEBUG",
+    }
+    home = tmp_path_factory.mktemp("airflow")
+    with LocalAirflow(home, DAGS, connections=connections, environment=environment) as airflow:
+        yield Stage(airflow, emulator, list(alchemy_scenarios.DAG_IDS))
+
+
+def emulator_jobs(emulator: AlchemyEmulator) -> None:
+    for mode in MODES:
+        emulator.set_job(address_of(f"soft_fail_{mode}"), running_seconds=600)
+        emulator.set_job(address_of(f"timeout_{mode}"), running_seconds=600)
+        emulator.set_job(address_of(f"not_a_collection_{mode}"), outcome="does_not_exist")
+    emulator.set_job(address_of("execution_timeout_deferred"), running_seconds=600)
+    emulator.set_job(address_of("calls_of_a_wait"), running_seconds=20)
+    emulator.set_job(address_of("killed_triggerer"), running_seconds=40)
+    emulator.set_job(address_of("retry_joins"), running_seconds=12)

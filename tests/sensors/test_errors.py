@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sensor makes of each error that Alchemy answers: the same in poke, reschedule and deferred mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyAuthenticationError,
+    AlchemyBadAnswerError,
+    AlchemyConnectionError,
+    AlchemyEndpointGoneError,
+    AlchemyError,
+    AlchemyNetworkError,
+    AlchemyQuotaError,
+    AlchemyRateLimitError,
+    AlchemyRequestError,
+    AlchemyServerError,
+    AlchemyUnexpectedAnswerError,
+)
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.conftest import ConnectTo
+from tests.tasks.lives import ADDRESS, MODES, Life, failure, once_asked, outcome, sensor_in
+
+pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
+
+PERMANENT = {
+    "401": ({"status": 401}, AlchemyAuthenticationError),
+    "403 inactive": ({"kind": "inactive_app"}, AlchemyAuthenticationError),
+    "403 network": ({"kind": "network_disabled"}, AlchemyNetworkError),
+    "429 monthly cap": ({"status": 429, "message": "Monthly capacity limit exceeded."}, AlchemyQuotaError),
+    "403 monthly cap": ({"status": 403, "message": "Monthly capacity limit exceeded."}, AlchemyQuotaError),
+    "404": ({"status": 404}, AlchemyEndpointGoneError),
+    "410": ({"status": 410}, AlchemyEndpointGoneError),
+    "400 unsupported method": ({"status": 400, "message": "Unsupported method"}, AlchemyEndpointGoneError),
+    "400": ({"status": 400, "message": "Invalid arg"}, AlchemyRequestError),
+    "413": ({"status": 413}, AlchemyRequestError),
+}
+TRANSIENT = {
+    "429": ({"status": 429}, AlchemyRateLimitError),
+    "500": ({"status": 500}, AlchemyServerError),
+    "502 html": ({"status": 502, "body": "html"}, AlchemyServerError),
+    "cut": ({"kind": "cut_json"}, AlchemyBadAnswerError),
+    "html": ({"kind": "html"}, AlchemyBadAnswerError),
+    "empty": ({"kind": "empty"}, AlchemyBadAnswerError),
+    "reset": ({"kind": "reset"}, AlchemyConnectionError),
+}
+UNKNOWN = {
+    "redirect": ({"kind": "redirect"}, AlchemyUnexpectedAnswerError),
+    "418": ({"status": 418}, AlchemyUnexpectedAnswerError),
+    "wrong types": ({"kind": "wrong_types"}, AlchemyUnexpectedAnswerError),
+    "other contract": ({"kind": "other_contract"}, AlchemyUnexpectedAnswerError),
+}
+
+
+def add_fault(emulator: AlchemyEmulator, fields: dict[str, Any]) -> None:
+    emulator.add_fault(**{"kind": "http", **fields})
+
+
+@pytest.mark.parametrize(("fields", "error_type"), PERMANENT.values(), ids=PERMANENT.keys())
+class TestWhatIsTheUsersToMend:
+    def test_it_fails_for_good_with_its_own_type(
+        self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+    ) -> None:
+        add_fault(emulator, fields)
+
+        error = failure(sensor_in(mode))
+
+        assert isinstance(error, AirflowFailException)
+        assert isinstance(error, error_type)
+
+    def test_it_is_asked_once(
+        self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+    ) -> None:
+        add_fault(emulator, fields)
+
+        error = failure(sensor_in(mode))
+
+        assert (emulator.count(), isinstance(error, error_type)) == (1, True)
+
+
+@pytest.mark.parametrize(("fields", "error_type"), TRANSIENT.values(), ids=TRANSIENT.keys())
+@pytest.mark.usefixtures("quick_backoff")
+class TestWhatIsOursToWaitOut:
+    def test_it_heals(
+        self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_job(ADDRESS, running_seconds=0.05)
+        add_fault(emulator, {**fields, "times": 3})
+
+        result = Life().lead(sensor_in(mode))
+
+        assert result["state"] == "finished", error_type
+
+    def test_it_fails_in_a_way_that_airflow_retries_where_it_stays(
+        self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+    ) -> None:
+        add_fault(emulator, fields)
+
+        error = failure(sensor_in(mode, max_consecutive_failures=2, poke_interval=0.01, timeout=5))
+
+        assert isinstance(error, error_type)
+        assert not isinstance(error, AirflowFailException)
+
+
+@pytest.mark.parametrize(("fields", "error_type"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_answer_that_the_api_reference_does_not_know_fails_at_once(
+    mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+) -> None:
+    add_fault(emulator, fields)
+
+    error = failure(sensor_in(mode))
+
+    assert (type(error), emulator.count()) == (error_type, 1)
+
+
+@pytest.mark.parametrize(("fields", "error_type"), PERMANENT.values(), ids=PERMANENT.keys())
+def test_what_begins_in_the_middle_of_a_wait_fails_for_good_too(
+    mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
+) -> None:
+    emulator.set_job(ADDRESS, queued_seconds=600)
+
+    with once_asked(emulator, lambda: add_fault(emulator, fields)):
+        error = failure(sensor_in(mode))
+
+    assert isinstance(error, AirflowFailException)
+    assert isinstance(error, error_type)
+
+
+@pytest.mark.usefixtures("quick_backoff")
+def test_a_service_that_breaks_in_the_middle_of_a_wait_is_given_up_after_some_polls_in_a_row(
+    mode: str, emulator: AlchemyEmulator
+) -> None:
+    emulator.set_job(ADDRESS, queued_seconds=600)
+
+    with once_asked(emulator, lambda: emulator.add_fault("http", status=500)):
+        error = failure(sensor_in(mode, max_consecutive_failures=3))
+
+    failed = [call.http_status for call in emulator.calls].count(500)
+    assert (type(error), failed) == (AlchemyServerError, 4)
+
+
+@pytest.mark.usefixtures("quick_backoff")
+def test_one_good_answer_clears_the_count_of_failed_polls(mode: str, emulator: AlchemyEmulator) -> None:
+    emulator.set_job(ADDRESS, queued_seconds=0.5, running_seconds=0)
+    emulator.add_fault("http", status=500, probability=0.5)  # seeded: never four in a row before the end
+
+    result = outcome(sensor_in(mode, max_consecutive_failures=4, poke_interval=0.02))
+
+    failed = [call.http_status for call in emulator.calls].count(500)
+    assert failed > 4, "the dice let too little go wrong for this test"
+    assert isinstance(result, dict), result
+
+
+def test_failures_beyond_the_connections_attempts_are_the_waits_to_count(
+    mode: str, emulator: AlchemyEmulator, connect: ConnectTo, quick_backoff: None
+) -> None:
+    connect(max_attempts=3)
+    emulator.add_fault("http", status=500)
+
+    failure(sensor_in(mode, max_consecutive_failures=0))
+
+    assert emulator.count() == 3

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The life of a task, as Airflow leads it through its processes: worker, database, triggerer, worker again.
+
+Direct calls, for tests of exact exceptions: what crosses a process boundary crosses JSON here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import pendulum
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
+
+from airflow_provider_alchemy.sensors.reingest import ReingestSensor
+from airflow_provider_alchemy.testing import AlchemyEmulator
+
+ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
+LOWER = ADDRESS.lower()
+OTHER_ADDRESS = "0xBC4CA0EdA7647A8aB7C2061c2E118A18a936f13D"
+
+MODES = ("poke", "reschedule", "deferred")
+RESULT_KEYS = {
+    "contract_address",
+    "network",
+    "state",
+    "progress",
+    "already_finished",
+    "submitted_at",
+    "finished_at",
+    "polls",
+    "compute_units",
+}
+
+
+@dataclass
+class TaskInstance:
+    """The part of a task instance that Airflow gives to every task."""
+
+    try_number: int = 1
+    max_tries: int = 0
+    map_index: int = -1
+    first_reschedule: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:  # noqa: ARG002 - Airflow's own signature
+        return self.first_reschedule
+
+
+class StateStore:
+    """A task state store (Airflow 3.3) that keeps JSON, as Airflow's does."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.texts[key]) if key in self.texts else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.texts[key] = json.dumps(value)
+
+
+def context_of(ti: TaskInstance | None = None, store: StateStore | None = None) -> dict[str, Any]:
+    """Give a task's context, with a state store as Airflow has it from 3.3."""
+    return {**context_without_store(ti), "task_state_store": store or StateStore()}
+
+
+def context_without_store(ti: TaskInstance | None = None) -> dict[str, Any]:
+    """Give a task's context as Airflow makes it before 3.3."""
+    return {"ti": ti or TaskInstance(), "task_reschedule_count": 0}
+
+
+def sensor_in(mode: str, **arguments: Any) -> ReingestSensor:
+    """Build a sensor for one of the three modes."""
+    defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 20}
+    mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
+    return ReingestSensor(**{**defaults, **mode_arguments, **arguments})
+
+
+@dataclass
+class Life:
+    """What happened to a task on its way to its end."""
+
+    deferrals: list[TaskDeferred] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    reschedules: list[datetime] = field(default_factory=list)
+
+    def lead(self, task: Any, context: dict[str, Any] | None = None) -> Any:
+        """Run a task to its end and give what it returns; what it raises at its end is raised."""
+        context = context_of() if context is None else context
+        step: Callable[[], Any] = partial(task.execute, context)
+        while True:
+            try:
+                return step()
+            except AirflowRescheduleException as pause:
+                self.reschedules.append(pause.reschedule_date)
+                ti = context["ti"]
+                ti.first_reschedule = ti.first_reschedule or pendulum.now("UTC")
+                context["task_reschedule_count"] += 1
+                time.sleep(max(0.0, (pause.reschedule_date - pendulum.now("UTC")).total_seconds()))
+            except TaskDeferred as deferral:
+                self.deferrals.append(deferral)
+                event = fire(rebuilt(deferral.trigger))
+                self.events.append(event)
+                kwargs = {**(deferral.kwargs or {}), "event": event}
+                step = partial(task.resume_execution, deferral.method_name, kwargs, context)
+
+
+def rebuilt(trigger: Any) -> Any:
+    """Build a trigger again from what the database keeps of it."""
+    path, arguments = trigger.serialize()
+    module, name = path.rsplit(".", 1)
+    return getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
+
+
+def fire(trigger: Any) -> dict[str, Any]:
+    """Run a trigger in an event loop of its own and give its event as the database keeps it."""
+
+    async def first_event() -> Any:
+        return [event async for event in trigger.run()]
+
+    events = asyncio.run(first_event())
+    assert len(events) == 1, "a trigger sends one event and ends"
+    payload: dict[str, Any] = json.loads(json.dumps(events[0].payload))
+    return payload
+
+
+def outcome(task: Any, context: dict[str, Any] | None = None) -> BaseException | dict[str, Any]:
+    """Give what a task ends with: its result, or what it raises."""
+    try:
+        result: dict[str, Any] = Life().lead(task, context)
+    except (Exception, AirflowTaskTimeout) as error:  # noqa: BLE001 - what it raises is what is looked at
+        return error
+    return result
+
+
+def failure(task: Any, context: dict[str, Any] | None = None) -> BaseException:
+    """Give what a task raises at its end."""
+    end = outcome(task, context)
+    assert isinstance(end, BaseException), f"the task did not fail: {end}"
+    return end
+
+
+@contextmanager
+def once_asked(emulator: AlchemyEmulator, action: Callable[[], Any]) -> Iterator[None]:
+    """Do something to the service as soon as it has answered its first call: in the middle of a wait."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.is_set():
+            if emulator.count():
+                action()
+                return
+            is_over.wait(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
