@@ -9,6 +9,7 @@ pytest-xdist has its own process, and so its own home and database.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -44,6 +45,7 @@ os.environ.update(
 )
 
 ConnectTo = Callable[..., None]
+TaskLog = Callable[[], str]
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +91,20 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
     monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
     yield
+
+
+@pytest.fixture
+def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[TaskLog]:
+    """Give what tasks and triggers have logged so far: by ``logging`` in Airflow 2, by structlog to stdout in 3."""
+    logger = logging.getLogger("airflow.task")
+    logger.addHandler(caplog.handler)  # Airflow 2 lets this logger's records go no further
+    caplog.set_level(logging.INFO)
+    texts: list[str] = []
+
+    def read() -> str:
+        captured = capsys.readouterr()
+        texts.extend([captured.out, captured.err])
+        return "".join(texts) + caplog.text
+
+    yield read
+    logger.removeHandler(caplog.handler)

@@ -7,7 +7,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, redact
@@ -79,27 +79,28 @@ class ClientSettings:
         host = self.host or "https://{network}.g.alchemy.com"
         return host.replace("{network}", self.network).rstrip("/")
 
-    def _refused(self, problem: str, name: str) -> AlchemyConfigurationError:
-        return AlchemyConfigurationError(redact(f"field {name!r} of {self.source} {problem}", self.api_key))
+    def _refuse(self, name: str, problem: str) -> NoReturn:
+        msg = redact(f"field {name!r} of {self.source} {problem}", self.api_key)
+        raise AlchemyConfigurationError(msg)
 
     def _check_key(self) -> None:
         name = "password (API key)"
         if not self.api_key:
-            raise self._refused("is empty; expected the key of an app in the Alchemy dashboard", name)
+            self._refuse(name, "is empty; expected the key of an app in the Alchemy dashboard")
         if "://" in self.api_key:
-            raise self._refused("holds a URL; expected the key alone, the last part of that URL", name)
+            self._refuse(name, "holds a URL; expected the key alone, the last part of that URL")
         if not _VISIBLE_ASCII.fullmatch(self.api_key):
-            raise self._refused("holds a space or a character that no key has; copy the key again", name)
+            self._refuse(name, "holds a space or a character that no key has; copy the key again")
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
         if value not in choices:
-            raise self._refused(f"is {value!r}; expected {' or '.join(choices)}", name)
+            self._refuse(name, f"is {value!r}; expected {' or '.join(choices)}")
 
     def _check_at_least(self, name: str, least: float, expected: str) -> None:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
-            raise self._refused(f"is {value!r}; expected {expected}", name)
+            self._refuse(name, f"is {value!r}; expected {expected}")
 
     def _check_host(self) -> None:
         try:
@@ -109,13 +110,13 @@ class ClientSettings:
             hostname, parts = None, urlsplit("")
         if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment or parts.username:
             problem = f"is {self.host!r}; expected a base URL such as https://proxy.example.com/alchemy"
-            raise self._refused(problem, "host")
+            self._refuse("host", problem)
         if parts.scheme == "http" and not self.allow_insecure and not _is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "
                 "allow_insecure: true in the extra where that network is yours"
             )
-            raise self._refused(problem, "host")
+            self._refuse("host", problem)
 
 
 def _is_loopback(hostname: str) -> bool:

@@ -52,7 +52,7 @@ def test_the_key_is_in_nothing_that_the_emulator_shows(stage: Stage, api_key: st
     assert not any(form.decode() in shown for form in forms_of(api_key))
 
 
-def test_the_search_finds_a_key_that_was_put_there(home: Path, api_key: str, tmp_path: Path) -> None:
+def test_the_search_finds_a_key_that_was_put_there(api_key: str, tmp_path: Path) -> None:
     for number, form in enumerate(forms_of(api_key)):
         (tmp_path / f"{number}.log").write_bytes(b"GET /nft/v2/" + form + b"/reingestContract")
 

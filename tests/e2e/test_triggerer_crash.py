@@ -34,7 +34,8 @@ def wait_for_calls(stage: Stage, calls: int) -> None:
         time.sleep(0.1)
 
 
-def test_a_wait_survives_sigkill_of_the_triggerer(stage: Stage, crash: float) -> None:
+@pytest.mark.usefixtures("crash")
+def test_a_wait_survives_sigkill_of_the_triggerer(stage: Stage) -> None:
     assert stage.result(DAG_ID, "wait")["state"] == "finished"
 
 
@@ -44,7 +45,8 @@ def test_the_new_triggerer_goes_on_polling(stage: Stage, crash: float) -> None:
     assert any(call.at > crash for call in calls(stage))
 
 
-def test_no_call_follows_the_terminal_answer_of_a_wait_that_was_moved(stage: Stage, crash: float) -> None:
+@pytest.mark.usefixtures("crash")
+def test_no_call_follows_the_terminal_answer_of_a_wait_that_was_moved(stage: Stage) -> None:
     stage.ended(DAG_ID)
 
     assert [call.state for call in calls(stage)].count("finished") == 1

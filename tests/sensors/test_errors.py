@@ -37,7 +37,7 @@ PERMANENT = {
     "410": ({"status": 410}, AlchemyEndpointGoneError),
     "400 unsupported method": ({"status": 400, "message": "Unsupported method"}, AlchemyEndpointGoneError),
     "400": ({"status": 400, "message": "Invalid arg"}, AlchemyRequestError),
-    "413": ({"status": 413}, AlchemyRequestError),
+    "413": ({"status": 413, "message": "Payload Too Large"}, AlchemyRequestError),
 }
 TRANSIENT = {
     "429": ({"status": 429}, AlchemyRateLimitError),
@@ -50,7 +50,7 @@ TRANSIENT = {
 }
 UNKNOWN = {
     "redirect": ({"kind": "redirect"}, AlchemyUnexpectedAnswerError),
-    "418": ({"status": 418}, AlchemyUnexpectedAnswerError),
+    "418": ({"status": 418, "message": "I am a teapot"}, AlchemyUnexpectedAnswerError),
     "wrong types": ({"kind": "wrong_types"}, AlchemyUnexpectedAnswerError),
     "other contract": ({"kind": "other_contract"}, AlchemyUnexpectedAnswerError),
 }

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``timeout``, ``execution_timeout`` and the cadence of polls: the same in poke, reschedule and deferred mode."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from datetime import timedelta
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
+
+from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.tasks.lives import ADDRESS, MODES, Life, failure, sensor_in
+
+pytestmark = [pytest.mark.integration]
+
+
+@pytest.fixture
+def endless(emulator: AlchemyEmulator) -> AlchemyEmulator:
+    """A service whose refresh does not end within any test."""
+    emulator.set_job(ADDRESS, queued_seconds=3600)
+    return emulator
+
+
+@pytest.mark.parametrize("mode", MODES)
+class TestTimeout:
+    def test_it_ends_the_wait_with_airflows_exception(self, mode: str, endless: AlchemyEmulator) -> None:
+        error = failure(sensor_in(mode, timeout=0.3))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert isinstance(error, AlchemyDeadlineError)
+        assert not isinstance(error, AirflowFailException)
+
+    def test_it_may_be_a_timedelta(self, mode: str, endless: AlchemyEmulator) -> None:
+        assert isinstance(failure(sensor_in(mode, timeout=timedelta(seconds=0.3))), AirflowSensorTimeout)
+
+    def test_the_last_look_is_at_the_deadline(self, mode: str, endless: AlchemyEmulator) -> None:
+        began = time.time()
+
+        failure(sensor_in(mode, timeout=0.5, poke_interval=0.2))
+
+        assert endless.calls[-1].at - began >= 0.5
+
+    def test_no_sleep_outlasts_it(self, mode: str, endless: AlchemyEmulator) -> None:
+        began = time.monotonic()
+
+        failure(sensor_in(mode, timeout=0.5, poke_interval=600))
+
+        assert time.monotonic() - began < 5
+
+    def test_a_refresh_that_finishes_before_the_last_look_is_no_timeout(
+        self, mode: str, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_job(ADDRESS, running_seconds=0.2)
+
+        assert Life().lead(sensor_in(mode, timeout=0.6, poke_interval=600))["state"] == "finished"
+
+    def test_it_says_the_state_and_that_the_refresh_goes_on(self, mode: str, endless: AlchemyEmulator) -> None:
+        text = str(failure(sensor_in(mode, timeout=0.1)))
+
+        assert "the refresh was still" in text
+        assert "when the task's timeout was over" in text
+        assert "The refresh goes on at Alchemy" in text
+
+    def test_it_ends_a_wait_whose_polls_all_fail(
+        self, mode: str, emulator: AlchemyEmulator, quick_backoff: None
+    ) -> None:
+        emulator.add_fault("http", status=500)
+
+        error = failure(sensor_in(mode, timeout=0.5, max_consecutive_failures=None))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert "HTTP 500" in str(error)
+
+    def test_it_cuts_the_back_off_of_failed_polls(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.add_fault("http", status=429, retry_after=60)
+        began = time.monotonic()
+
+        failure(sensor_in(mode, timeout=0.5, max_consecutive_failures=None))
+
+        assert time.monotonic() - began < 5
+
+    def test_zero_looks_once(self, mode: str, endless: AlchemyEmulator) -> None:
+        error = failure(sensor_in(mode, timeout=0))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert endless.count() == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+class TestCadence:
+    def test_polls_come_an_interval_apart(self, mode: str, endless: AlchemyEmulator) -> None:
+        failure(sensor_in(mode, timeout=1.0, poke_interval=0.3))
+
+        between = endless.calls[1:-1] if mode == "deferred" else endless.calls[:-1]
+        gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(between)]
+        assert gaps
+        assert all(gap >= 0.29 for gap in gaps)
+
+    def test_an_interval_of_zero_polls_at_once(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_job(ADDRESS, running_seconds=0.05)
+
+        assert Life().lead(sensor_in(mode, poke_interval=0))["state"] == "finished"
+
+    def test_exponential_backoff_lengthens_the_interval(self, mode: str, endless: AlchemyEmulator) -> None:
+        # Airflow's own growth begins with a second, whatever the interval: without it there would be 15 polls.
+        failure(sensor_in(mode, timeout=1.5, poke_interval=0.1, exponential_backoff=True))
+
+        assert 2 <= endless.count() <= 5
+
+    def test_max_wait_is_the_longest_interval(self, mode: str, endless: AlchemyEmulator) -> None:
+        failure(
+            sensor_in(
+                mode,
+                timeout=1.0,
+                poke_interval=0.1,
+                exponential_backoff=True,
+                max_wait=timedelta(seconds=0.2),
+            )
+        )
+
+        assert 5 <= endless.count() <= 8
+
+
+def test_execution_timeout_ends_a_deferred_wait(endless: AlchemyEmulator) -> None:
+    error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.3)))
+
+    assert isinstance(error, AirflowTaskTimeout)
+    assert "execution_timeout" in str(error)
+
+
+def test_execution_timeout_ends_a_deferred_wait_whose_polls_all_fail(
+    emulator: AlchemyEmulator, quick_backoff: None
+) -> None:
+    emulator.set_job(ADDRESS, queued_seconds=3600)
+    sensor = sensor_in("deferred", execution_timeout=timedelta(seconds=0.5), max_consecutive_failures=None)
+
+    life = Life()
+    with pytest.raises(AirflowTaskTimeout):
+        life.lead(sensor)
+
+    assert life.events[0]["status"] == "timed_out"
+
+
+def test_timeout_comes_before_a_longer_execution_timeout(endless: AlchemyEmulator) -> None:
+    error = failure(sensor_in("deferred", timeout=0.2, execution_timeout=timedelta(seconds=30)))
+
+    assert isinstance(error, AirflowSensorTimeout)
+
+
+def test_airflows_own_deferral_timeout_is_a_back_stop_later_than_the_triggers(endless: AlchemyEmulator) -> None:
+    life = Life()
+
+    with pytest.raises(AirflowSensorTimeout):
+        life.lead(sensor_in("deferred", timeout=0.2))
+
+    assert type(life.deferrals[0].timeout) is timedelta
+    assert timedelta(minutes=9) < life.deferrals[0].timeout < timedelta(minutes=11)
+
+
+def test_a_wait_that_airflow_ended_for_its_time_is_a_timeout_too(emulator: AlchemyEmulator) -> None:
+    sensor = sensor_in("deferred")
+
+    with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+
+def test_the_deadline_is_a_moment_that_no_restart_moves(endless: AlchemyEmulator) -> None:
+    life = Life()
+    began = pendulum.now("UTC")
+
+    with pytest.raises(AirflowSensorTimeout):
+        life.lead(sensor_in("deferred", timeout=0.5))
+
+    deadline = pendulum.parse(life.deferrals[0].trigger.serialize()[1]["record"]["deadline"])
+    assert isinstance(deadline, pendulum.DateTime)
+    assert 0.5 <= (deadline - began).total_seconds() < 1.5
