@@ -149,7 +149,8 @@ def read_network(value: Any, field: str = "argument 'network'") -> str:
     """
     text = value.strip() if isinstance(value, str) else value
     if not isinstance(text, str) or not _NETWORK.fullmatch(text):
-        msg = f"{field} is {value!r}; expected a network's slug in lower case, such as {DEFAULT_NETWORK}"
+        problem = "is empty, or its template rendered to nothing" if text == "" else f"is {value!r}"
+        msg = f"{field} {problem}; expected a network's slug in lower case, such as {DEFAULT_NETWORK}"
         raise AlchemyArgumentError(msg)
     return text
 

@@ -65,6 +65,7 @@ class WaitRecord:
     :param submitted_at: When the refresh was first asked for (ISO 8601).
     :param finished_at: When the first terminal answer came (ISO 8601).
     :param state: The last state.
+    :param reported_state: The last state's text as it came.
     :param progress: The last progress.
     :param already_finished: Whether the very first answer was ``finished``: then it may be an earlier refresh's.
     :param polls: Requests made.
@@ -85,6 +86,7 @@ class WaitRecord:
     submitted_at: str | None = None
     finished_at: str | None = None
     state: str | None = None
+    reported_state: str = ""
     progress: float | None = None
     already_finished: bool = False
     polls: int = 0

@@ -111,7 +111,7 @@ class ClientSettings:
         if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment or parts.username:
             problem = f"is {self.host!r}; expected a base URL such as https://proxy.example.com/alchemy"
             self._refuse("host", problem)
-        if parts.scheme == "http" and not self.allow_insecure and not _is_loopback(hostname):
+        if parts.scheme == "http" and not self.allow_insecure and not is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "
                 "allow_insecure: true in the extra where that network is yours"
@@ -119,7 +119,13 @@ class ClientSettings:
             self._refuse("host", problem)
 
 
-def _is_loopback(hostname: str) -> bool:
+def is_loopback(hostname: str) -> bool:
+    """
+    Tell whether a host is this machine.
+
+    :param hostname: A name or an address.
+    :return: True for localhost, 127.0.0.0/8 and ::1.
+    """
     try:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:

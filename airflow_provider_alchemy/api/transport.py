@@ -34,7 +34,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.failures import explain
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.retries import Retrying
-from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.settings import ClientSettings, is_loopback
 
 T = TypeVar("T")
 
@@ -51,9 +51,7 @@ class _Transport:
         self.settings = settings
         self._budget = budget_of(settings)
         self._host = urlsplit(settings.base_url).netloc
-        self._proxy = settings.proxy or select_proxy(
-            settings.base_url, get_environ_proxies(settings.base_url, no_proxy=None)
-        )
+        self._proxy = settings.proxy or _environments_proxy(settings.base_url)
 
     def _retry_context(self, attempts: int | None, deadline: DateTime | None) -> Any:
         return stamina.retry_context(
@@ -248,6 +246,12 @@ class AsyncTransport(_Transport):
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
+
+
+def _environments_proxy(base_url: str) -> str | None:
+    if is_loopback(urlsplit(base_url).hostname or ""):
+        return None
+    return select_proxy(base_url, get_environ_proxies(base_url, no_proxy=None))
 
 
 def _ssl_context(authorities: bool | str) -> ssl.SSLContext | bool:

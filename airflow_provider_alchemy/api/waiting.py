@@ -180,11 +180,18 @@ class RefreshWait:
             msg = "Alchemy answered does_not_exist"
             raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
         if status.state is RefreshState.QUEUE_FAILED:
-            return self._after_queue_failed()
+            return self.delay_before_submitting_again()
         self._check_deadline()
         return self._until_next_look(self.cadence.after(record.looks))
 
-    def _after_queue_failed(self) -> float:
+    def delay_before_submitting_again(self) -> float:
+        """
+        Tell how long to wait before a refresh that could not be queued is submitted again.
+
+        :return: Seconds.
+        :raises AlchemyQueueFailedError: It was submitted often enough.
+        :raises AlchemyDeadlineError: Time is over.
+        """
         record = self.record
         if record.resubmits >= self.max_resubmits:
             times = f", also after {record.resubmits} more submissions" if record.resubmits else ""
@@ -242,7 +249,8 @@ class RefreshWait:
     def _say_what_changed(self, status: RefreshStatus) -> None:
         record = self.record
         progress = status.progress or 0
-        changed = status.state.value != record.state
+        changed = (status.state.value, status.reported_state) != (record.state, record.reported_state)
+        record.reported_state = status.reported_state
         if changed and status.state is RefreshState.UNKNOWN:
             self.log.warning(
                 "%s: unknown state %r, taken as pending until the deadline",

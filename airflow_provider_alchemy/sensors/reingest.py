@@ -125,8 +125,12 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         """
         try:
             with AlchemyHook(self.alchemy_conn_id, self._network()) as hook:
-                wait = self.begin(hook, TaskMemory(context, self.retries or 0, self.log))
-                is_done = self.look(hook, wait) is None
+                memory = TaskMemory(context, self.retries or 0, self.log)
+                wait = self.begin(hook, memory)
+                try:
+                    is_done = self.look(hook, wait) is None
+                finally:
+                    memory.keep(wait.record)
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
         return PokeReturnValue(is_done=is_done, xcom_value=wait.result() if is_done else None)

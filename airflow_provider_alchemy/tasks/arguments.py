@@ -59,7 +59,9 @@ def read_connection_id(value: Any) -> str:
     :raises AlchemyArgumentError: It is empty or no text.
     """
     if not isinstance(value, str) or not value.strip():
-        msg = f"argument 'alchemy_conn_id' is {value!r}; expected the id of a connection of type Alchemy"
+        is_blank = isinstance(value, str)
+        problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
+        msg = f"argument 'alchemy_conn_id' {problem}; expected the id of a connection of type Alchemy"
         raise AlchemyArgumentError(msg)
     return value.strip()
 

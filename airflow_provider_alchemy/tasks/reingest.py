@@ -88,21 +88,33 @@ class ReingestTask(BaseOperator):
         try:
             with AlchemyHook(read_connection_id(self.alchemy_conn_id), self._network()) as hook:
                 wait = self.begin(hook, memory, record)
-                if not until_the_end:
-                    # Who does not wait for the end does not wait for the service either: Airflow's retry does.
-                    wait.max_consecutive_failures = 0
-                # An earlier process got the end and could not report it: asking again might start a new refresh.
-                while wait.record.state != RefreshState.FINISHED:
-                    delay = self.look(hook, wait)
-                    memory.keep(wait.record)
-                    if delay is None or not (until_the_end or wait.must_submit_again):
-                        break
-                    self.leave(wait, delay)
-                    time.sleep(delay)
+                try:
+                    self._look_and_sleep(hook, wait, memory, until_the_end=until_the_end)
+                except AlchemyError:
+                    wait.say_the_end()
+                    raise
             wait.say_the_end()
             return wait.result()
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
+
+    def _look_and_sleep(self, hook: AlchemyHook, wait: RefreshWait, memory: TaskMemory, *, until_the_end: bool) -> None:
+        if not until_the_end:
+            # Who does not wait for the end does not wait for the service either: Airflow's retry does.
+            wait.max_consecutive_failures = 0
+        if wait.must_submit_again:
+            # The triggerer saw queue_failed; submitting is a worker's work.
+            time.sleep(wait.delay_before_submitting_again())
+        # An earlier process may have got the end and not reported it: asking again might start a new refresh.
+        while wait.record.state != RefreshState.FINISHED:
+            try:
+                delay = self.look(hook, wait)
+            finally:
+                memory.keep(wait.record)
+            if delay is None or not (until_the_end or wait.must_submit_again):
+                return
+            self.leave(wait, delay)
+            time.sleep(delay)
 
     def begin(self, hook: AlchemyHook, memory: TaskMemory, record: WaitRecord | None = None) -> RefreshWait:
         """
@@ -161,7 +173,7 @@ class ReingestTask(BaseOperator):
         label_mapped_task(context)
         record, error = self._read_event(event)
         if isinstance(error, AlchemyQueueFailedError) and record.resubmits < self.max_resubmits:
-            return self._submit_again(context, record, error)
+            return self.look_on(context, record)
         TaskMemory(context, self.retries or 0, self.log).keep(record)
         self._wait_of(record).say_the_end()
         if error is not None:
@@ -229,11 +241,6 @@ class ReingestTask(BaseOperator):
             )
         record = WaitRecord.read(event["record"])
         return record, None if status == WaitEnd.FINISHED else error_from_dict(event.get("error") or {})
-
-    def _submit_again(self, context: Any, record: WaitRecord, error: AlchemyError) -> dict[str, Any]:
-        self.log.warning("%s Submitting it again (%d of %d)", error, record.resubmits + 1, self.max_resubmits)
-        record.resubmits += 1
-        return self.look_on(context, record)
 
 
 def label_mapped_task(context: Any) -> None:

@@ -16,8 +16,11 @@ from .shells import SHELLS, Client, LoopClient
 
 Connect = Callable[..., Client]
 
-PLENTY = 1_000_000
-"""Compute units per second with which no test ever waits for the budget."""
+USUAL: dict[str, Any] = {
+    "compute_units_per_second": 1_000_000,  # so that no test waits for the budget unless it is about it
+    "timeout": 5,
+    "verify": False,  # reading the authorities takes a tenth of a second, and plain HTTP has no use for them
+}
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def connect_to(shell: str) -> Iterator[Connect]:
     clients: list[Client] = []
 
     def connect(**settings: Any) -> Client:
-        clients.append(SHELLS[shell](ClientSettings(**{"compute_units_per_second": PLENTY, "timeout": 5} | settings)))
+        clients.append(SHELLS[shell](ClientSettings(**USUAL | settings)))
         return clients[-1]
 
     yield connect

@@ -215,7 +215,6 @@ def test_the_meter_counts_each_attempt(client: Client, emulator: AlchemyEmulator
         ({"kind": "other_contract"}, 480),
         ({"kind": "cut"}, 480),
         ({"kind": "hang"}, 480),
-        ({"kind": "large", "size": 17 * 2**20}, 480),
     ],
     ids=lambda value: " ".join(str(part) for part in value.values()) if isinstance(value, dict) else "",
 )
@@ -224,8 +223,18 @@ def test_a_failed_call_costs_its_units_except_429_and_403(
 ) -> None:
     emulator.add_fault(**fault)
     meter = Meter()
-    fails(connect(timeout=0.5 if fault["kind"] == "hang" else 5), meter=meter, max_attempts=1)
+    fails(connect(timeout=0.3 if fault["kind"] == "hang" else 5), meter=meter, max_attempts=1)
     assert (meter.calls, meter.compute_units) == (1, units)
+
+
+def test_an_answer_that_is_too_large_costs_its_units(
+    client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_alchemy.api.transport.MAX_BODY_BYTES", 2**20)
+    emulator.add_fault("large", size=2**21)
+    meter = Meter()
+    fails(client, meter=meter)
+    assert meter.compute_units == emulator.compute_units == 480
 
 
 def test_a_call_that_reached_nobody_costs_nothing(connect_to: Connect) -> None:

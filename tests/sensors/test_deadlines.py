@@ -9,7 +9,12 @@ from datetime import timedelta
 
 import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -143,6 +148,13 @@ def test_execution_timeout_ends_a_deferred_wait_whose_polls_all_fail(
         life.lead(sensor)
 
     assert life.events[0]["status"] == "timed_out"
+
+
+@pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
+def test_execution_timeout_is_skipped_where_the_sensor_says_so(rule: str, endless: AlchemyEmulator) -> None:
+    error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.3), **{rule: True}))
+
+    assert type(error) is AirflowSkipException
 
 
 def test_timeout_comes_before_a_longer_execution_timeout(endless: AlchemyEmulator) -> None:

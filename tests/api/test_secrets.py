@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The key is shown nowhere: not by errors and what caused them, not by logs, whatever goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import pickle
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+
+from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyError
+from airflow_provider_alchemy.testing import AlchemyEmulator
+
+from .conftest import Connect
+from .servers import answer, http_server, raw_server
+from .shells import ADDRESS, KEY, Client
+from .test_transport_faults import FAULT_IDS, FAULTS, SLOW_ONES, nobody_has_that_name
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("pauses")]
+
+OURS = ("airflow_provider_alchemy", "stamina")
+LIBRARIES = ("requests", "urllib3", "aiohttp", "http")
+EACH_AUTH = pytest.mark.parametrize("auth", ["path", "header"])
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk through everything that a traceback or a curious reader may show, causes that are suppressed included."""
+    seen: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        found = todo.pop()
+        if isinstance(found, BaseException) and found not in seen:
+            seen.append(found)
+            todo += [found.__cause__, found.__context__, *found.args]
+            yield found
+
+
+def texts(error: BaseException) -> str:
+    shown = [error, repr(error), error.args, error.__dict__, getattr(error, "__notes__", ""), getattr(error, "doc", "")]
+    return " ".join(str(part) for part in shown)
+
+
+def forms(key: str) -> set[str]:
+    return {key, quote(key, safe=""), base64.b64encode(key.encode()).decode()}
+
+
+def shown_by(error: AlchemyError, key: str) -> list[str]:
+    """Give every text of an error that shows the key in any form."""
+    told = [texts(link) for link in chain(error)] + [str(error.to_dict()), str(pickle.dumps(error))]
+    return [text for text in told if any(form in text for form in forms(key))]
+
+
+def foreign(error: AlchemyError) -> list[BaseException]:
+    return [link for link in chain(error) if type(link).__module__.split(".")[0] in LIBRARIES]
+
+
+def fails(client: Client) -> AlchemyError:
+    with pytest.raises(AlchemyError) as caught:
+        client.reingest_contract(ADDRESS, max_attempts=2)
+    return caught.value
+
+
+@EACH_AUTH
+@pytest.mark.parametrize("fault", [row[0] for row in FAULTS], ids=FAULT_IDS)
+def test_no_fault_shows_the_key(
+    connect: Connect,
+    emulator: AlchemyEmulator,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    fault: dict[str, Any],
+    auth: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    emulator.add_fault(**fault)
+    error = fails(connect(auth=auth, timeout=0.1 if fault["kind"] in SLOW_ONES else 5))
+    key = emulator.api_key
+    assert shown_by(error, key) == []
+    assert foreign(error) == []
+    assert [record for record in caplog.records if record.name.startswith(OURS) and key in record.getMessage()] == []
+    assert key not in "".join(capfd.readouterr())
+
+
+@EACH_AUTH
+def test_a_refused_connection_does_not_show_the_key(connect_to: Connect, auth: str) -> None:
+    with raw_server(lambda *_: None) as server:
+        url = server.url
+    error = fails(connect_to(api_key=KEY, host=url, auth=auth))
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@EACH_AUTH
+def test_an_unknown_host_does_not_show_the_key(
+    connect_to: Connect, monkeypatch: pytest.MonkeyPatch, auth: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", nobody_has_that_name)
+    error = fails(connect_to(api_key=KEY, network="no-such-network", auth=auth))
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@EACH_AUTH
+def test_a_connection_that_breaks_does_not_show_the_key(connect_to: Connect, auth: str) -> None:
+    with raw_server(lambda connection, _: connection.recv(65536)) as server:
+        error = fails(connect_to(api_key=KEY, host=server.url, auth=auth))
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+def test_a_proxy_that_is_not_there_does_not_show_the_key_nor_its_own_password(connect_to: Connect) -> None:
+    proxy = "http://user:pa55word@127.0.0.1:9"
+    error = fails(connect_to(api_key=KEY, host="http://alchemy.invalid", allow_insecure=True, proxy=proxy))
+    assert (shown_by(error, KEY), shown_by(error, "pa55word"), foreign(error)) == ([], [], [])
+
+
+def echo_path(handler: BaseHTTPRequestHandler) -> bytes:
+    return f"Cannot GET {handler.path}".encode()
+
+
+def echo_decoded_path(handler: BaseHTTPRequestHandler) -> bytes:
+    return f'{{"error": {{"message": "No route for {unquote(handler.path)}"}}}}'.encode()
+
+
+def echo_authorization(handler: BaseHTTPRequestHandler) -> bytes:
+    return f"I do not know {handler.headers['Authorization']}".encode()
+
+
+ECHOES = pytest.mark.parametrize(
+    ("auth", "echo"),
+    [("path", echo_path), ("path", echo_decoded_path), ("header", echo_authorization)],
+    ids=["path", "decoded path", "header"],
+)
+
+
+@ECHOES
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_a_server_that_sends_the_key_back_does_not_show_it(
+    connect_to: Connect, auth: str, echo: Any, status: int
+) -> None:
+    with http_server(lambda handler: answer(handler, status, echo(handler))) as server:
+        error = fails(connect_to(api_key=KEY, host=server.url, auth=auth))
+    assert "***" in str(error)
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@ECHOES
+@pytest.mark.parametrize("key", ["a/b+c=d&e?f", "eyJhbGciOiJF.eyJpc3MiOiJ4.sig-na_ture", "per%cent%2Fage", "back\\sl\"ash"])
+def test_a_key_with_characters_that_urls_quote_is_not_shown_either(
+    connect_to: Connect, auth: str, echo: Any, key: str
+) -> None:
+    seen: list[str] = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(echo(handler).decode())
+        answer(handler, 404, echo(handler))
+
+    with http_server(respond) as server:
+        error = fails(connect_to(api_key=key, host=server.url, auth=auth))
+    assert "***" in str(error)
+    assert [word for word in seen[0].split() if len(word) > 8 and word in str(error)] == []
+
+
+@EACH_AUTH
+def test_a_state_that_echoes_the_key_does_not_show_it(connect_to: Connect, auth: str) -> None:
+    body = b'{"reingestionState": "%s", "progress": "%s"}' % (KEY.encode(), KEY.encode())
+    with http_server(lambda handler: answer(handler, 200, body)) as server:
+        status = connect_to(api_key=KEY, host=server.url, auth=auth).reingest_contract(ADDRESS)
+    assert KEY not in repr(status)
+
+
+def test_a_key_in_the_place_of_the_address_is_not_shown(connect_to: Connect) -> None:
+    client = connect_to(api_key=KEY)
+    with pytest.raises(AlchemyAddressError) as caught:
+        client.reingest_contract(KEY)
+    assert shown_by(caught.value, KEY) == []
+
+
+def test_clients_do_not_show_the_key(client: Client, emulator: AlchemyEmulator) -> None:
+    assert emulator.api_key not in f"{client!r} {client} {client.settings!r}"
