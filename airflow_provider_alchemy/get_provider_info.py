@@ -34,6 +34,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators.reingest")],
         "sensors": [_modules("sensors.reingest")],
         "triggers": [_modules("triggers.reingest")],
+        "extra-links": [
+            "airflow_provider_alchemy.links.collection.ContractLink",
+            "airflow_provider_alchemy.links.collection.DashboardLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "alchemy",

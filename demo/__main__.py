@@ -78,7 +78,7 @@ def _demonstrate(console: Console, options: argparse.Namespace) -> int:
                 console.print(f"Airflow {airflow_version} is up after {time.monotonic() - began:.0f} s.")
                 run = airflow.trigger_dag(DAG_ID)
                 status.stop()
-                console.print(f"DAG [bold]{DAG_ID}[/] runs: submit a refresh, wait for its end, publish.")
+                console.print(f"DAG [bold]{DAG_ID}[/] runs: submit a refresh, wait for it, publish.")
                 deferred = watch(console, airflow, run, service.deadline_seconds)
                 is_well = report(console, airflow, run, deferred=deferred)
                 if options.keep:

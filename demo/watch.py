@@ -117,8 +117,9 @@ def report(console: Console, airflow: LocalAirflow, run: DagRun, *, deferred: bo
     :return: Whether all is well: the run succeeded and its sensor was really deferred.
     """
     succeeded = run.state() == "success"
-    console.print("\nLog of the wait:")
-    for line in our_lines(_log(airflow, run, "wait")):
+    lines = list(our_lines(_log(airflow, run, "wait")))
+    console.print("\nLog of the wait:" if lines else "")
+    for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     if not succeeded:
         _report_failure(console, airflow, run)

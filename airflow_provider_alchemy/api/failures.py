@@ -76,8 +76,8 @@ def _name_not_found(error: socket.gaierror, settings: ClientSettings, host: str)
         f"host {host} does not exist",
         advice=f"Check the connection's host: {settings.host!r}"
         if settings.host and "{network}" not in settings.host
-        else f"Check the network: {settings.network!r} is no network that Alchemy has a host for, unless this "
-        "machine has no name service (DNS)",
+        else f"Check that network {settings.network!r} is spelled as in the Alchemy dashboard; if it is, the machine that "
+        "runs the task cannot look up host names (DNS)",
     )
 
 

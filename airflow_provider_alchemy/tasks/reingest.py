@@ -28,6 +28,7 @@ from airflow_provider_alchemy.api.models import RefreshState, read_contract_addr
 from airflow_provider_alchemy.api.records import Cadence, WaitRecord
 from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.arguments import read_connection_id
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.memory import TaskMemory
@@ -46,6 +47,7 @@ class ReingestTask(BaseOperator):
     """The part of a task that looks at a refresh until it ends. Operator and sensor add their arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
+    operator_extra_links = (ContractLink(), DashboardLink())
     ui_color = "#dbe9ff"
     max_resubmits: int = 0
     is_rescheduled: ClassVar[bool] = False

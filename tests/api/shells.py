@@ -59,9 +59,7 @@ class LoopClient:
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
         return self._runner.run(
-            self._client.reingest_contract(
-                contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline
-            )
+            self._client.reingest_contract(contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline)
         )
 
     def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from email.utils import format_datetime, formatdate
 from typing import Any
 
@@ -27,15 +28,13 @@ NOT_ENABLED = "ETH_MAINNET is not enabled for this app. Visit this page to enabl
 UNAVAILABLE = "Unable to complete request at this time."
 NOW = pendulum.datetime(2026, 11, 22, 10)
 
-BODY_FORMS = {
-    "error object": lambda status, message: json.dumps({"error": {"message": message}}),
-    "JSON-RPC": lambda status, message: json.dumps(
-        {"jsonrpc": "2.0", "error": {"code": status, "message": message}}
-    ),
-    "error text": lambda status, message: json.dumps({"error": message}),
-    "message": lambda status, message: json.dumps({"message": message}),
-    "JSON text": lambda status, message: json.dumps(message),
-    "plain text": lambda status, message: message,
+BODY_FORMS: dict[str, Callable[[int, str], str]] = {
+    "error object": lambda _, message: json.dumps({"error": {"message": message}}),
+    "JSON-RPC": lambda status, message: json.dumps({"jsonrpc": "2.0", "error": {"code": status, "message": message}}),
+    "error text": lambda _, message: json.dumps({"error": message}),
+    "message": lambda _, message: json.dumps({"message": message}),
+    "JSON text": lambda _, message: json.dumps(message),
+    "plain text": lambda _, message: message,
 }
 
 TABLE: list[tuple[int, str, type[AlchemyError], str]] = [

@@ -150,7 +150,7 @@ def test_a_very_long_state_is_cut() -> None:
 
 @pytest.mark.parametrize("state", [None, "", 5, True, ["finished"], {"finished": True}], ids=repr)
 def test_a_state_that_is_no_text_is_an_error_that_shows_the_answer(state: Any) -> None:
-    with pytest.raises(AlchemyUnexpectedAnswerError, match="no reingestionState: .*contractAddress"):
+    with pytest.raises(AlchemyUnexpectedAnswerError, match=r"no reingestionState: .*contractAddress"):
         status_of(reingestionState=state)
 
 

@@ -51,7 +51,8 @@ def test_each_documented_state_is_read(text: str, state: RefreshState) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["warming_up", "unknown", "FINISHED", "Finished", " finished", "finished\n", "finished.", "", "finıshed"]
+    "text",
+    ["warming_up", "unknown", "FINISHED", "Finished", " finished", "finished\n", "finished.", "", "fin\u0131shed"],
 )
 def test_any_other_text_is_the_unknown_state(text: str) -> None:
     assert RefreshState.read(text) is RefreshState.UNKNOWN
@@ -171,7 +172,21 @@ def test_any_slug_is_a_network_because_the_list_changes(slug: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, 1, "", "Eth-Mainnet", "eth_mainnet", "evil.example/", "eth-mainnet@evil.example", "a#", "a?b", "-a", "a-", "a b"],
+    [
+        None,
+        1,
+        "",
+        "Eth-Mainnet",
+        "eth_mainnet",
+        "evil.example/",
+        "eth-mainnet@evil.example",
+        "a#",
+        "a?b",
+        "-a",
+        "a-",
+        "a b",
+        "a" * 64,
+    ],
 )
 def test_what_could_change_the_host_is_no_network(value: Any) -> None:
     with pytest.raises(AlchemyArgumentError, match="expected a network's slug"):

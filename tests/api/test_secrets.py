@@ -95,9 +95,7 @@ def test_a_refused_connection_does_not_show_the_key(connect_to: Connect, auth: s
 
 
 @EACH_AUTH
-def test_an_unknown_host_does_not_show_the_key(
-    connect_to: Connect, monkeypatch: pytest.MonkeyPatch, auth: str
-) -> None:
+def test_an_unknown_host_does_not_show_the_key(connect_to: Connect, monkeypatch: pytest.MonkeyPatch, auth: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", nobody_has_that_name)
     error = fails(connect_to(api_key=KEY, network="no-such-network", auth=auth))
     assert (shown_by(error, KEY), foreign(error)) == ([], [])
@@ -147,7 +145,9 @@ def test_a_server_that_sends_the_key_back_does_not_show_it(
 
 
 @ECHOES
-@pytest.mark.parametrize("key", ["a/b+c=d&e?f", "eyJhbGciOiJF.eyJpc3MiOiJ4.sig-na_ture", "per%cent%2Fage", "back\\sl\"ash"])
+@pytest.mark.parametrize(
+    "key", ["a/b+c=d&e?f", "eyJhbGciOiJF.eyJpc3MiOiJ4.sig-na_ture", "per%cent%2Fage", 'back\\sl"ash']
+)
 def test_a_key_with_characters_that_urls_quote_is_not_shown_either(
     connect_to: Connect, auth: str, echo: Any, key: str
 ) -> None:

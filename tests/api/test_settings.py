@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError, AlchemyPermanentError, ErrorKind
+from airflow_provider_alchemy.api.errors import (
+    AlchemyConfigurationError,
+    AlchemyError,
+    AlchemyPermanentError,
+    ErrorKind,
+)
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, KNOWN_NETWORKS, UI_FIELD_BEHAVIOUR, conn_fields
 

@@ -175,18 +175,23 @@ def test_a_dripping_answer_ends_by_the_timeout(connect: Connect, emulator: Alche
     assert 0.25 < time.monotonic() - begun < 1.5
 
 
-def test_dripping_headers_end_by_the_timeout(connect_to: Connect) -> None:
+def test_dripping_headers_end_by_the_timeout(connect_to: Connect, shell: str, request: pytest.FixtureRequest) -> None:
+    if shell == "requests":
+        reason = "requests limits the silence between two bytes of the headers, and nothing limits the whole of them"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
     def drip(connection: socket.socket, _: Running) -> None:
         connection.recv(65536)
-        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 30 + b"\r\n\r\n":
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for byte in b"X-Slow: " + b"x" * 16 + b"\r\n\r\n":
             connection.sendall(bytes([byte]))
             time.sleep(0.04)
 
     with raw_server(drip) as server:
         begun = time.monotonic()
-        error = fails(connect_to(api_key=KEY, host=server.url, timeout=0.4))
+        error = fails(connect_to(api_key=KEY, host=server.url, timeout=0.3))
     assert type(error) is errors.AlchemyTimeoutError
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 0.9
 
 
 def test_a_body_of_five_megabytes_is_survived(client: Client, emulator: AlchemyEmulator) -> None:
@@ -246,7 +251,3 @@ def test_a_silent_name_service_is_waited_out(connect_to: Connect, monkeypatch: p
     monkeypatch.setattr(socket, "getaddrinfo", name_service_is_silent)
     error = fails(connect_to(api_key=KEY))
     assert (type(error), error.kind) == (errors.AlchemyConnectionError, WAIT_OUT)
-
-
-def test_a_network_too_long_for_a_host_name_is_the_users_to_mend(connect_to: Connect) -> None:
-    assert fails(connect_to(api_key=KEY, network="a" * 64)).kind is MEND

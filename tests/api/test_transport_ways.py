@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import USUAL, Connect
-from .servers import LOOPBACK, Running, answer, http_server
+from .servers import LOOPBACK, answer, http_server
 from .shells import ADDRESS, KEY, LOWER, Client
 
 pytestmark = pytest.mark.integration
@@ -195,20 +195,17 @@ def test_an_answer_in_another_encoding_is_read_as_far_as_it_goes(connect_to: Con
         assert connect_to(api_key=KEY, host=server.url).reingest_contract(ADDRESS).reported_state == "fertig \ufffd"
 
 
-def test_a_cookie_is_not_sent_back_by_the_pooled_session(emulator: AlchemyEmulator) -> None:
+def test_a_cookie_is_not_sent_back(connect_to: Connect) -> None:
     cookies: list[Any] = []
 
     def with_cookie(handler: BaseHTTPRequestHandler) -> None:
         cookies.append(handler.headers["Cookie"])
         answer(handler, 200, FINISHED, Set_Cookie="visitor=1")
 
-    async def calls(server: Running) -> None:
-        async with AsyncAlchemyClient(ClientSettings(**USUAL, api_key=KEY, host=server.url)) as client:
-            for _ in range(2):
-                await client.reingest_contract(ADDRESS)
-
     with http_server(with_cookie) as server:
-        asyncio.run(calls(server))
+        client = connect_to(api_key=KEY, host=server.url)
+        for _ in range(2):
+            client.reingest_contract(ADDRESS)
     assert cookies == [None, None]
 
 

@@ -62,7 +62,9 @@ def test_a_finished_refresh_ends_the_wait() -> None:
 
 
 def test_a_collection_that_does_not_exist_ends_the_wait_at_once() -> None:
-    with pytest.raises(errors.AlchemyNoSuchCollectionError, match=r"does_not_exist.*Check the contract address") as caught:
+    with pytest.raises(
+        errors.AlchemyNoSuchCollectionError, match=r"does_not_exist.*Check the contract address"
+    ) as caught:
         look(wait_with(max_resubmits=3), "does_not_exist")
     assert caught.value.subject == SUBJECT
 

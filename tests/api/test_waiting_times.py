@@ -47,9 +47,7 @@ def test_the_last_look_may_find_the_refresh_finished(limit: str) -> None:
 
 
 @EACH_LIMIT
-def test_the_last_look_may_find_a_failure_that_says_more_than_the_deadline(
-    limit: str
-) -> None:
+def test_the_last_look_may_find_a_failure_that_says_more_than_the_deadline(limit: str) -> None:
     with pytest.raises(errors.AlchemyNoSuchCollectionError):
         look(wait_with(**{limit: in_seconds(-1)}), "does_not_exist")
 
@@ -94,7 +92,7 @@ def test_the_deadline_error_says_how_far_the_refresh_was() -> None:
 
 
 def test_the_deadline_error_names_the_failure_of_the_last_look() -> None:
-    with pytest.raises(errors.AlchemyDeadlineError, match="without an answer .* failed: Alchemy answered HTTP 503"):
+    with pytest.raises(errors.AlchemyDeadlineError, match=r"without an answer .* failed: Alchemy answered HTTP 503"):
         look(wait_with(deadline=in_seconds(0)), BUSY)
 
 
@@ -115,11 +113,12 @@ def test_a_deadline_is_a_moment_that_no_restart_moves(clock: time_machine.Travel
 def test_a_look_just_before_the_deadline_is_followed_by_one_at_the_deadline(clock: time_machine.Traveller) -> None:
     wait = wait_with(deadline=in_seconds(61))
     delays = []
-    with pytest.raises(errors.AlchemyDeadlineError):
-        for _ in range(10):
-            delays.append(look(wait, "queued").delay_seconds or 0)
-            clock.shift(delays[-1])
+    for _ in range(2):
+        delays.append(look(wait, "queued").delay_seconds or 0)
+        clock.shift(delays[-1])
     assert delays == [60, 1]
+    with pytest.raises(errors.AlchemyDeadlineError):
+        look(wait, "queued")
 
 
 def test_the_first_look_comes_after_a_random_part_of_the_interval() -> None:

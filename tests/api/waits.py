@@ -25,7 +25,7 @@ def in_seconds(seconds: float) -> str:
     return (NOW + timedelta(seconds=seconds)).isoformat()
 
 
-def wait_with(*, interval: float = 60, log: Any = LOG, **options: Any) -> RefreshWait:
+def wait_with(*, interval: Any = 60, log: Any = LOG, **options: Any) -> RefreshWait:
     """Make a wait; fields of the record and options of the wait may be given together."""
     rules = {name: options.pop(name) for name in ("max_consecutive_failures", "max_resubmits") if name in options}
     cadence = options.pop("cadence", Cadence(interval_seconds=interval))

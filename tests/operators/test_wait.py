@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTas
 from airflow_provider_alchemy.api.errors import AlchemyQueueFailedError, AlchemyServerError
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, once_asked
+from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, once, was_asked, has_answered
 
 pytestmark = pytest.mark.integration
 
@@ -83,11 +83,9 @@ class TestWaiting:
         emulator.set_job(ADDRESS, queued_seconds=0.2, outcome="queue_failed")
 
         def mend() -> None:
-            while not any(call.state == "queue_failed" for call in emulator.calls):
-                time.sleep(0.005)
             emulator.set_job(ADDRESS, running_seconds=0.1)
 
-        with once_asked(emulator, mend):
+        with once(has_answered(emulator, "queue_failed"), mend):
             result = Life().lead(refresh(deferrable=deferrable))
 
         assert (result["state"], result["polls"]) == ("finished", emulator.count())
@@ -97,7 +95,7 @@ class TestWaiting:
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
-        with once_asked(emulator, lambda: emulator.add_fault("http", status=500)):
+        with once(was_asked(emulator), lambda: emulator.add_fault("http", status=500)):
             error = failure(refresh(deferrable=deferrable, max_consecutive_failures=2))
 
         assert type(error) is AlchemyServerError

@@ -23,7 +23,7 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import ConnectTo
-from tests.tasks.lives import ADDRESS, MODES, Life, failure, once_asked, outcome, sensor_in
+from tests.tasks.lives import ADDRESS, MODES, Life, failure, once, outcome, sensor_in, was_asked
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
 
@@ -123,7 +123,7 @@ def test_what_begins_in_the_middle_of_a_wait_fails_for_good_too(
 ) -> None:
     emulator.set_job(ADDRESS, queued_seconds=600)
 
-    with once_asked(emulator, lambda: add_fault(emulator, fields)):
+    with once(was_asked(emulator), lambda: add_fault(emulator, fields)):
         error = failure(sensor_in(mode))
 
     assert isinstance(error, AirflowFailException)
@@ -136,7 +136,7 @@ def test_a_service_that_breaks_in_the_middle_of_a_wait_is_given_up_after_some_po
 ) -> None:
     emulator.set_job(ADDRESS, queued_seconds=600)
 
-    with once_asked(emulator, lambda: emulator.add_fault("http", status=500)):
+    with once(was_asked(emulator), lambda: emulator.add_fault("http", status=500)):
         error = failure(sensor_in(mode, max_consecutive_failures=3))
 
     failed = [call.http_status for call in emulator.calls].count(500)

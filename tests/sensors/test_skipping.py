@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.lives import ADDRESS, MODES, failure, once_asked, outcome, sensor_in
+from tests.tasks.lives import ADDRESS, MODES, failure, once, outcome, sensor_in, was_asked
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES), pytest.mark.usefixtures("quick_backoff")]
 
@@ -102,7 +102,7 @@ def test_a_key_refused_in_the_middle_of_a_wait_is_skipped_too(
 ) -> None:
     never_ends(emulator)
 
-    with once_asked(emulator, lambda: refuses_the_key(emulator)):
+    with once(was_asked(emulator), lambda: refuses_the_key(emulator)):
         error = failure(sensor_in(mode, **{rule: True}))
 
     assert type(error) is AirflowSkipException

@@ -152,16 +152,15 @@ def failure(task: Any, context: dict[str, Any] | None = None) -> BaseException:
 
 
 @contextmanager
-def once_asked(emulator: AlchemyEmulator, action: Callable[[], Any]) -> Iterator[None]:
-    """Do something to the service as soon as it has answered its first call: in the middle of a wait."""
+def once(condition: Callable[[], bool], action: Callable[[], Any]) -> Iterator[None]:
+    """Do something to the service as soon as a condition holds: in the middle of a wait."""
     is_over = threading.Event()
 
     def watch() -> None:
-        while not is_over.is_set():
-            if emulator.count():
+        while not is_over.wait(0.005):
+            if condition():
                 action()
                 return
-            is_over.wait(0.005)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -170,3 +169,13 @@ def once_asked(emulator: AlchemyEmulator, action: Callable[[], Any]) -> Iterator
     finally:
         is_over.set()
         watcher.join()
+
+
+def was_asked(emulator: AlchemyEmulator) -> Callable[[], bool]:
+    """Whether the service has answered a call."""
+    return lambda: emulator.count() > 0
+
+
+def has_answered(emulator: AlchemyEmulator, state: str) -> Callable[[], bool]:
+    """Whether the service has answered with a state."""
+    return lambda: any(call.state == state for call in emulator.calls)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The buttons that the web UI shows at a task."""

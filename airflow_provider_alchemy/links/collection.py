@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Links from a task to its collection's contract, and to the Alchemy dashboard.
+
+They are built from what the task pushed or was given: no connection is read, so no key can get into one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_contract_address
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+DASHBOARD = "https://dashboard.alchemy.com/"
+
+EXPLORERS = {
+    "eth-mainnet": "https://etherscan.io",
+    "eth-sepolia": "https://sepolia.etherscan.io",
+    "polygon-mainnet": "https://polygonscan.com",
+    "polygon-amoy": "https://amoy.polygonscan.com",
+    "arb-mainnet": "https://arbiscan.io",
+    "opt-mainnet": "https://optimistic.etherscan.io",
+    "base-mainnet": "https://basescan.org",
+    "base-sepolia": "https://sepolia.basescan.org",
+    "bnb-mainnet": "https://bscscan.com",
+    "avax-mainnet": "https://snowtrace.io",
+    "zksync-mainnet": "https://explorer.zksync.io",
+    "linea-mainnet": "https://lineascan.build",
+    "scroll-mainnet": "https://scrollscan.com",
+    "blast-mainnet": "https://blastscan.io",
+    "zora-mainnet": "https://explorer.zora.energy",
+    "apechain-mainnet": "https://apescan.io",
+    "ronin-mainnet": "https://app.roninchain.com",
+    "shape-mainnet": "https://shapescan.xyz",
+    "abstract-mainnet": "https://abscan.org",
+    "unichain-mainnet": "https://uniscan.xyz",
+    "worldchain-mainnet": "https://worldscan.org",
+}
+"""The block explorer of each network that has a well-known one."""
+
+
+class ContractLink(BaseOperatorLink):
+    """The collection's contract in its network's block explorer."""
+
+    name = "Contract in the block explorer"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """
+        Build the link.
+
+        :param operator: The task.
+        :param ti_key: Which task instance.
+        :return: The URL; empty where the contract or the network's explorer is not known.
+        """
+        result = XCom.get_value(ti_key=ti_key, key="return_value")
+        told = result if isinstance(result, dict) else {}
+        # A task that failed pushed nothing: its arguments say as much, unless they are still templates.
+        address = told.get("contract_address") or getattr(operator, "contract_address", None)
+        network = told.get("network") or getattr(operator, "network", None) or DEFAULT_NETWORK
+        try:
+            checked = read_contract_address(address)
+        except AlchemyArgumentError:
+            return ""
+        explorer = EXPLORERS.get(network)
+        return f"{explorer}/address/{checked}" if explorer else ""
+
+
+class DashboardLink(BaseOperatorLink):
+    """The Alchemy dashboard, where the account's apps and units are."""
+
+    name = "Alchemy dashboard"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - the same for each task
+        """
+        Build the link.
+
+        :param operator: The task.
+        :param ti_key: Which task instance.
+        :return: The URL.
+        """
+        return DASHBOARD
