@@ -189,9 +189,11 @@ def is_billed(http_status: int) -> bool:
     Tell whether an answer costs its compute units.
 
     :param http_status: The answer's status.
-    :return: False for 429 and 403 (Alchemy's page on compute units), True for any other, errors included.
+    :return: False for 429 and 403 (Alchemy's page on compute units) and for redirects, which come from before the
+        service; True for any other, errors included.
     """
-    return http_status not in UNBILLED
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= http_status < HTTPStatus.BAD_REQUEST
+    return http_status not in UNBILLED and not is_redirect
 
 
 def _shown(text: str) -> str:

@@ -22,13 +22,17 @@ class UnitBudget:
 
     :param units_per_second: The plan's throughput.
     :param window_seconds: Length of the window. Default 10, the service's.
+    :param spread_seconds: How much later than planned a call may reach the service. Default half a second; units
+        are held that much longer, because the service counts from when a call arrives.
     """
 
     __slots__ = ("__weakref__", "_capacity", "_lock", "_starts", "_used", "_window_seconds")
 
-    def __init__(self, units_per_second: float, window_seconds: float = WINDOW_SECONDS) -> None:
+    def __init__(
+        self, units_per_second: float, window_seconds: float = WINDOW_SECONDS, spread_seconds: float = 0.5
+    ) -> None:
         self._capacity = units_per_second * window_seconds
-        self._window_seconds = window_seconds
+        self._window_seconds = window_seconds + spread_seconds
         self._starts: deque[tuple[float, int]] = deque()
         self._used = 0
         self._lock = threading.Lock()

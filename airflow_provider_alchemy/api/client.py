@@ -9,6 +9,7 @@ from typing import Self
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api import endpoints
+from airflow_provider_alchemy.api.errors import AlchemyAddressError
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, read_contract_address
 from airflow_provider_alchemy.api.settings import ClientSettings
@@ -46,7 +47,7 @@ class AlchemyClient:
         :return: The refresh's status.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
-        address = read_contract_address(contract_address)
+        address = _read_address(contract_address, self.settings)
         call = endpoints.reingest_contract(address, self.settings)
         return self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
 
@@ -59,7 +60,7 @@ class AlchemyClient:
         :return: The contract's metadata.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
-        address = read_contract_address(contract_address)
+        address = _read_address(contract_address, self.settings)
         return self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
 
     def close(self) -> None:
@@ -95,13 +96,13 @@ class AsyncAlchemyClient:
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
         """Do what ``AlchemyClient.reingest_contract`` does."""
-        address = read_contract_address(contract_address)
+        address = _read_address(contract_address, self.settings)
         call = endpoints.reingest_contract(address, self.settings)
         return await self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
 
     async def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
         """Do what ``AlchemyClient.get_contract_metadata`` does."""
-        address = read_contract_address(contract_address)
+        address = _read_address(contract_address, self.settings)
         return await self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
 
     async def aclose(self) -> None:
@@ -115,3 +116,10 @@ class AsyncAlchemyClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _read_address(contract_address: str, settings: ClientSettings) -> str:
+    try:
+        return read_contract_address(contract_address)
+    except AlchemyAddressError as error:
+        raise error.without(settings.api_key) from None

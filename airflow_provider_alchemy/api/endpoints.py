@@ -7,6 +7,7 @@ Prices are those of Alchemy's page on compute units: what is billed, and what co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 SHOWN_CHARACTERS = 200
 
+_SUPPLY = re.compile(r"[0-9]{1,78}")
+"""A uint256 in decimal digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -36,6 +40,7 @@ class Endpoint:
     :param compute_units: Units billed for a call.
     :param throughput_units: Units counted in the 10-second window.
     :param method: HTTP method.
+    :param advice_when_gone: What to do where it does not exist any more; empty: the error's own advice.
     """
 
     name: str
@@ -43,9 +48,17 @@ class Endpoint:
     compute_units: int
     throughput_units: int
     method: str = "GET"
+    advice_when_gone: str = ""
 
 
-REINGEST_CONTRACT = Endpoint("reingestContract", None, compute_units=480, throughput_units=480)
+REINGEST_CONTRACT = Endpoint(
+    "reingestContract",
+    None,
+    compute_units=480,
+    throughput_units=480,
+    advice_when_gone="Alchemy has deprecated reingestContract: leave the connection's host empty, try the other "
+    "api_version in its extra, and if it is gone for good refresh the collection's tokens one by one",
+)
 GET_CONTRACT_METADATA = Endpoint("getContractMetadata", "v3", compute_units=160, throughput_units=10)
 
 
@@ -153,10 +166,7 @@ def read_refresh_status(answer: Any, contract_address: str, network: str) -> Ref
     :return: The status. A state that is not documented is UNKNOWN, hence pending, and never ``finished``.
     :raises AlchemyUnexpectedAnswerError: The answer has another shape, or is about another contract.
     """
-    told = _contract_told("contractAddress", answer)
-    if told is not None and told.lower() != contract_address:
-        msg = f"the answer is about another contract, {told[:60]!r}"
-        raise AlchemyUnexpectedAnswerError(msg)
+    _check_contract("contractAddress", answer, contract_address)
     state = answer.get("reingestionState")
     if not isinstance(state, str) or not state:
         msg = f"the answer has no reingestionState: {_shown(answer)}"
@@ -178,26 +188,28 @@ def read_contract_metadata(answer: Any, contract_address: str, network: str) -> 
     :param contract_address: The contract that was asked about, in lower case.
     :param network: The network's slug.
     :return: The contract's metadata; fields that are missing or of another type are None.
-    :raises AlchemyUnexpectedAnswerError: The answer has another shape.
+    :raises AlchemyUnexpectedAnswerError: The answer has another shape, or is about another contract.
     """
-    _contract_told("address", answer)
+    _check_contract("address", answer, contract_address)
     supply = str(answer.get("totalSupply"))
     return ContractMetadata(
         contract_address=contract_address,
         network=network,
         name=_text(answer.get("name")),
         symbol=_text(answer.get("symbol")),
-        total_supply=int(supply) if supply.isascii() and supply.isdigit() else None,
+        total_supply=int(supply) if _SUPPLY.fullmatch(supply) else None,
         token_type=_text(answer.get("tokenType")),
     )
 
 
-def _contract_told(name: str, answer: Any) -> str | None:
+def _check_contract(name: str, answer: Any, contract_address: str) -> None:
     told = answer.get(name) if isinstance(answer, dict) else answer
     if not isinstance(answer, dict) or not (told is None or isinstance(told, str)):
         msg = f"the answer is not what the API reference shows: {_shown(answer)}"
         raise AlchemyUnexpectedAnswerError(msg)
-    return told
+    if told is not None and told.lower() != contract_address:
+        msg = f"the answer is about another contract, {told[:60]!r}"
+        raise AlchemyUnexpectedAnswerError(msg)
 
 
 def _text(value: Any) -> str | None:

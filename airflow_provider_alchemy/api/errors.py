@@ -9,9 +9,9 @@ wait it out, give up at once, or fail loudly because the API is not what it was.
 from __future__ import annotations
 
 import base64
+import re
 from enum import StrEnum
-from typing import Any, ClassVar
-from urllib.parse import quote, quote_plus
+from typing import Any, ClassVar, Self
 
 REDACTED = "***"
 
@@ -61,12 +61,12 @@ class AlchemyError(Exception):
 
     def __str__(self) -> str:
         about = f"{self.subject}: " if self.subject else ""
-        return ". ".join(part for part in (f"{about}{self.what}", self.advice) if part) + "."
+        return ". ".join(part.rstrip(".") for part in (f"{about}{self.what}", self.advice) if part) + "."
 
     def __reduce__(self) -> tuple[Any, ...]:
         return error_from_dict, (self.to_dict(),)
 
-    def about(self, subject: str) -> AlchemyError:
+    def about(self, subject: str) -> Self:
         """
         Name what the error is about, unless it already does.
 
@@ -74,6 +74,17 @@ class AlchemyError(Exception):
         :return: This error.
         """
         self.subject = self.subject or subject
+        return self
+
+    def without(self, key: str) -> Self:
+        """
+        Take a key out of the error's texts: people paste it into other fields, and servers send it back.
+
+        :param key: The API key.
+        :return: This error.
+        """
+        self.what, self.advice = redact(self.what, key), redact(self.advice, key)
+        self.args = (self.what,)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,10 +194,7 @@ class AlchemyQuotaError(AlchemyPermanentError):
 class AlchemyEndpointGoneError(AlchemyPermanentError):
     """The endpoint or the host does not exist any more (HTTP 404, 410, or "Unsupported method")."""
 
-    default_advice = (
-        "Alchemy has deprecated reingestContract: try api_version v3 in the connection's extra, leave its host "
-        "empty, and if it is gone for good refresh the tokens one by one"
-    )
+    default_advice = "Leave the connection's host empty, or check it, and look into Alchemy's API reference"
 
 
 class AlchemyUnexpectedAnswerError(AlchemyError):
@@ -276,7 +284,10 @@ def redact(text: str, key: str) -> str:
     """
     if not key:
         return text
-    forms = {key, quote(key, safe=""), quote_plus(key), base64.b64encode(key.encode()).decode()}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, REDACTED)
-    return text
+    text = text.replace(base64.b64encode(key.encode()).decode(), REDACTED)
+    # Each library has its own mind about which characters a URL must quote: either form of each, then.
+    in_any_url = "".join(
+        character if character.isalnum() else f"(?:{re.escape(character)}|%(?i:{ord(character):02x}))"
+        for character in key
+    )
+    return re.sub(in_any_url, REDACTED, text)

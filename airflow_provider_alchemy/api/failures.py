@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator
-from http.client import HTTPException
+from http.client import HTTPException, RemoteDisconnected
 
 import aiohttp
 import requests
@@ -28,37 +29,44 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.settings import ClientSettings
 
 _CUT = (aiohttp.ClientPayloadError, requests.exceptions.ChunkedEncodingError, HTTPException)
-_UNREADABLE = (aiohttp.ContentTypeError, requests.exceptions.ContentDecodingError, UnicodeError)
+_UNREADABLE = (aiohttp.ContentTypeError, requests.exceptions.ContentDecodingError, UnicodeError, zlib.error)
 _TIMED_OUT = (TimeoutError, requests.exceptions.Timeout)
 _PROXY = (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError, requests.exceptions.ProxyError)
 
 
-def explain(error: BaseException, settings: ClientSettings, host: str) -> AlchemyError:
+def explain(error: BaseException, settings: ClientSettings, host: str, *, through_proxy: bool = False) -> AlchemyError:
     """
     Tell what happened when no answer came, or not all of one.
 
     :param error: What the HTTP library raised; nothing of its text is used.
     :param settings: The client's settings, for advice.
     :param host: The host that was asked, without the key.
+    :param through_proxy: Whether a proxy stands in between: it then is the only name that is looked up here.
     :return: The error to raise in its place.
     """
+    return _explain(error, settings, host, through_proxy=through_proxy).without(settings.api_key)
+
+
+def _explain(error: BaseException, settings: ClientSettings, host: str, *, through_proxy: bool) -> AlchemyError:
     roots = tuple(_chain(error))
-    for root in roots:
-        if isinstance(root, socket.gaierror):
-            return _name_not_found(root, settings, host)
-        if isinstance(root, ssl.SSLCertVerificationError):
-            return AlchemyConfigurationError(
-                f"the TLS certificate of {host} is not trusted: {root.verify_message}",
-                advice="Set verify in the connection's extra to the file with the authority's certificate",
-            )
-    if _any(roots, _TIMED_OUT):
-        return AlchemyTimeoutError(f"{host} gave no complete answer within {settings.timeout:g} seconds")
-    if _any(roots, _PROXY):
+    if _any(roots, _PROXY) or (through_proxy and _any(roots, (socket.gaierror,))):
         return AlchemyConnectionError(
             f"the proxy on the way to {host} could not be used",
             advice="Check proxy in the connection's extra, or HTTPS_PROXY where the task runs",
         )
-    if _any(roots, _CUT + _UNREADABLE):
+    for root in roots:
+        if isinstance(root, socket.gaierror):
+            return _name_not_found(root, settings, host)
+        if isinstance(root, ssl.SSLCertVerificationError):
+            # aiohttp's own subclass lacks the words; the error of the TLS library is further down the chain.
+            reason = next((str(r.verify_message) for r in roots if hasattr(r, "verify_message")), "no reason told")
+            return AlchemyConfigurationError(
+                f"the TLS certificate of {host} is not trusted: {reason}",
+                advice="Set verify in the connection's extra to the file with the authority's certificate",
+            )
+    if _any(roots, _TIMED_OUT):
+        return AlchemyTimeoutError(f"{host} gave no complete answer within {settings.timeout:g} seconds")
+    if _any(roots, _CUT + _UNREADABLE) and not _any(roots, (RemoteDisconnected,)):
         return AlchemyBadAnswerError(f"the answer of {host} was cut short or could not be read")
     # The number says it: some libraries write the address into strerror, and a URL into their own text.
     numbers = [root.errno for root in roots if isinstance(root, OSError) and root.errno]
@@ -76,8 +84,8 @@ def _name_not_found(error: socket.gaierror, settings: ClientSettings, host: str)
         f"host {host} does not exist",
         advice=f"Check the connection's host: {settings.host!r}"
         if settings.host and "{network}" not in settings.host
-        else f"Check that network {settings.network!r} is spelled as in the Alchemy dashboard; if it is, the machine that "
-        "runs the task cannot look up host names (DNS)",
+        else f"Check that network {settings.network!r} is spelled as in the Alchemy dashboard; if it is, the machine "
+        "that runs the task cannot look up host names (DNS)",
     )
 
 

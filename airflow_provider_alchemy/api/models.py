@@ -14,6 +14,9 @@ from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgu
 
 DEFAULT_NETWORK = "eth-mainnet"
 
+LONGEST_LABEL = 63
+"""A part of a host name has no more characters (RFC 1035, section 2.3.4)."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _NETWORK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -31,16 +34,18 @@ class RefreshState(StrEnum):
     """A text that the documentation does not know: pending, until the deadline."""
 
     @classmethod
+    def _missing_(cls, value: object) -> RefreshState | None:
+        # The documentation writes already_queried, every client and an official sample already_queued.
+        return cls.ALREADY_QUEUED if value == "already_queried" else None
+
+    @classmethod
     def read(cls, text: str) -> RefreshState:
         """
         Read a ``reingestionState``.
 
         :param text: The text of the answer.
-        :return: The state; UNKNOWN for any other text.
+        :return: The state; UNKNOWN for a text that is not documented.
         """
-        # The documentation writes already_queried, every client and an official sample already_queued.
-        if text == "already_queried":
-            return cls.ALREADY_QUEUED
         try:
             return cls(text)
         except ValueError:
@@ -148,7 +153,7 @@ def read_network(value: Any, field: str = "argument 'network'") -> str:
     :raises AlchemyArgumentError: The value cannot be a slug. Whether the network exists is for the service to say.
     """
     text = value.strip() if isinstance(value, str) else value
-    if not isinstance(text, str) or not _NETWORK.fullmatch(text):
+    if not isinstance(text, str) or not _NETWORK.fullmatch(text) or len(text) > LONGEST_LABEL:
         problem = "is empty, or its template rendered to nothing" if text == "" else f"is {value!r}"
         msg = f"{field} {problem}; expected a network's slug in lower case, such as {DEFAULT_NETWORK}"
         raise AlchemyArgumentError(msg)

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
-from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, redact
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
 
 DEAREST_CALL_THROUGHPUT_UNITS = 480
+MOST = 10**9
+"""More than any number of seconds, attempts or units that makes sense."""
+
 WINDOW_SECONDS = 10.0
 """Alchemy counts throughput over 10 seconds (its page on throughput), so a burst may use ten seconds' units."""
 
@@ -31,7 +33,8 @@ class ClientSettings:
         ``https://{network}.g.alchemy.com``.
     :param api_version: Path version of ``reingestContract``. Default ``v2``, the documented one.
     :param auth: Where the key is sent: ``path`` (default, the classic form) or ``header``.
-    :param timeout: Seconds for one call, from first to last byte. Default 30.
+    :param timeout: Seconds for one call, from first to last byte. Default 30. (``requests`` limits the silence
+        between two bytes of an answer's headers, and the whole only from there.)
     :param max_attempts: How often a call is tried when the service is busy or out of reach. Default 5, which
         takes some 20 seconds in all.
     :param compute_units_per_second: The plan's throughput. Default 300, the free tier's.
@@ -59,11 +62,11 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         self._check_key()
-        read_network(self.network, f"field 'network' of {self.source}")
+        self._check_network()
         self._check_choice("api_version", ("v2", "v3"))
         self._check_choice("auth", ("path", "header"))
         self._check_at_least("timeout", 0.001, "a number of seconds above 0")
-        self._check_at_least("max_attempts", 1, "a whole number from 1")
+        self._check_at_least("max_attempts", 1, "a whole number from 1", whole=True)
         least = DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
         self._check_at_least(
             "compute_units_per_second",
@@ -72,6 +75,9 @@ class ClientSettings:
             f"{WINDOW_SECONDS:g}-second window",
         )
         self._check_host()
+        if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
+            # Not shown: it may hold a password.
+            self._refuse("proxy", "is no URL of an HTTP proxy; expected one such as http://proxy.example.com:3128")
 
     @property
     def base_url(self) -> str:
@@ -80,8 +86,8 @@ class ClientSettings:
         return host.replace("{network}", self.network).rstrip("/")
 
     def _refuse(self, name: str, problem: str) -> NoReturn:
-        msg = redact(f"field {name!r} of {self.source} {problem}", self.api_key)
-        raise AlchemyConfigurationError(msg)
+        msg = f"field {name!r} of {self.source} {problem}"
+        raise AlchemyConfigurationError(msg).without(self.api_key)
 
     def _check_key(self) -> None:
         name = "password (API key)"
@@ -92,14 +98,21 @@ class ClientSettings:
         if not _VISIBLE_ASCII.fullmatch(self.api_key):
             self._refuse(name, "holds a space or a character that no key has; copy the key again")
 
+    def _check_network(self) -> None:
+        try:
+            read_network(self.network, f"field 'network' of {self.source}")
+        except AlchemyArgumentError as error:
+            raise error.without(self.api_key) from None
+
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
         if value not in choices:
             self._refuse(name, f"is {value!r}; expected {' or '.join(choices)}")
 
-    def _check_at_least(self, name: str, least: float, expected: str) -> None:
+    def _check_at_least(self, name: str, least: float, expected: str, *, whole: bool = False) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not is_number or not least <= value <= MOST:
             self._refuse(name, f"is {value!r}; expected {expected}")
 
     def _check_host(self) -> None:
@@ -108,9 +121,11 @@ class ClientSettings:
             hostname, _ = parts.hostname, parts.port
         except ValueError:
             hostname, parts = None, urlsplit("")
-        if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment or parts.username:
-            problem = f"is {self.host!r}; expected a base URL such as https://proxy.example.com/alchemy"
-            self._refuse("host", problem)
+        expected = "expected a base URL such as https://proxy.example.com/alchemy"
+        if "@" in parts.netloc:
+            self._refuse("host", f"holds a user name or a password, which is not sent; {expected}")
+        if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment:
+            self._refuse("host", f"is {self.host!r}; {expected}")
         if parts.scheme == "http" and not self.allow_insecure and not is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "

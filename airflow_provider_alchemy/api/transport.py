@@ -12,6 +12,8 @@ import asyncio
 import os
 import ssl
 import time
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +28,8 @@ from airflow_provider_alchemy.api.budget import budget_of
 from airflow_provider_alchemy.api.endpoints import Call, Request, build_request
 from airflow_provider_alchemy.api.errors import (
     AlchemyBadAnswerError,
+    AlchemyConfigurationError,
+    AlchemyEndpointGoneError,
     AlchemyError,
     AlchemyTimeoutError,
     AlchemyUnexpectedAnswerError,
@@ -75,8 +79,9 @@ class _Transport:
                 raise outcome
             return call.read(read_answer(outcome))
         except AlchemyError as error:
-            error.what = redact(error.what, self.settings.api_key)
-            raise error.about(call.subject) from None
+            if isinstance(error, AlchemyEndpointGoneError) and call.endpoint.advice_when_gone:
+                error.advice = call.endpoint.advice_when_gone
+            raise error.without(self.settings.api_key).about(call.subject) from None
 
     def _answer(self, status: int, body: bytes, headers: Any) -> Answer:
         text = redact(body.decode("utf-8", errors="replace"), self.settings.api_key)
@@ -87,8 +92,12 @@ class _Transport:
 
     def _authorities(self) -> bool | str:
         """Give what to check certificates against: the connection's word, else the environment's, else certifi."""
-        if self.settings.verify is not True:
-            return self.settings.verify
+        verify = self.settings.verify
+        if isinstance(verify, str) and not Path(verify).is_file():
+            msg = f"field 'verify' of {self.settings.source} is {verify!r}, which is no file on this machine"
+            raise AlchemyConfigurationError(msg, advice="Expected true, false, or a file with certificate authorities")
+        if verify is not True:
+            return verify
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         return bundle or DEFAULT_CA_BUNDLE_PATH
 
@@ -106,6 +115,7 @@ class SyncTransport(_Transport):
         # The environment's .netrc would replace the Authorization header; its proxies are read above.
         self._session.trust_env = False
         self._session.verify = self._authorities()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if self._proxy:
             self._session.proxies = {"http": self._proxy, "https": self._proxy}
 
@@ -140,7 +150,7 @@ class SyncTransport(_Transport):
             return self._fetch(request)
         except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
             # Returned, not raised: an exception raised here would carry the library's as its context.
-            return explain(error, self.settings, self._host)
+            return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
 
     def _fetch(self, request: Request) -> Answer | AlchemyError:
         ends = time.monotonic() + self.settings.timeout
@@ -179,6 +189,7 @@ class AsyncTransport(_Transport):
     def __init__(self, settings: ClientSettings) -> None:
         super().__init__(settings)
         self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
 
     async def send(
         self,
@@ -211,12 +222,13 @@ class AsyncTransport(_Transport):
             return await self._fetch(request)
         except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
             # Returned, not raised: an exception raised here would carry the library's as its context.
-            return explain(error, self.settings, self._host)
+            return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
 
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
-        if self._session is None:
-            self._session = await self._open()
-        async with self._session.request(
+        async with self._opening:
+            # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
+            session = self._session = self._session or await self._open()
+        async with session.request(
             request.method,
             request.url,
             params=request.params,
@@ -234,12 +246,15 @@ class AsyncTransport(_Transport):
     async def _open(self) -> aiohttp.ClientSession:
         # Reading the authorities from disk takes long enough to hold up the other triggers of the loop.
         context = await asyncio.to_thread(_ssl_context, self._authorities())
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
+        # aiohttp would send a GET again by itself after a reset: unmetered, outside the budget, and billed.
+        session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        return session
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -262,4 +277,4 @@ def _was_billed(outcome: Answer | AlchemyError) -> bool:
     """An answer tells by its status; where none or not all came, the request was sent and may well be billed."""
     if isinstance(outcome, Answer):
         return is_billed(outcome.http_status)
-    return isinstance(outcome, AlchemyTimeoutError | AlchemyBadAnswerError)
+    return isinstance(outcome, AlchemyTimeoutError | AlchemyBadAnswerError | AlchemyUnexpectedAnswerError)

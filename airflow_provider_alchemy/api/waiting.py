@@ -136,8 +136,10 @@ class RefreshWait:
             look.delay_seconds = self._after_failure(error)
         else:
             self._count(look.meter)
-            if look.status is not None:
-                look.delay_seconds = self._after_answer(look.status)
+            if look.status is None:
+                msg = "a look ended without a status and without an error"
+                raise ValueError(msg)
+            look.delay_seconds = self._after_answer(look.status)
 
     def result(self) -> dict[str, Any]:
         """Give what the task returns; its keys are those of ``WaitRecord.result``."""
@@ -249,9 +251,10 @@ class RefreshWait:
     def _say_what_changed(self, status: RefreshStatus) -> None:
         record = self.record
         progress = status.progress or 0
-        changed = (status.state.value, status.reported_state) != (record.state, record.reported_state)
+        is_unknown = status.state is RefreshState.UNKNOWN
+        changed = status.state.value != record.state or (is_unknown and status.reported_state != record.reported_state)
         record.reported_state = status.reported_state
-        if changed and status.state is RefreshState.UNKNOWN:
+        if changed and is_unknown:
             self.log.warning(
                 "%s: unknown state %r, taken as pending until the deadline",
                 self.subject,

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +21,11 @@ from .shells import ADDRESS, LOWER
 OTHER = "0x" + "1" * 40
 
 HUGE = st.sampled_from([10**308, 10**400, -(10**400), 10**4299, 1e308, float("inf"), float("-inf"), float("nan")])
-STATES = st.sampled_from(
-    ["finished", "Finished", "finished ", "FINISHED", "queued", "already_queried", "in_progress", "does_not_exist", ""]
-)
+HAND_MADE_STATES = [
+    *("finished", "Finished", "finished ", "FINISHED", "queued", "already_queued", "already_queried", "in_progress"),
+    *("does_not_exist", "queue_failed", "", None, 5, ["finished"], {"state": "finished"}),
+]
+STATES = st.sampled_from([state for state in HAND_MADE_STATES if isinstance(state, str)])
 ADDRESSES = st.sampled_from([LOWER, ADDRESS, OTHER, LOWER[2:], ""])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | HUGE | STATES | ADDRESSES
 KEYS = st.sampled_from(
@@ -91,7 +95,7 @@ def read(status: int, body: bytes, headers: dict[str, str] | None = None) -> Ref
         return error
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(status=STATUSES, body=BODIES, headers=HEADERS)
 @example(status=200, body=b'{"reingestionState": "in_progress", "progress": 1' + b"0" * 400 + b"}", headers={})
 @example(status=200, body=b'{"reingestionState": "in_progress", "progress": NaN}', headers={})
@@ -110,6 +114,20 @@ def test_any_answer_is_a_status_or_an_alchemy_error_and_finished_only_where_it_s
     assert isinstance(outcome, RefreshStatus | AlchemyError)
     finished = isinstance(outcome, RefreshStatus) and outcome.is_finished
     assert finished == is_a_true_finish(status, body)
+
+
+@pytest.mark.parametrize("status", [200, 404, 429, 503])
+def test_every_good_answer_with_other_values_in_its_fields_is_finished_only_where_it_says_so(status: int) -> None:
+    told = product([LOWER, ADDRESS, OTHER, None, 5], HAND_MADE_STATES, [None, 0, "5", "5%", "", 1e999, 10**400, [1]])
+    bodies = [
+        json.dumps({"contractAddress": address, "reingestionState": state, "progress": progress}).encode()
+        for address, state, progress in told
+    ]
+    assert len(bodies) > 400
+    for body in bodies:
+        outcome = read(status, body)
+        finished = isinstance(outcome, RefreshStatus) and outcome.is_finished
+        assert finished == is_a_true_finish(status, body), body
 
 
 @settings(max_examples=200, deadline=None)

@@ -38,7 +38,7 @@ BODY_FORMS: dict[str, Callable[[int, str], str]] = {
 }
 
 TABLE: list[tuple[int, str, type[AlchemyError], str]] = [
-    (400, "Unsupported method", errors.AlchemyEndpointGoneError, "api_version v3"),
+    (400, "Unsupported method", errors.AlchemyEndpointGoneError, "Leave the connection's host empty"),
     (400, "Invalid arg", errors.AlchemyRequestError, "Check the arguments"),
     (400, NOT_THERE, errors.AlchemyNetworkError, "eth-mainnet only"),
     (400, TOO_MANY, errors.AlchemyRequestError, "Check the arguments"),
@@ -47,8 +47,8 @@ TABLE: list[tuple[int, str, type[AlchemyError], str]] = [
     (403, "App is inactive.", errors.AlchemyAuthenticationError, "Activate the app"),
     (403, NOT_ENABLED, errors.AlchemyNetworkError, "Enable the network"),
     (403, OVER_MONTH, errors.AlchemyQuotaError, "next month"),
-    (404, "Not found", errors.AlchemyEndpointGoneError, "refresh the tokens one by one"),
-    (410, "Gone", errors.AlchemyEndpointGoneError, "leave its host empty"),
+    (404, "Not found", errors.AlchemyEndpointGoneError, "Leave the connection's host empty"),
+    (410, "Gone", errors.AlchemyEndpointGoneError, "Leave the connection's host empty"),
     (413, "Payload too large", errors.AlchemyRequestError, "Check the arguments"),
     (429, OVER_THROUGHPUT, errors.AlchemyRateLimitError, "poll_interval"),
     (429, OVER_MONTH, errors.AlchemyQuotaError, "next month"),

@@ -30,37 +30,42 @@ def starts(account: UnitBudget, calls: list[tuple[float, int]]) -> list[float]:
 
 
 def test_calls_that_fit_into_the_window_start_at_once() -> None:
-    account = UnitBudget(48)
+    account = UnitBudget(48, spread_seconds=0)
     assert [account.reserve(160, 100.0) for _ in range(3)] == [0, 0, 0]
 
 
 def test_the_first_call_that_does_not_fit_starts_when_the_oldest_leaves_the_window() -> None:
-    account = UnitBudget(48)
+    account = UnitBudget(48, spread_seconds=0)
     assert starts(account, [(100, 240), (2, 240), (1, 240), (0, 240)]) == [100, 102, 110, 112]
 
 
 def test_a_free_account_makes_six_submissions_in_ten_seconds() -> None:
-    account = UnitBudget(300)
+    account = UnitBudget(300, spread_seconds=0)
     assert [account.reserve(480, 0.0) for _ in range(13)] == [0] * 6 + [10] * 6 + [20]
 
 
+def test_units_are_held_longer_by_as_much_as_a_call_may_be_late() -> None:
+    account = UnitBudget(48, spread_seconds=0.5)
+    assert starts(account, [(0, 480), (1, 480)]) == [0, 10.5]
+
+
 def test_units_come_back_after_the_window() -> None:
-    account = UnitBudget(48)
+    account = UnitBudget(48, spread_seconds=0)
     assert starts(account, [(0, 480), (10, 480)]) == [0, 10]
 
 
 def test_a_cheap_call_does_not_overtake_a_dear_one_that_waits() -> None:
-    account = UnitBudget(48)
+    account = UnitBudget(48, spread_seconds=0)
     assert starts(account, [(0, 470), (1, 480), (1, 10)]) == [0, 10, 20]
 
 
 def test_a_call_dearer_than_the_whole_window_starts_when_the_window_is_empty() -> None:
-    account = UnitBudget(48)
+    account = UnitBudget(48, spread_seconds=0)
     assert starts(account, [(0, 100), (1, 600), (1, 10)]) == [0, 10, 20]
 
 
 def test_another_length_of_the_window_is_possible() -> None:
-    account = UnitBudget(480, window_seconds=1)
+    account = UnitBudget(480, window_seconds=1, spread_seconds=0)
     assert [account.reserve(480, 0.0) for _ in range(3)] == [0, 1, 2]
 
 
@@ -87,7 +92,7 @@ def test_no_call_starts_before_it_asked(rate: int, calls: list[tuple[float, int]
 
 
 def test_threads_that_ask_at_once_get_as_many_starts_as_one_thread_would() -> None:
-    account, delays = UnitBudget(48), []
+    account, delays = UnitBudget(48, spread_seconds=0), []
     threads = [threading.Thread(target=lambda: delays.append(account.reserve(240, 0.0))) for _ in range(20)]
     for thread in threads:
         thread.start()

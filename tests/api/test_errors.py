@@ -167,7 +167,7 @@ def test_a_deadline_error_knows_which_limit_it_was(error_type: type[errors.Alche
         (errors.AlchemyRateLimitError, "compute_units_per_second"),
         (errors.AlchemyAuthenticationError, "API key"),
         (errors.AlchemyQuotaError, "next month"),
-        (errors.AlchemyEndpointGoneError, "api_version v3"),
+        (errors.AlchemyEndpointGoneError, "host empty"),
         (errors.AlchemyTimeoutError, "timeout"),
         (errors.AlchemyQueueFailedError, "retry the task"),
         (errors.AlchemyNoSuchCollectionError, "contract address"),

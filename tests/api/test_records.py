@@ -22,6 +22,7 @@ FULL = WaitRecord(
     submitted_at="2026-11-22T10:00:01+00:00",
     finished_at="2026-11-22T10:05:00+00:00",
     state="finished",
+    reported_state="finished",
     progress=100,
     already_finished=False,
     polls=6,

@@ -36,7 +36,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Lines:
 
 def test_a_change_of_the_state_is_one_line(lines: Lines) -> None:
     wait = wait_with()
-    for state in ("queued", "queued", "already_queried", "already_queued", "in_progress", "in_progress", "finished"):
+    for state in ("queued", "queued", "already_queued", "already_queued", "in_progress", "in_progress", "finished"):
         look(wait, state)
     assert lines(logging.INFO) == ["queued", "already_queued", "in_progress", "finished"]
 
@@ -69,7 +69,7 @@ def test_a_thousand_polls_without_news_are_one_line(lines: Lines) -> None:
 
 
 def test_the_progress_that_was_named_last_survives_a_restart(lines: Lines) -> None:
-    look(wait_with(state="in_progress", logged_progress=40), status("in_progress", 45))
+    look(wait_with(state="in_progress", reported_state="in_progress", logged_progress=40), status("in_progress", 45))
     assert lines(logging.INFO) == []
 
 
@@ -78,6 +78,23 @@ def test_an_unknown_state_is_one_warning_that_names_it(lines: Lines) -> None:
     for _ in range(5):
         look(wait, "warming_up")
     assert lines(logging.WARNING) == ["unknown state 'warming_up', taken as pending until the deadline"]
+
+
+def test_each_unknown_state_is_a_warning_of_its_own(lines: Lines) -> None:
+    wait = wait_with()
+    for state in ("warming_up", "warming_up", "cooling_down"):
+        look(wait, state)
+    assert [line.split(",")[0] for line in lines(logging.WARNING)] == [
+        "unknown state 'warming_up'",
+        "unknown state 'cooling_down'",
+    ]
+
+
+def test_both_spellings_of_already_queued_are_one_line(lines: Lines) -> None:
+    wait = wait_with()
+    for state in ("already_queried", "already_queued", "already_queried"):
+        look(wait, state)
+    assert lines(logging.INFO) == ["already_queued"]
 
 
 def test_finished_at_the_first_answer_is_a_warning(lines: Lines) -> None:

@@ -74,6 +74,12 @@ def test_no_sleep_before_a_resubmission_outlasts_the_deadline() -> None:
     assert look(wait, "queue_failed").delay_seconds == 0.25
 
 
+def test_a_new_attempt_of_the_task_pauses_before_it_submits_again_too() -> None:
+    wait = wait_with(max_resubmits=2, state="queue_failed", resubmits=1)
+    assert 2 <= wait.delay_before_submitting_again() <= 3
+    assert wait.record.resubmits == 2
+
+
 def test_the_nearer_of_two_deadlines_cuts_the_sleep() -> None:
     wait = wait_with(deadline=in_seconds(20), execution_deadline=in_seconds(10))
     assert look(wait, "queued").delay_seconds == 10

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from pendulum import DateTime
 
 from airflow_provider_alchemy.api.records import RESULT
 from tests.e2e.conftest import Stage
@@ -134,10 +135,14 @@ def test_a_retry_joins_the_refresh_and_knows_when_it_was_submitted(stage: Stage)
     assert stage.task("retry_joins").try_number > 1
     assert "An earlier try submitted the refresh" in stage.log("retry_joins", "refresh", try_number=2)
     assert result["polls"] == stage.emulator.count(contract_address=address)
-    assert abs(pendulum_timestamp(result["submitted_at"]) - first_call) < 1
+    submitted_at = DateTime.fromisoformat(result["submitted_at"]).timestamp()
+    assert abs(submitted_at - first_call) < 1
 
 
-def pendulum_timestamp(text: str) -> float:
-    from pendulum import DateTime  # noqa: PLC0415
+@pytest.mark.parametrize("form", ["submit", "worker", "deferred"])
+def test_a_task_links_to_its_contract(stage: Stage, form: str) -> None:
+    dag_id = f"operator_{form}"
 
-    return DateTime.fromisoformat(text).timestamp()
+    link = stage.airflow.xcom(stage.ended(dag_id), "refresh", key="_link_ContractLink")
+
+    assert link == f"https://etherscan.io/address/{address_of(dag_id)}"

@@ -48,6 +48,8 @@ def event_of(error: AlchemyError, status: str = "failed") -> dict[str, Any]:
         {"status": "finished"},
         {"status": "finished", "record": None, "error": None},
         {"status": "failed", "record": [], "error": None},
+        {"status": "finished", "record": {}, "error": None},
+        {"status": ["finished"], "record": RECORD, "error": None},
     ],
     ids=str,
 )
