@@ -82,7 +82,7 @@ EXTRA_FIELDS = (
     ),
     ExtraField(
         "auth",
-        "Key is sent in",
+        "Send the key in",
         "path (the classic form) or header (Authorization: Bearer, recommended for backends, needed for JWTs).",
         default="path",
         choices=("path", "header"),
@@ -116,8 +116,8 @@ EXTRA_FIELDS = (
     ),
     ExtraField(
         "allow_insecure",
-        "Allow http:// beyond this machine",
-        "Sends the key in clear text: for a proxy inside your own network only.",
+        "Allow plain http://",
+        "Also beyond this machine. Sends the key in clear text: for a proxy inside your own network only.",
         "boolean",
         default=False,
     ),

@@ -117,9 +117,9 @@ def report(console: Console, airflow: LocalAirflow, run: DagRun, *, deferred: bo
     :return: Whether all is well: the run succeeded and its sensor was really deferred.
     """
     succeeded = run.state() == "success"
-    lines = list(our_lines(_log(airflow, run, "wait")))
-    console.print("\nLog of the wait:" if lines else "")
-    for line in lines:
+    task_id = "wait" if succeeded else _failed_task(airflow, run)
+    console.print(f"\nLog of {task_id}:")
+    for line in our_lines(_log(airflow, run, task_id)):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     if not succeeded:
         _report_failure(console, airflow, run)
@@ -133,6 +133,10 @@ def report(console: Console, airflow: LocalAirflow, run: DagRun, *, deferred: bo
     if not deferred:
         console.print("[red]The sensor was not deferred, which is what this demonstration is about.[/]")
     return deferred
+
+
+def _failed_task(airflow: LocalAirflow, run: DagRun) -> str:
+    return next((task.task_id for task in airflow.task_instances(run) if task.state == "failed"), "wait")
 
 
 def _report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> None:

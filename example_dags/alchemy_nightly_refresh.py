@@ -2,8 +2,10 @@
 """
 Refresh a list of collections every night, one mapped task each, and say in the morning what failed.
 
-``max_active_tis_per_dagrun`` keeps the tasks within a small account's throughput; a pool does the same for a whole
-Airflow.
+``max_active_tis_per_dagrun`` keeps the tasks within a small account's throughput. Airflow 2.11 and 3.0 do not count
+deferred tasks there; a pool made with ``airflow pools set --include-deferred`` does the same on each, for all DAGs.
+
+Unpausing the DAG starts the run of last night at once.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def connect(alchemy_emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Back-off of hundredths of a second.
 
@@ -90,7 +90,6 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
     monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
-    yield
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
 
+import pendulum
 from pendulum import DateTime
 
 RESULT = (
@@ -99,13 +101,15 @@ class WaitRecord:
     execution_deadline: str | None = None
 
     @classmethod
-    def read(cls, data: dict[str, Any]) -> WaitRecord:
+    def read(cls, data: Any) -> WaitRecord | None:
         """
         Rebuild a record.
 
         :param data: What ``to_dict`` gave, perhaps of another version of this package.
-        :return: The record; values that this version does not know are left out.
+        :return: The record, without values that this version does not know; None where it is no record.
         """
+        if not isinstance(data, dict) or not isinstance(data.get("contract_address"), str):
+            return None
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in data.items() if name in known})
 
@@ -130,4 +134,4 @@ def read_moment(text: str | None) -> DateTime | None:
     :param text: ISO 8601, or None.
     :return: The moment, aware; None where there is none.
     """
-    return DateTime.fromisoformat(text) if text else None
+    return pendulum.instance(datetime.fromisoformat(text)) if text else None

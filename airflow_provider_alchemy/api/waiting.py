@@ -149,11 +149,12 @@ class RefreshWait:
         """Write the wait's last log line: how it ended, how long it took and what it cost."""
         since = read_moment(self.record.waiting_since) or _now()
         self.log.info(
-            "%s: %s after %.1f s, %d polls, %d compute units",
+            "%s: %s after %.1f s, %d poll%s, %d compute units",
             self.subject,
             self.record.state or "no answer",
             (_now() - since).total_seconds(),
             self.record.polls,
+            "" if self.record.polls == 1 else "s",
             self.record.compute_units,
         )
 
@@ -173,8 +174,8 @@ class RefreshWait:
             record.already_finished = is_first
             record.finished_at = _now().isoformat()
             if is_first:
-                self.log.warning(
-                    "%s: finished at the first answer, so it may be an earlier refresh's (already_finished)",
+                self.log.info(
+                    "%s: finished at the first answer: perhaps by a refresh that began earlier (already_finished)",
                     self.subject,
                 )
             return None

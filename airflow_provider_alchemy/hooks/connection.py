@@ -53,6 +53,9 @@ def _read_host(connection: Connection) -> str | None:
     """Join host, port and schema: a URI splits a base URL into them, a form holds it whole in host."""
     host = (connection.host or "").strip()
     if not host:
+        if connection.port:
+            msg = f"field 'port' of connection {connection.conn_id!r} is {connection.port}, but field 'host' is empty"
+            raise AlchemyConfigurationError(msg, advice="Set host to the base URL, or leave both empty")
         return None
     if "://" not in host:
         host = f"{connection.schema or 'https'}://{host}"

@@ -52,9 +52,10 @@ class TaskMemory:
         stored = self._store.get(KEY) if self._store is not None else None
         if not isinstance(stored, dict) or stored.get("first_try") != self._first_try:
             return None
-        record = WaitRecord.read(stored["record"])
-        failed = record.state in {RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED}
-        if failed or record.contract_address != contract_address:
+        record = WaitRecord.read(stored.get("record"))
+        if record is None or record.contract_address != contract_address:
+            return None
+        if record.state in {RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED}:
             return None
         if stored.get("try_number") != self._try_number:
             self._log.info(

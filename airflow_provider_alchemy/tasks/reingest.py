@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import pendulum
 from airflow.providers.common.compat.sdk import BaseOperator
-from pendulum import DateTime
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyDeadlineError,
@@ -25,7 +24,7 @@ from airflow_provider_alchemy.api.errors import (
     error_from_dict,
 )
 from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
-from airflow_provider_alchemy.api.records import Cadence, WaitRecord
+from airflow_provider_alchemy.api.records import Cadence, WaitRecord, read_moment
 from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
@@ -202,7 +201,7 @@ class ReingestTask(BaseOperator):
 
     def _set_deadlines(self, record: WaitRecord) -> None:
         now = pendulum.now("UTC")
-        since = DateTime.fromisoformat(record.waiting_since) if record.waiting_since else now
+        since = read_moment(record.waiting_since) or now
         record.waiting_since = since.isoformat()
         record.deadline = since.add(seconds=self.time_limit_seconds()).isoformat()
         if self.deferrable and self.execution_timeout is not None:
@@ -233,16 +232,16 @@ class ReingestTask(BaseOperator):
         return timedelta(seconds=(min(deadlines) - pendulum.now("UTC")).total_seconds()) + BACK_STOP
 
     def _read_event(self, event: Any) -> tuple[WaitRecord, AlchemyError | None]:
-        status = event.get("status") if isinstance(event, dict) else None
-        if status not in set(WaitEnd) or not isinstance(event.get("record"), dict):
+        told = event if isinstance(event, dict) else {}
+        status, record = told.get("status"), WaitRecord.read(told.get("record"))
+        if status not in list(WaitEnd) or record is None:
             msg = f"the trigger's event is {str(event)[:200]!r}"
             raise AlchemyUnexpectedAnswerError(
                 msg,
                 subject=f"Collection {self.contract_address}",
                 advice="Check that workers and triggerers run the same version of airflow-provider-alchemy",
             )
-        record = WaitRecord.read(event["record"])
-        return record, None if status == WaitEnd.FINISHED else error_from_dict(event.get("error") or {})
+        return record, None if status == WaitEnd.FINISHED else error_from_dict(told.get("error") or {})
 
 
 def label_mapped_task(context: Any) -> None:

@@ -123,7 +123,8 @@ class ReingestTrigger(BaseTrigger):
         return look.delay_seconds
 
     def _wait(self) -> RefreshWait:
-        record = WaitRecord.read({"contract_address": self.contract_address.lower(), **(self.record or {})})
+        fresh = WaitRecord(contract_address=self.contract_address.lower())
+        record = WaitRecord.read({**fresh.to_dict(), **(self.record or {})}) or fresh
         network = record.network or self.network
         return RefreshWait(
             record,

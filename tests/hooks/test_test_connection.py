@@ -17,7 +17,8 @@ from tests.conftest import ConnectTo
 pytestmark = pytest.mark.integration
 
 
-def test_a_connection_that_works_says_so(emulator: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("emulator")
+def test_a_connection_that_works_says_so() -> None:
     works, text = AlchemyHook().test_connection()
 
     assert works
@@ -44,7 +45,7 @@ def test_it_calls_get_contract_metadata_and_nothing_else(emulator: AlchemyEmulat
         ({"kind": "network_disabled"}, "Enable the network for the app in the Alchemy dashboard"),
         ({"status": 429, "message": "Monthly capacity limit exceeded."}, "raise the limit or the plan"),
         ({"status": 429}, "The account's throughput is shared"),
-        ({"status": 404}, "Alchemy has deprecated reingestContract"),
+        ({"status": 404}, "Leave the connection's host empty, or check it"),
         ({"status": 500}, "try again later, and see Alchemy's status page"),
         ({"kind": "html"}, "check that the connection's host is an Alchemy API and not a web page"),
         ({"kind": "empty"}, "check that the connection's host is an Alchemy API and not a web page"),
@@ -89,9 +90,8 @@ def test_a_service_that_does_not_answer_is_a_failure(emulator: AlchemyEmulator, 
     assert (works, "raise the connection's timeout" in text) == (False, True), text
 
 
-def test_a_host_that_refuses_connections_is_a_failure(
-    emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("emulator")
+def test_a_host_that_refuses_connections_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{reserved.getsockname()[1]}"
@@ -124,7 +124,8 @@ def test_a_connection_that_cannot_be_right_is_a_failure(
     assert (works, named in text) == (False, True), text
 
 
-def test_an_unknown_connection_is_a_failure(airflow_database: None) -> None:
+@pytest.mark.usefixtures("airflow_database")
+def test_an_unknown_connection_is_a_failure() -> None:
     works, text = AlchemyHook("nowhere").test_connection()
 
     assert (works, "Create a connection of type Alchemy with this id" in text) == (False, True), text

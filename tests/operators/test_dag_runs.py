@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
@@ -33,10 +34,8 @@ def sensor_arguments(mode: str) -> dict[str, Any]:
 def test_submit_then_wait_succeeds_and_leaves_the_documented_xcoms(mode: str, emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, queued_seconds=0.1, running_seconds=0.2)
     with new_dag() as dag:
-        submit = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
-        ReingestSensor(
-            task_id="wait", contract_address=submit.output["contract_address"], **sensor_arguments(mode)
-        )
+        submit: Any = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
+        ReingestSensor(task_id="wait", contract_address=submit.output["contract_address"], **sensor_arguments(mode))
 
     done = run(dag)
 
@@ -51,10 +50,8 @@ def test_the_tasks_of_a_run_account_for_every_call_that_the_service_counted(
 ) -> None:
     emulator.set_job(ADDRESS, queued_seconds=0.1, running_seconds=0.2)
     with new_dag() as dag:
-        submit = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
-        ReingestSensor(
-            task_id="wait", contract_address=submit.output["contract_address"], **sensor_arguments(mode)
-        )
+        submit: Any = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
+        ReingestSensor(task_id="wait", contract_address=submit.output["contract_address"], **sensor_arguments(mode))
 
     done = run(dag)
 
@@ -66,7 +63,7 @@ def test_the_tasks_of_a_run_account_for_every_call_that_the_service_counted(
 def test_a_downstream_task_reads_single_values(emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, queued_seconds=600)
     with new_dag() as dag:
-        submit = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
+        submit: Any = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
 
         @task
         def read(address: str, state: str) -> list[str]:
@@ -81,7 +78,9 @@ def test_a_downstream_task_reads_single_values(emulator: AlchemyEmulator) -> Non
 def test_a_contract_that_is_no_collection_fails_the_run(mode: str, emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, outcome="does_not_exist")
     with new_dag() as dag:
-        ReingestSensor(task_id="wait", contract_address=ADDRESS, retries=2, **sensor_arguments(mode))
+        ReingestSensor(
+            task_id="wait", contract_address=ADDRESS, retries=2, retry_delay=timedelta(0), **sensor_arguments(mode)
+        )
 
     done = run(dag)
 
@@ -104,7 +103,11 @@ def test_a_timeout_fails_without_a_retry(mode: str, emulator: AlchemyEmulator) -
     emulator.set_job(ADDRESS, queued_seconds=600)
     with new_dag() as dag:
         ReingestSensor(
-            task_id="wait", contract_address=ADDRESS, retries=2, **{**sensor_arguments(mode), "timeout": 0.3}
+            task_id="wait",
+            contract_address=ADDRESS,
+            retries=2,
+            retry_delay=timedelta(0),
+            **{**sensor_arguments(mode), "timeout": 0.3},
         )
 
     done = run(dag)["wait"]
@@ -112,9 +115,9 @@ def test_a_timeout_fails_without_a_retry(mode: str, emulator: AlchemyEmulator) -
     assert (done.state, done.try_number) == ("failed", 1)
 
 
-def test_arguments_are_templates(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_are_templates(emulator: AlchemyEmulator) -> None:
     emulator.configure(reingest_on_every_network=True)
-    emulator.set_job(ADDRESS, "base-mainnet", running_seconds=0)
+    emulator.set_default_job(running_seconds=0)
     with new_dag(params={"address": ADDRESS, "network": "base-mainnet", "account": "default"}) as dag:
         for kind in (ReingestContractOperator, ReingestSensor):
             kind(
@@ -167,6 +170,10 @@ class TestMapping:
 
         assert [one.result["state"] for one in mapped] == ["finished", "finished"]
 
+    @pytest.mark.skipif(
+        AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS,
+        reason="dag.test() of Airflow 3.0 cannot count the XComs of a mapped task",
+    )
     def test_the_sensor_expands_over_what_the_operator_returned(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0.2)
         with new_dag() as dag:
@@ -198,13 +205,16 @@ class TestMapping:
         emulator.set_job(OTHER_ADDRESS, outcome="does_not_exist")
         emulator.set_job(ADDRESS, running_seconds=0)
         with new_dag() as dag:
-            ReingestContractOperator.partial(task_id="refresh", retries=1).expand(contract_address=BOTH)
+            ReingestContractOperator.partial(task_id="refresh", retries=1, retry_delay=timedelta(0)).expand(
+                contract_address=BOTH
+            )
 
         mapped = run(dag).mapped("refresh")
 
         assert [(one.state, one.try_number) for one in mapped] == [("success", 1), ("failed", 1)]
 
-    def test_an_address_that_is_none_fails_its_own_task_only(self, emulator: AlchemyEmulator) -> None:
+    @pytest.mark.usefixtures("emulator")
+    def test_an_address_that_is_none_fails_its_own_task_only(self) -> None:
         with new_dag() as dag:
             ReingestContractOperator.partial(task_id="refresh").expand(contract_address=["0x123", ADDRESS])
 
@@ -218,7 +228,8 @@ def test_the_label_of_a_mapped_task_is_its_collection_by_default(kind: Any) -> N
     assert kind(task_id="t", contract_address=ADDRESS).map_index_template == "{{ task.contract_address }}"
 
 
-def test_a_retry_joins_the_refresh_that_runs(emulator: AlchemyEmulator, quick_backoff: None) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_a_retry_joins_the_refresh_that_runs(emulator: AlchemyEmulator) -> None:
     emulator.configure(after_finished="restart")
     emulator.set_job(ADDRESS, running_seconds=1.0)
     emulator.add_fault("http", status=500, times=1, after_processing=True)

@@ -34,7 +34,8 @@ def test_it_asks_once_and_goes_on(emulator: AlchemyEmulator) -> None:
     assert (result["state"], emulator.count()) == ("queued", 1)
 
 
-def test_the_result_has_exactly_the_documented_keys(emulator: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("emulator")
+def test_the_result_has_exactly_the_documented_keys() -> None:
     assert set(submit().execute(context_of())) == RESULT_KEYS
 
 
@@ -89,9 +90,8 @@ def test_a_refused_key_fails_for_good(emulator: AlchemyEmulator) -> None:
     assert isinstance(error, AlchemyAuthenticationError)
 
 
-def test_the_submission_is_worth_the_connections_attempts(
-    emulator: AlchemyEmulator, connect: ConnectTo, quick_backoff: None
-) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_the_submission_is_worth_the_connections_attempts(emulator: AlchemyEmulator, connect: ConnectTo) -> None:
     connect(max_attempts=4)
     emulator.add_fault("http", status=503, times=3)
 
@@ -100,9 +100,8 @@ def test_the_submission_is_worth_the_connections_attempts(
     assert [call.http_status for call in emulator.calls] == [503, 503, 503, 200]
 
 
-def test_the_attempts_of_a_submission_are_all_counted(
-    emulator: AlchemyEmulator, connect: ConnectTo, quick_backoff: None
-) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_the_attempts_of_a_submission_are_all_counted(emulator: AlchemyEmulator, connect: ConnectTo) -> None:
     connect(max_attempts=4)
     emulator.add_fault("http", status=429, times=1)
     emulator.add_fault("http", status=503, times=2)
@@ -112,9 +111,8 @@ def test_the_attempts_of_a_submission_are_all_counted(
     assert (result["polls"], result["compute_units"]) == (4, emulator.compute_units)
 
 
-def test_a_service_that_stays_broken_fails_in_a_way_that_airflow_retries(
-    emulator: AlchemyEmulator, quick_backoff: None
-) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_a_service_that_stays_broken_fails_in_a_way_that_airflow_retries(emulator: AlchemyEmulator) -> None:
     emulator.add_fault("http", status=500)
 
     assert type(failure(submit(max_consecutive_failures=1))) is AlchemyServerError
@@ -142,9 +140,7 @@ class TestQueueFailed:
 
         assert (type(error), emulator.count()) == (AlchemyQueueFailedError, 4)
 
-    def test_airflow_may_retry_it(
-        self, deferrable: bool, wait_for_completion: bool, emulator: AlchemyEmulator
-    ) -> None:
+    def test_airflow_may_retry_it(self, deferrable: bool, wait_for_completion: bool, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, outcome="queue_failed")
 
         error = failure(submit(deferrable=deferrable, wait_for_completion=wait_for_completion))

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTas
 from airflow_provider_alchemy.api.errors import AlchemyQueueFailedError, AlchemyServerError
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, once, was_asked, has_answered
+from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, has_answered, once, was_asked
 
 pytestmark = pytest.mark.integration
 
@@ -61,14 +61,13 @@ class TestWaiting:
         emulator.set_job(ADDRESS, queued_seconds=600)
         began = time.monotonic()
 
-        failure(
-            refresh(deferrable=deferrable, timeout=timedelta(seconds=0.3), poll_interval=timedelta(minutes=10))
-        )
+        failure(refresh(deferrable=deferrable, timeout=timedelta(seconds=0.3), poll_interval=timedelta(minutes=10)))
 
         assert 0.3 <= time.monotonic() - began < 5
 
+    @pytest.mark.usefixtures("quick_backoff")
     def test_a_refresh_that_falls_out_of_the_queue_is_submitted_again(
-        self, deferrable: bool, emulator: AlchemyEmulator, quick_backoff: None
+        self, deferrable: bool, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=0.1, outcome="queue_failed")
 
@@ -77,8 +76,9 @@ class TestWaiting:
         failed = [call.state for call in emulator.calls].count("queue_failed")
         assert (type(error), failed) == (AlchemyQueueFailedError, 3)
 
+    @pytest.mark.usefixtures("quick_backoff")
     def test_one_good_refresh_after_queue_failed_is_the_result(
-        self, deferrable: bool, emulator: AlchemyEmulator, quick_backoff: None
+        self, deferrable: bool, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=0.2, outcome="queue_failed")
 
@@ -90,8 +90,9 @@ class TestWaiting:
 
         assert (result["state"], result["polls"]) == ("finished", emulator.count())
 
+    @pytest.mark.usefixtures("quick_backoff")
     def test_a_service_that_breaks_is_given_up_after_some_polls_in_a_row(
-        self, deferrable: bool, emulator: AlchemyEmulator, quick_backoff: None
+        self, deferrable: bool, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
@@ -128,9 +129,8 @@ def test_a_refresh_that_is_finished_at_once_does_not_defer(emulator: AlchemyEmul
     assert life.deferrals == []
 
 
-def test_a_service_that_has_not_answered_yet_is_not_left_to_the_triggerer(
-    emulator: AlchemyEmulator, quick_backoff: None
-) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_a_service_that_has_not_answered_yet_is_not_left_to_the_triggerer(emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, running_seconds=0.1)
     emulator.add_fault("http", status=500, times=3)
     life = Life()

@@ -52,7 +52,8 @@ def test_polls_and_units_are_those_that_the_service_counted(mode: str, emulator:
     assert (result["polls"], result["compute_units"]) == (emulator.count("reingestContract"), emulator.compute_units)
 
 
-def test_failed_polls_are_counted_too(mode: str, emulator: AlchemyEmulator, quick_backoff: None) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_failed_polls_are_counted_too(mode: str, emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, running_seconds=0.2)
     emulator.add_fault("http", status=503, times=2)
 
@@ -141,9 +142,7 @@ def test_an_unknown_state_that_stays_ends_with_the_timeout(mode: str, emulator: 
     assert isinstance(failure(sensor_in(mode, timeout=0.3)), AirflowSensorTimeout)
 
 
-def test_an_unknown_state_is_named_in_the_log(
-    mode: str, emulator: AlchemyEmulator, task_log: TaskLog
-) -> None:
+def test_an_unknown_state_is_named_in_the_log(mode: str, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
     emulator.set_job(ADDRESS, queued_seconds=0.2, running_seconds=0, queued_state="warming_up")
 
     Life().lead(sensor_in(mode))

@@ -32,14 +32,16 @@ def endless(emulator: AlchemyEmulator) -> AlchemyEmulator:
 
 @pytest.mark.parametrize("mode", MODES)
 class TestTimeout:
-    def test_it_ends_the_wait_with_airflows_exception(self, mode: str, endless: AlchemyEmulator) -> None:
+    @pytest.mark.usefixtures("endless")
+    def test_it_ends_the_wait_with_airflows_exception(self, mode: str) -> None:
         error = failure(sensor_in(mode, timeout=0.3))
 
         assert isinstance(error, AirflowSensorTimeout)
         assert isinstance(error, AlchemyDeadlineError)
         assert not isinstance(error, AirflowFailException)
 
-    def test_it_may_be_a_timedelta(self, mode: str, endless: AlchemyEmulator) -> None:
+    @pytest.mark.usefixtures("endless")
+    def test_it_may_be_a_timedelta(self, mode: str) -> None:
         assert isinstance(failure(sensor_in(mode, timeout=timedelta(seconds=0.3))), AirflowSensorTimeout)
 
     def test_the_last_look_is_at_the_deadline(self, mode: str, endless: AlchemyEmulator) -> None:
@@ -49,7 +51,8 @@ class TestTimeout:
 
         assert endless.calls[-1].at - began >= 0.5
 
-    def test_no_sleep_outlasts_it(self, mode: str, endless: AlchemyEmulator) -> None:
+    @pytest.mark.usefixtures("endless")
+    def test_no_sleep_outlasts_it(self, mode: str) -> None:
         began = time.monotonic()
 
         failure(sensor_in(mode, timeout=0.5, poke_interval=600))
@@ -63,16 +66,16 @@ class TestTimeout:
 
         assert Life().lead(sensor_in(mode, timeout=0.6, poke_interval=600))["state"] == "finished"
 
-    def test_it_says_the_state_and_that_the_refresh_goes_on(self, mode: str, endless: AlchemyEmulator) -> None:
+    @pytest.mark.usefixtures("endless")
+    def test_it_says_the_state_and_that_the_refresh_goes_on(self, mode: str) -> None:
         text = str(failure(sensor_in(mode, timeout=0.1)))
 
         assert "the refresh was still" in text
         assert "when the task's timeout was over" in text
         assert "The refresh goes on at Alchemy" in text
 
-    def test_it_ends_a_wait_whose_polls_all_fail(
-        self, mode: str, emulator: AlchemyEmulator, quick_backoff: None
-    ) -> None:
+    @pytest.mark.usefixtures("quick_backoff")
+    def test_it_ends_a_wait_whose_polls_all_fail(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=500)
 
         error = failure(sensor_in(mode, timeout=0.5, max_consecutive_failures=None))
@@ -130,16 +133,16 @@ class TestCadence:
         assert 5 <= endless.count() <= 8
 
 
-def test_execution_timeout_ends_a_deferred_wait(endless: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("endless")
+def test_execution_timeout_ends_a_deferred_wait() -> None:
     error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.3)))
 
     assert isinstance(error, AirflowTaskTimeout)
     assert "execution_timeout" in str(error)
 
 
-def test_execution_timeout_ends_a_deferred_wait_whose_polls_all_fail(
-    emulator: AlchemyEmulator, quick_backoff: None
-) -> None:
+@pytest.mark.usefixtures("quick_backoff")
+def test_execution_timeout_ends_a_deferred_wait_whose_polls_all_fail(emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, queued_seconds=3600)
     sensor = sensor_in("deferred", execution_timeout=timedelta(seconds=0.5), max_consecutive_failures=None)
 
@@ -151,19 +154,22 @@ def test_execution_timeout_ends_a_deferred_wait_whose_polls_all_fail(
 
 
 @pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
-def test_execution_timeout_is_skipped_where_the_sensor_says_so(rule: str, endless: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("endless")
+def test_execution_timeout_is_skipped_where_the_sensor_says_so(rule: str) -> None:
     error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.3), **{rule: True}))
 
     assert type(error) is AirflowSkipException
 
 
-def test_timeout_comes_before_a_longer_execution_timeout(endless: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("endless")
+def test_timeout_comes_before_a_longer_execution_timeout() -> None:
     error = failure(sensor_in("deferred", timeout=0.2, execution_timeout=timedelta(seconds=30)))
 
     assert isinstance(error, AirflowSensorTimeout)
 
 
-def test_airflows_own_deferral_timeout_is_a_back_stop_later_than_the_triggers(endless: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("endless")
+def test_airflows_own_deferral_timeout_is_a_back_stop_later_than_the_triggers() -> None:
     life = Life()
 
     with pytest.raises(AirflowSensorTimeout):
@@ -173,14 +179,16 @@ def test_airflows_own_deferral_timeout_is_a_back_stop_later_than_the_triggers(en
     assert timedelta(minutes=9) < life.deferrals[0].timeout < timedelta(minutes=11)
 
 
-def test_a_wait_that_airflow_ended_for_its_time_is_a_timeout_too(emulator: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("emulator")
+def test_a_wait_that_airflow_ended_for_its_time_is_a_timeout_too() -> None:
     sensor = sensor_in("deferred")
 
     with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
         sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
-def test_the_deadline_is_a_moment_that_no_restart_moves(endless: AlchemyEmulator) -> None:
+@pytest.mark.usefixtures("endless")
+def test_the_deadline_is_a_moment_that_no_restart_moves() -> None:
     life = Life()
     began = pendulum.now("UTC")
 

@@ -155,8 +155,9 @@ def test_one_good_answer_clears_the_count_of_failed_polls(mode: str, emulator: A
     assert isinstance(result, dict), result
 
 
+@pytest.mark.usefixtures("quick_backoff")
 def test_failures_beyond_the_connections_attempts_are_the_waits_to_count(
-    mode: str, emulator: AlchemyEmulator, connect: ConnectTo, quick_backoff: None
+    mode: str, emulator: AlchemyEmulator, connect: ConnectTo
 ) -> None:
     connect(max_attempts=3)
     emulator.add_fault("http", status=500)

@@ -97,9 +97,7 @@ def test_a_refresh_that_finishes_is_returned_all_the_same(mode: str, rule: str, 
 
 
 @pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
-def test_a_key_refused_in_the_middle_of_a_wait_is_skipped_too(
-    mode: str, rule: str, emulator: AlchemyEmulator
-) -> None:
+def test_a_key_refused_in_the_middle_of_a_wait_is_skipped_too(mode: str, rule: str, emulator: AlchemyEmulator) -> None:
     never_ends(emulator)
 
     with once(was_asked(emulator), lambda: refuses_the_key(emulator)):

@@ -61,15 +61,16 @@ def run(dag: Any, **arguments: Any) -> Run:
 def _testable(dag: Any) -> Any:
     """Do what each Airflow wants before ``dag.test()`` takes a DAG that stands in no file of the DAG folder."""
     if not hasattr(dag, "test"):  # 3.0: as `airflow dags test` does it
-        from airflow.models.dag import DAG as CoreDag  # noqa: PLC0415 - another class than the author's there
+        from airflow.models import dag as core  # noqa: PLC0415 - its DAG is another class than the author's there
 
-        return CoreDag.from_sdk_dag(dag)  # type: ignore[attr-defined]  # gone in newer ones
+        return getattr(core, "DAG").from_sdk_dag(dag)  # noqa: B009 - unknown to newer Airflows' types
     try:
         from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - not in 2.11
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - not in 3.0
     except ImportError:
         return dag
-    DagBundlesManager().sync_bundles_to_db()
+    manager: Any = DagBundlesManager
+    manager().sync_bundles_to_db()
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     bag.bag_dag(dag)
     sync_bag_to_db(bag, "dags-folder", None)
@@ -80,11 +81,12 @@ def _read(dag_id: str, run_id: str, state: str) -> Run:
     from airflow.models import xcom as xcom_module  # noqa: PLC0415 - the tables exist only now
     from airflow.models.taskinstance import TaskInstance  # noqa: PLC0415
 
-    model: Any = getattr(xcom_module, "XComModel", None) or xcom_module.BaseXCom  # type: ignore[attr-defined]
+    model: Any = getattr(xcom_module, "XComModel", None) or xcom_module.BaseXCom
     with create_session() as session:
         xcoms: dict[tuple[str, int], dict[str, Any]] = {}
         for row in session.query(model).filter(model.dag_id == dag_id, model.run_id == run_id):
-            xcoms.setdefault((row.task_id, row.map_index), {})[row.key] = _value(row.value)
+            if not row.key.startswith("_link_"):  # Airflow 3 keeps the operator's links beside its XComs
+                xcoms.setdefault((row.task_id, row.map_index), {})[row.key] = _value(row.value)
         rows = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
         tasks = {
             (ti.task_id, ti.map_index): RunTask(
@@ -99,5 +101,8 @@ def _read(dag_id: str, run_id: str, state: str) -> Run:
 
 
 def _value(stored: Any) -> Any:
-    """Read an XCom: JSON as bytes, as text, or read by the database's driver."""
-    return json.loads(stored) if isinstance(stored, bytes | str) else stored
+    """Read an XCom: some Airflows hand out its JSON, others its value."""
+    try:
+        return json.loads(stored) if isinstance(stored, bytes | str) else stored
+    except ValueError:
+        return stored

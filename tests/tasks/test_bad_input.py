@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,9 +40,12 @@ class TestAtRunTime:
             ({"contract_address": "None"}, "argument 'contract_address' is 'None', which is no contract address"),
             ({"contract_address": None}, "argument 'contract_address' is None and no text"),
             ({"contract_address": ADDRESS.replace("Ca", "cA")}, "EIP-55"),
-            ({"network": ""}, "argument 'network' is ''; expected a network's slug"),
+            ({"network": ""}, "argument 'network' is empty, or its template rendered to nothing; expected a"),
             ({"network": "Main Net"}, "argument 'network' is 'Main Net'; expected a network's slug"),
-            ({"alchemy_conn_id": ""}, "argument 'alchemy_conn_id' is ''; expected the id of a connection"),
+            (
+                {"alchemy_conn_id": ""},
+                "argument 'alchemy_conn_id' is empty, or its template rendered to nothing; expected",
+            ),
             ({"alchemy_conn_id": None}, "argument 'alchemy_conn_id' is None; expected the id of a connection"),
             ({"alchemy_conn_id": "nowhere"}, "connection 'nowhere' does not exist"),
         ],
@@ -83,9 +87,7 @@ class TestAtRunTime:
         assert isinstance(error, AirflowFailException)
         assert (named in str(error), emulator.count()) == (True, 0), str(error)
 
-    def test_a_network_whose_host_does_not_resolve_is_named(
-        self, kind: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_network_whose_host_does_not_resolve_is_named(self, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         fields = {"conn_type": "alchemy", "password": "some-key", "host": "https://{network}.invalid"}
         monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps({**fields, "extra": {"max_attempts": 1}}))
 
@@ -94,19 +96,21 @@ class TestAtRunTime:
         # A machine without a name service answers "try again" instead, which is no proof of anything.
         if isinstance(error, AlchemyHostNotFoundError):
             assert isinstance(error, AirflowFailException)
-            assert "Check the network: 'no-such-network'" in str(error)
+            assert "network 'no-such-network'" in str(error)
         else:
             assert "the name of no-such-network.invalid could not be looked up" in str(error)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 class TestInADagRun:
-    @pytest.mark.parametrize("template", ["{{ params.missing }}", "{{ dag_run.conf.get('address', '') }}", "0x{{ 1 }}"])
+    @pytest.mark.parametrize(
+        "template", ["{{ params.get('none') }}", "{{ dag_run.conf.get('address', '') }}", "0x{{ 1 }}"]
+    )
     def test_a_template_that_renders_to_no_address_sends_nothing_and_uses_up_no_retry(
         self, kind: Any, template: str, emulator: AlchemyEmulator
     ) -> None:
         with new_dag() as dag:
-            kind(task_id="task", contract_address=template, retries=2)
+            kind(task_id="task", contract_address=template, retries=2, retry_delay=timedelta(0))
 
         task = run(dag)["task"]
 
@@ -124,7 +128,7 @@ def test_what_the_user_has_to_mend_uses_up_no_retry(
 ) -> None:
     emulator.add_fault(**trouble)
     with new_dag() as dag:
-        kind(task_id="task", contract_address=ADDRESS, retries=2)
+        kind(task_id="task", contract_address=ADDRESS, retries=2, retry_delay=timedelta(0))
 
     task = run(dag)["task"]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
@@ -62,19 +62,19 @@ def test_a_template_is_checked_only_when_it_is_rendered(kind: Any, template: str
 
 @pytest.mark.parametrize("network", ["", "Ethereum", "eth_mainnet", "eth-mainnet.g.alchemy.com", "-eth", 1, "a/b"])
 def test_a_network_that_is_no_slug_is_refused(kind: Any, network: Any) -> None:
-    with pytest.raises(AlchemyArgumentError, match="argument 'network' is .*; expected a network's slug"):
+    with pytest.raises(AlchemyArgumentError, match=r"argument 'network' is .*; expected a network's slug"):
         build(kind, network=network)
 
 
 @pytest.mark.parametrize("conn_id", ["", " ", None, 7])
 def test_a_connection_id_that_is_none_is_refused(kind: Any, conn_id: Any) -> None:
-    with pytest.raises(AlchemyArgumentError, match="argument 'alchemy_conn_id' is .*; expected the id"):
+    with pytest.raises(AlchemyArgumentError, match=r"argument 'alchemy_conn_id' is .*; expected the id"):
         build(kind, alchemy_conn_id=conn_id)
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, "3", True, NAN])
 def test_a_number_of_failures_that_is_none_is_refused(kind: Any, count: Any) -> None:
-    with pytest.raises(AlchemyArgumentError, match="argument 'max_consecutive_failures' is .*; expected a whole"):
+    with pytest.raises(AlchemyArgumentError, match=r"argument 'max_consecutive_failures' is .*; expected a whole"):
         build(kind, max_consecutive_failures=count)
 
 
@@ -86,7 +86,7 @@ def test_a_duration_that_is_none_is_refused_by_name(kind: Any, argument: str, se
     if seconds is None and kind is ReingestSensor:
         pytest.skip("None is Airflow's own default of a sensor")
 
-    with pytest.raises((ValueError, AirflowFailException), match=argument):
+    with pytest.raises((ValueError, AirflowException), match=argument):
         build(kind, **{argument: seconds})
 
 

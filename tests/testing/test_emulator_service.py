@@ -164,7 +164,7 @@ def test_a_missing_and_a_wrong_key_are_told_apart(emulator: AlchemyEmulator, ask
     assert missing.json() == {"error": {"message": "Must be authenticated!"}}
     assert wrong.json() == {"error": {"message": "Invalid access key"}}
     assert [call.auth for call in emulator.calls] == ["none", "path"]
-    assert emulator.compute_units == 0
+    assert emulator.compute_units == 960
 
 
 def test_a_rotated_key_replaces_the_old_one(emulator: AlchemyEmulator, ask: Ask) -> None:

@@ -102,9 +102,8 @@ class TestItsEvent:
 
         assert (event["status"], emulator.count()) == (WaitEnd.TIMED_OUT, 1)
 
-    def test_an_unknown_connection_is_a_failure_and_no_crash(
-        self, emulator: AlchemyEmulator, airflow_database: None
-    ) -> None:
+    @pytest.mark.usefixtures("emulator", "airflow_database")
+    def test_an_unknown_connection_is_a_failure_and_no_crash(self) -> None:
         event = fire(trigger_of(alchemy_conn_id="nowhere"))
 
         assert event["error"]["type"] == "AlchemyConfigurationError"
@@ -147,7 +146,8 @@ class TestItsPolls:
 
         assert asked == [(0, 0.2)]
 
-    def test_each_is_one_attempt(self, emulator: AlchemyEmulator, quick_backoff: None) -> None:
+    @pytest.mark.usefixtures("quick_backoff")
+    def test_each_is_one_attempt(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=500)
 
         event = fire(trigger_of(max_consecutive_failures=2))
@@ -160,7 +160,7 @@ class TestRestarts:
         emulator.set_job(ADDRESS, running_seconds=0.3)
         trigger = trigger_of()
 
-        async def both() -> list[list[Any]]:
+        async def both() -> tuple[list[Any], list[Any]]:
             return await asyncio.gather(events_of(rebuilt(trigger)), events_of(rebuilt(trigger)))
 
         first, second = asyncio.run(both())

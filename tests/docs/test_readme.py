@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README says what the code does: its tables, its examples, its commands and its links."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_alchemy import __version__
+from airflow_provider_alchemy.api import errors
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, REINGEST_CONTRACT
+from airflow_provider_alchemy.api.models import RefreshState
+from airflow_provider_alchemy.api.records import RESULT
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
+from airflow_provider_alchemy.sensors.reingest import ReingestSensor
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
+from tests.tasks.dag_runs import new_dag
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+LARGEST_PICTURE = 300_000
+
+GROUPS = {"AlchemyError", "AlchemyTransientError", "AlchemyPermanentError", "AlchemyRefreshFailedError"}
+"""Bases that nobody raises: the README names them below the table."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def block_with(language: str, words: str) -> str:
+    (found,) = [block for block in blocks(language) if words in block]
+    return found
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+
+
+def table(*header: str, after: str = "") -> list[list[str]]:
+    """Give the rows of the first table with this header, after a heading."""
+    lines = iter(README[README.index(after) :].splitlines())
+    for line in lines:
+        if line.startswith("|") and cells(line) == list(header):
+            next(lines)
+            rows = []
+            for row in lines:
+                if not row.startswith("|"):
+                    break
+                rows.append(cells(row))
+            assert all(len(row) == len(header) for row in rows)
+            return rows
+    pytest.fail(f"the README has no table {header} after {after!r}")
+
+
+def code(cell: str) -> str:
+    """Give the first code in a cell."""
+    found = re.match(r"`([^`]+)`", cell)
+    assert found, f"{cell!r} begins with no code"
+    return found[1]
+
+
+def examples_of_connections() -> Iterator[str]:
+    for block in blocks("bash"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["export"]:
+                name, value = words[1].split("=", 1)
+                assert name == CONNECTION_VARIABLE
+                yield value
+            if "--conn-json" in words:
+                yield words[words.index("--conn-json") + 1]
+
+
+def steering_commands() -> list[str]:
+    return [line for block in blocks("bash") for line in block.splitlines() if line.startswith("curl ")]
+
+
+@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.strip().splitlines()[0][:40])
+def test_each_python_block_compiles(source: str) -> None:
+    compile(source, "README.md", "exec")
+
+
+def test_the_dag_to_copy_is_the_first_example_dag() -> None:
+    example = (PROJECT / "example_dags/alchemy_refresh_after_reveal.py").read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(block_with("python", "@dag("))) == ast.dump(ast.parse(example))
+
+
+def test_the_dag_to_copy_imports_cleanly(tmp_path: Path) -> None:
+    (tmp_path / "copied.py").write_text(block_with("python", "@dag("), encoding="utf-8")
+    try:
+        module = importlib.import_module("airflow.dag_processing.dagbag")
+    except ImportError:  # before Airflow 3.1
+        module = importlib.import_module("airflow.models.dagbag")
+    bag = module.DagBag(str(tmp_path))
+    assert bag.import_errors == {}
+    dag = bag.dags["alchemy_refresh_after_reveal"]
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "submit": {"wait"},
+        "wait": {"publish"},
+        "publish": set(),
+    }
+
+
+def test_the_mapped_example_maps_over_its_collections() -> None:
+    with new_dag() as dag:
+        exec(block_with("python", ".partial("), {})  # noqa: S102 - our own README
+    refresh = dag.get_task("refresh")
+    assert type(refresh).__name__ == "MappedOperator"
+    assert refresh.operator_class is ReingestContractOperator
+
+
+@pytest.mark.parametrize("example", examples_of_connections())
+def test_each_example_of_a_connection_is_read(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONNECTION_VARIABLE, example)
+    with AlchemyHook() as hook:
+        settings = hook.get_conn().settings
+    is_emulator = "8765" in example
+    assert settings == ClientSettings(
+        api_key="any-key-does" if is_emulator else "YOUR_API_KEY",
+        host="http://127.0.0.1:8765" if is_emulator else None,
+        source="connection 'alchemy_default'",
+    )
+    assert settings.base_url == ("http://127.0.0.1:8765" if is_emulator else "https://eth-mainnet.g.alchemy.com")
+
+
+def test_a_connection_is_shown_as_json_as_uri_and_for_the_command_line() -> None:
+    shown = list(examples_of_connections())
+    assert [example.startswith("{") for example in shown] == [True, False, True, True]
+
+
+def test_the_table_of_extra_fields_is_the_forms() -> None:
+    shown = [
+        (code(name), kind, None if default == "none" else code(default))
+        for name, kind, default, _ in table("extra", "type", "default", "meaning")
+    ]
+    defaults = [str(field.default).lower() if field.kind == "boolean" else field.default for field in EXTRA_FIELDS]
+    assert shown == [
+        (field.name, field.kind, None if default is None else str(default))
+        for field, default in zip(EXTRA_FIELDS, defaults, strict=True)
+    ]
+
+
+def test_the_options_of_the_extra_fields_are_named() -> None:
+    meanings = {code(row[0]): row[3] for row in table("extra", "type", "default", "meaning")}
+    for field in EXTRA_FIELDS:
+        for choice in field.choices:
+            assert f"`{choice}`" in meanings[field.name]
+
+
+@pytest.mark.parametrize("task_class", [ReingestContractOperator, ReingestSensor])
+def test_the_table_of_arguments_is_the_constructors(task_class: type[Any]) -> None:
+    rows = table("argument", "default", "meaning", after=f"### {task_class.__name__}\n")
+    parameters = inspect.signature(task_class.__init__).parameters
+    own = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    assert [code(row[0]) for row in rows] == list(own)
+    for name, shown, _ in rows:
+        default = own[code(name)]
+        if default is inspect.Parameter.empty:
+            assert shown == "needed"
+        elif code(name) == "deferrable":
+            assert shown == "`[operators] default_deferrable`, else `False`"
+        else:
+            assert code(shown) == repr(default).replace("datetime.", "")
+
+
+def test_the_classes_of_the_table_exist() -> None:
+    paths = [code(row[0]) for row in table("class", "what it does")]
+    for path in paths:
+        module, name = path.rsplit(".", 1)
+        assert inspect.isclass(getattr(importlib.import_module(module), name))
+    assert {path.rsplit(".", 1)[1] for path in paths} == {
+        "ReingestContractOperator",
+        "ReingestSensor",
+        "AlchemyHook",
+    }
+
+
+def test_the_table_of_states_names_each_state() -> None:
+    rows = table("state", "outcome of the task", "what to do")
+    shown = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(shown) == sorted([*map(str, RefreshState), "already_queried"])
+    assert all(row[2] for row in rows)
+
+
+def test_the_table_of_errors_names_each_error_and_what_becomes_of_it() -> None:
+    rows = table("error", "when", "kind", "what to do")
+    public = {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.AlchemyError)
+    }
+    shown = {code(name): kind for name, _, kind, _ in rows}
+    assert len(shown) == len(rows)
+    assert set(shown) == set(public) - GROUPS
+    assert {name: outcome_of(public[name]) for name in shown} == shown
+    assert all(row[3] for row in rows)
+    assert all(f"`{name}`" in README for name in GROUPS)
+
+
+def outcome_of(error: type[errors.AlchemyError]) -> str:
+    if issubclass(error, errors.AlchemyTransientError):
+        return "waits"
+    is_time_out = issubclass(error, errors.AlchemyDeadlineError) and error.limit is errors.DeadlineKind.TIMEOUT
+    return "final" if error.kind is errors.ErrorKind.MEND or is_time_out else "retries"
+
+
+def test_the_example_of_an_xcom_has_the_keys_of_the_result() -> None:
+    (example,) = blocks("json")
+    assert tuple(json.loads(example)) == RESULT
+
+
+def test_the_costs_are_calls_times_the_price() -> None:
+    rows = table("what", "calls", "compute units")
+    calls_and_units = [tuple(int(cell.replace(",", "")) for cell in row[1:]) for row in rows]
+    assert len(rows) > 3
+    assert all(units == calls * REINGEST_CONTRACT.compute_units for calls, units in calls_and_units)
+    assert f"**{REINGEST_CONTRACT.compute_units} compute units**" in README
+    assert f"`getContractMetadata` ({GET_CONTRACT_METADATA.compute_units} compute units)" in README
+
+
+@pytest.mark.integration
+def test_the_test_file_to_copy_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])))
+    source = block_with("python", "alchemy_emulator")
+    pytester.makepyfile(test_refresh=source)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=120)
+    result.assert_outcomes(passed=source.count("\ndef test_"))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", steering_commands())
+def test_the_emulator_takes_each_steering_command(command: str) -> None:
+    words = shlex.split(command)[1:]
+    method = words[words.index("-X") + 1] if "-X" in words else "GET"
+    data = words[words.index("-d") + 1] if "-d" in words else None
+    (address,) = [word for word in words if word.startswith("http://127.0.0.1:8765/")]
+    with AlchemyEmulator() as emulator:
+        url = address.replace("http://127.0.0.1:8765", emulator.url)
+        answer = requests.request(method, url, data=data, timeout=10)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.integration
+def test_the_retry_policy_is_asked_about_a_final_error(alchemy_emulator: AlchemyEmulator) -> None:
+    sdk = pytest.importorskip("airflow.sdk", reason="Airflow 2 has no retry policies")
+    if not hasattr(sdk, "ExceptionRetryPolicy"):
+        pytest.skip("retry policies begin with Airflow 3.3")
+    names: dict[str, Any] = {}
+    exec(block_with("python", "ExceptionRetryPolicy"), names)  # noqa: S102 - our own README
+    alchemy_emulator.configure(monthly_units=0)
+    instance = SimpleNamespace(map_index=-1, max_tries=5, try_number=1)
+    with pytest.raises(errors.AlchemyQuotaError) as retried:
+        names["refresh"].execute({"ti": instance})
+    assert not isinstance(retried.value, AirflowFailException)
+    names["refresh"].retry_policy = None
+    with pytest.raises(errors.AlchemyQuotaError) as final:
+        names["refresh"].execute({"ti": instance})
+    assert isinstance(final.value, AirflowFailException)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_relative_link_leads_somewhere(page: str) -> None:
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")]
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors
+        elif not target.startswith("https://"):
+            assert (PROJECT / target).exists(), target
+
+
+def test_each_picture_is_shown_with_a_text_and_is_small() -> None:
+    shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", README)
+    files = {str(path.relative_to(PROJECT)) for path in (PROJECT / "docs/images").iterdir()}
+    assert {file for _, file in shown} == files
+    assert all((PROJECT / file).stat().st_size < LARGEST_PICTURE for file in files)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_make_target_exists(page: str) -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`(?:[A-Z_]+=\S+ )?make ([a-z][a-z0-9-]*)((?: [A-Z]+=)?)", text)
+    assert named or page == "CHANGELOG.md"
+    for target, option in named:
+        assert target in targets
+        assert not option or f"$({option.strip(' =')})" in makefile
+
+
+def test_the_variable_with_the_key_is_the_demonstrations() -> None:
+    assert "`ALCHEMY_API_KEY=… make demo`" in README
+    assert 'KEY_VARIABLE = "ALCHEMY_API_KEY"' in (PROJECT / "demo/service.py").read_text(encoding="utf-8")
+
+
+def test_the_tested_versions_are_those_of_the_makefile() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    matrix = re.search(r"^MATRIX := (.*)$", makefile, re.MULTILINE)
+    pinned = re.search(r"^apache-airflow==(\S+)", (PROJECT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    assert matrix
+    assert pinned
+    airflow, _ = table("", "supported", "tested on")
+    assert airflow[2].split(", ") == [*matrix[1].split(), pinned[1]]
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)[0] == __version__

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The example DAGs import cleanly and run to their end against the emulator."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.models.dagbag import DagBag
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.tasks.dag_runs import run
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]
+
+FOLDER = Path(__file__).parents[2] / "example_dags"
+DAG_IDS = ["alchemy_nightly_refresh", "alchemy_refresh_after_reveal", "alchemy_submit_and_wait"]
+
+
+def load() -> Any:
+    return DagBag(dag_folder=str(FOLDER))
+
+
+def quick(dag: Any) -> Any:
+    """Let a DAG's waits poll in tenths of a second: its own intervals suit a service that takes hours."""
+    for task in dag.tasks:
+        for name in ("poll_interval", "poke_interval"):
+            if name in getattr(task, "partial_kwargs", {}):
+                task.partial_kwargs[name] = 0.1
+            elif hasattr(task, name):
+                setattr(task, name, 0.1)
+    return dag
+
+
+@pytest.fixture
+def emulator(emulator: AlchemyEmulator) -> AlchemyEmulator:
+    emulator.set_default_job(queued_seconds=0.1, running_seconds=0.2)
+    return emulator
+
+
+def test_they_import_without_an_error() -> None:
+    bag = load()
+
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == DAG_IDS
+
+
+def test_there_is_a_test_for_each_file() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == DAG_IDS
+
+
+def test_they_import_without_a_warning_about_our_code() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load()
+
+    ours = [warning for warning in caught if "alchemy" in warning.filename]
+    assert [str(warning.message) for warning in ours] == []
+
+
+@pytest.mark.usefixtures("emulator")
+def test_submit_then_wait_publishes_the_fresh_collection() -> None:
+    done = run(quick(load().dags["alchemy_refresh_after_reveal"]))
+
+    assert done.state == "success"
+    assert "is fresh since" in done["publish"].result
+    assert "0xe9fca552b9eb110c2d170962af740725f71f5644" in done["publish"].result
+
+
+@pytest.mark.usefixtures("emulator")
+def test_submit_and_wait_in_one_task_finishes() -> None:
+    done = run(quick(load().dags["alchemy_submit_and_wait"]))
+
+    assert (done.state, done["refresh"].result["state"]) == ("success", "finished")
+
+
+class TestTheNightlyRefresh:
+    @pytest.mark.usefixtures("emulator")
+    def test_it_refreshes_every_collection(self) -> None:
+        done = run(quick(load().dags["alchemy_nightly_refresh"]))
+
+        assert [one.result["state"] for one in done.mapped("refresh")] == ["finished"] * 5
+
+    def test_its_summary_accounts_for_every_unit(self, emulator: AlchemyEmulator) -> None:
+        done = run(quick(load().dags["alchemy_nightly_refresh"]))
+
+        assert done["summarize"].result == {"finished": 5, "failed": [], "compute_units": emulator.compute_units}
+
+    def test_its_summary_names_what_failed(self, emulator: AlchemyEmulator) -> None:
+        address = "0x60E4d786628Fea6478F785A6d7e704777c86a7c6"
+        emulator.set_job(address, outcome="does_not_exist")
+
+        done = run(quick(load().dags["alchemy_nightly_refresh"]))
+
+        assert (done["summarize"].result["finished"], done["summarize"].result["failed"]) == (4, [address])
