@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 MATRIX := 2.11.0 3.0.0
-WORKERS ?= 2
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-stop test test-fast test-matrix test-e2e lint format constraints clean
@@ -22,15 +22,18 @@ demo: $(READY) ## Run the first example DAG on a real Airflow (KEEP=1 leaves the
 demo-stop: $(READY) ## End what `make demo KEEP=1` left running
 	@$(BIN)/python -m demo --stop
 
-test: lint test-fast test-matrix test-e2e ## Everything that CI runs
+test: lint test-newest test-matrix test-e2e ## Everything that CI runs
 
 test-fast: $(READY) ## Unit and integration tests on the newest Airflow, in under a minute
-	$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS)
+	$(BIN)/python -m pytest -m "not e2e and not dag_run" -n $(WORKERS) --dist worksteal
+
+test-newest: $(READY) ## The same, and whole DAG runs in one process
+	$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal
 
 test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
 
 test-airflow-%: .venvs/%/.ready
-	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) -p no:cacheprovider --ignore tests/local_airflow --ignore tests/e2e
+	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider --ignore tests/local_airflow --ignore tests/e2e
 
 .venvs/%/.ready: pyproject.toml constraints/airflow-%.txt tools/install.sh
 	@PYTHON="$(PYTHON)" tools/install.sh .venvs/$* constraints/airflow-$*.txt '.[test]'

@@ -48,7 +48,10 @@ def alchemy_nightly_refresh() -> None:
     ).expand(contract_address=COLLECTIONS)
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarize(refreshes: list[dict[str, Any]], collections: list[str]) -> dict[str, Any]:
+    def summarize(collections: list[str], ti: Any = None) -> dict[str, Any]:
+        # A task that failed has no result: asked for by index, it leaves a gap and hides none that comes after it.
+        results = ti.xcom_pull(task_ids="refresh", map_indexes=list(range(len(collections))))
+        refreshes = [result for result in results if result]
         finished = {refresh["contract_address"] for refresh in refreshes}
         return {
             "finished": len(finished),
@@ -56,7 +59,7 @@ def alchemy_nightly_refresh() -> None:
             "compute_units": sum(refresh["compute_units"] for refresh in refreshes),
         }
 
-    summarize(refresh.output, COLLECTIONS)
+    refresh >> summarize(COLLECTIONS)
 
 
 alchemy_nightly_refresh()

@@ -48,6 +48,13 @@ ConnectTo = Callable[..., None]
 TaskLog = Callable[[], str]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Airflow's database: making it takes longer than most tests together."""
+    for item in items:
+        if "airflow_database" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.dag_run)
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's metadata database, made once for all tests of this process that need it."""

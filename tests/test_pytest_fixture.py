@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.dag_run]
 
 
 def test_a_users_test_runs_a_hook_call_against_the_emulator(pytester: pytest.Pytester) -> None:

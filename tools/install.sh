@@ -19,6 +19,7 @@ if [ ! -x "$folder/bin/uv" ]; then
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv ||
         fail "Could not install uv into $folder: is the package index reachable from here?"
 fi
-"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --constraint "$constraints" --editable "$requirement" ||
+# Compiled once here and not by each of the many Airflow processes, which takes them longer than all the rest.
+"$folder/bin/uv" pip install --quiet --compile-bytecode --python "$folder/bin/python" --constraint "$constraints" --editable "$requirement" ||
     fail "Could not install the packages into $folder: is the package index reachable from here?"
 touch "$folder/.ready"

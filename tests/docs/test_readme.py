@@ -104,6 +104,7 @@ def test_the_dag_to_copy_is_the_first_example_dag() -> None:
     assert ast.dump(ast.parse(block_with("python", "@dag("))) == ast.dump(ast.parse(example))
 
 
+@pytest.mark.dag_run
 def test_the_dag_to_copy_imports_cleanly(tmp_path: Path) -> None:
     (tmp_path / "copied.py").write_text(block_with("python", "@dag("), encoding="utf-8")
     try:
@@ -242,6 +243,7 @@ def test_the_costs_are_calls_times_the_price() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.dag_run
 def test_the_test_file_to_copy_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])))
     source = block_with("python", "alchemy_emulator")

@@ -177,4 +177,4 @@ def test_the_end_is_one_line_with_polls_and_units(emulator: AlchemyEmulator, tas
 
     submit().execute(context_of())
 
-    assert "1 polls, 480 compute units" in task_log()
+    assert "1 poll, 480 compute units" in task_log()

@@ -33,12 +33,14 @@ print("built")
 """
 
 
+@pytest.mark.dag_run
 def test_building_tasks_and_triggers_looks_nothing_up_and_connects_nowhere() -> None:
     done = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=False)  # noqa: S603 - a script of this module
 
     assert (done.returncode, done.stdout.strip().splitlines()[-1:]) == (0, ["built"]), done.stderr[-2000:]
 
 
+@pytest.mark.dag_run
 @pytest.mark.parametrize("module", ["operators", "sensors"])
 def test_parsing_a_dag_loads_no_emulator(module: str) -> None:
     script = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a DAG folder is no package
+
 
 """The DAGs of these tests: as small as they can be, each for one thing that a real Airflow does."""
 
