@@ -39,6 +39,7 @@ from airflow_provider_alchemy.api.failures import explain
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.retries import Retrying
 from airflow_provider_alchemy.api.settings import ClientSettings, is_loopback
+from airflow_provider_alchemy.api.url_log import URL_LOG, KeyFilter
 
 T = TypeVar("T")
 
@@ -118,6 +119,8 @@ class SyncTransport(_Transport):
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if self._proxy:
             self._session.proxies = {"http": self._proxy, "https": self._proxy}
+        self._filter = KeyFilter(settings.api_key)
+        URL_LOG.addFilter(self._filter)
 
     def send(
         self,
@@ -177,6 +180,7 @@ class SyncTransport(_Transport):
     def close(self) -> None:
         """Close the session."""
         self._session.close()
+        URL_LOG.removeFilter(self._filter)
 
 
 class AsyncTransport(_Transport):

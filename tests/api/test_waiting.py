@@ -294,6 +294,7 @@ def test_a_wait_goes_on_in_another_process_where_it_was() -> None:
     for outcome in ("in_progress", BUSY, BUSY):
         look(first, outcome)
     record = WaitRecord.read(json.loads(json.dumps(first.record.to_dict())))
+    assert record is not None
     second = RefreshWait(record, subject=SUBJECT, cadence=Cadence(), max_consecutive_failures=2)
     with pytest.raises(errors.AlchemyRateLimitError):
         look(second, BUSY)

@@ -112,6 +112,7 @@ def test_a_deadline_is_a_moment_that_no_restart_moves(clock: time_machine.Travel
     look(first, "queued")
     clock.shift(100)
     record = WaitRecord.read(json.loads(json.dumps(first.record.to_dict())))
+    assert record is not None
     with pytest.raises(errors.AlchemyDeadlineError):
         look(RefreshWait(record, subject=SUBJECT, cadence=Cadence()), "queued")
 
