@@ -7,6 +7,7 @@ is being killed is not the same as one that is wrong.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -15,15 +16,24 @@ from local_airflow.errors import LocalAirflowError
 
 REQUEST_SECONDS = 30
 PAGE_SIZE = 100
-HTTP_NOT_FOUND = 404
 
 
 class ApiServerUnreachableError(LocalAirflowError):
-    """The API server did not answer, which may be for now only."""
+    """The API server did not answer, or could not (SQLite was busy), which may be for now only."""
 
 
 class NotFoundError(LocalAirflowError):
     """The API server knows no such thing, which may be for now only."""
+
+
+class ConflictError(LocalAirflowError):
+    """The API server has such a thing already."""
+
+
+_REFUSALS: dict[int, type[LocalAirflowError]] = {
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+}
 
 
 class RestApi:
@@ -114,4 +124,6 @@ def _answer(response: requests.Response) -> Any:
         return response.json()
     asked = f"{response.request.method} {response.request.url}"
     msg = f"The API server refused {asked} with {response.status_code}: {response.text}"
-    raise (NotFoundError if response.status_code == HTTP_NOT_FOUND else LocalAirflowError)(msg)
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ApiServerUnreachableError(msg)
+    raise _REFUSALS.get(response.status_code, LocalAirflowError)(msg)

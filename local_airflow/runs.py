@@ -7,13 +7,14 @@ It exists so that tests compare values instead of digging in JSON answers.
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from local_airflow.errors import LocalAirflowError
-from local_airflow.rest import ApiServerUnreachableError, NotFoundError, RestApi
+from local_airflow.rest import ApiServerUnreachableError, ConflictError, NotFoundError, RestApi
 from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -194,23 +195,28 @@ def trigger_dag(
     :raises LocalAirflowError: When the DAG does not become known, or the run is refused.
     """
     path = f"dags/{quote(dag_id, safe='')}"
+    # A name of our own: asked again after an answer that got lost, the API server says that there is one.
+    run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(2)}"
 
-    def made() -> dict[str, Any] | None:
+    def is_made() -> bool:
         try:
             api.send("PATCH", path, {"is_paused": False})
             # Without a logical date any number of runs may be triggered at the same moment.
-            run: dict[str, Any] = api.send("POST", f"{path}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
-        except NotFoundError:
-            return None
-        return run
+            body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+            api.send("POST", f"{path}/dagRuns", body)
+        except (NotFoundError, ApiServerUnreachableError):
+            return False
+        except ConflictError:
+            return True
+        return True
 
     def unknown() -> str:
         return f"The DAG {dag_id!r} did not become known. {diagnose()}".rstrip()
 
-    answer = wait_until(
-        made,
+    wait_until(
+        is_made,
         deadline_seconds=deadline_seconds,
         failure=unknown,
         interval_seconds=0.2,
     )
-    return DagRun(dag_id=dag_id, run_id=answer["dag_run_id"], api=api, diagnose=diagnose)
+    return DagRun(dag_id=dag_id, run_id=run_id, api=api, diagnose=diagnose)

@@ -49,7 +49,7 @@ class TaskMemory:
         :return: The record; None where there is none, it is another collection's, or that refresh failed. In a
             new try the wait begins anew: only what is known of the refresh itself is left in it.
         """
-        stored = self._store.get(KEY) if self._store is not None else None
+        stored = self._read()
         if not isinstance(stored, dict) or stored.get("first_try") != self._first_try:
             return None
         record = WaitRecord.read(stored.get("record"))
@@ -66,6 +66,15 @@ class TaskMemory:
             record = replace(record, waiting_since="", deadline=None, execution_deadline=None)
             record.looks = record.failures = record.resubmits = 0
         return record
+
+    def _read(self) -> Any:
+        if self._store is None:
+            return None
+        try:
+            return self._store.get(KEY)
+        except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh: asking joins it
+            self._log.warning("Could not read what an earlier process knew of the refresh: %s", error)
+            return None
 
     def keep(self, record: WaitRecord) -> None:
         """

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from tests.e2e.dags.alchemy_scenarios import MODES, address_of
 
 DAGS = Path(__file__).parent / "dags"
 
+KILLED = "killed_triggerer"
+POLLS_BEFORE_THE_CRASH = 3
 RUN_SECONDS = 240
 """Deadline for a run: two cores run all of them at once."""
 
@@ -41,7 +45,15 @@ class Stage:
     def __init__(self, airflow: LocalAirflow, emulator: AlchemyEmulator, dag_ids: list[str]) -> None:
         self.airflow = airflow
         self.emulator = emulator
-        self.runs = {dag_id: airflow.trigger_dag(dag_id) for dag_id in dag_ids}
+        self.runs: dict[str, DagRun] = {}
+        # No task runs meanwhile: SQLite takes one writer, and so many runs are made in so little time.
+        airflow.kill("scheduler", signal.SIGTERM)
+        for dag_id in dag_ids:
+            self.start(dag_id)
+        airflow.start("scheduler")
+
+    def start(self, dag_id: str) -> None:
+        self.runs[dag_id] = self.airflow.trigger_dag(dag_id)
 
     def ended(self, dag_id: str) -> DagRun:
         run = self.runs[dag_id]
@@ -119,7 +131,21 @@ def stage(
     }
     home = tmp_path_factory.mktemp("airflow")
     with LocalAirflow(home, DAGS, connections=connections, environment=environment) as airflow:
-        yield Stage(airflow, emulator, list(alchemy_scenarios.DAG_IDS))
+        yield Stage(airflow, emulator, [name for name in alchemy_scenarios.DAG_IDS if name != KILLED])
+
+
+@pytest.fixture(scope="session")
+def crash(stage: Stage) -> float:
+    """The moment of the triggerer's SIGKILL, in the middle of a wait; it was started again after it."""
+    stage.start(KILLED)
+    deadline = time.monotonic() + RUN_SECONDS
+    while stage.emulator.count(contract_address=address_of(KILLED)) < POLLS_BEFORE_THE_CRASH:
+        assert time.monotonic() < deadline, "the triggerer never polled"
+        time.sleep(0.1)
+    stage.airflow.kill("triggerer", signal.SIGKILL)
+    killed_at = time.time()
+    stage.airflow.start("triggerer")
+    return killed_at
 
 
 def emulator_jobs(emulator: AlchemyEmulator) -> None:
@@ -129,5 +155,5 @@ def emulator_jobs(emulator: AlchemyEmulator) -> None:
         emulator.set_job(address_of(f"not_a_collection_{mode}"), outcome="does_not_exist")
     emulator.set_job(address_of("execution_timeout_deferred"), running_seconds=600)
     emulator.set_job(address_of("calls_of_a_wait"), running_seconds=20)
-    emulator.set_job(address_of("killed_triggerer"), running_seconds=40)
+    emulator.set_job(address_of(KILLED), running_seconds=30)
     emulator.set_job(address_of("retry_joins"), running_seconds=12)

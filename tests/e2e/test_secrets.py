@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def home(stage: Stage) -> Path:
+def home(stage: Stage, crash: float) -> Path:  # noqa: ARG001 - also what a killed triggerer left behind
     """Airflow's home after every run: logs of tasks and processes, and the whole metadata database."""
     for dag_id in stage.runs:
         stage.ended(dag_id)

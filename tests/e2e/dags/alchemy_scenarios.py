@@ -14,7 +14,8 @@ from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
-    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    # Airflow's scheduler takes a task that is rescheduled within a second or two for one that was killed.
+    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": 5},
     "deferred": {"deferrable": True},
 }
 WAITS: dict[str, dict[str, Any]] = {
@@ -51,8 +52,8 @@ def operator(dag_id: str, **arguments: Any) -> None:
 
 for mode, arguments in MODES.items():
     sensor(f"sensor_{mode}", **arguments)
-    sensor(f"soft_fail_{mode}", **arguments, timeout=3, soft_fail=True)
-    sensor(f"timeout_{mode}", **arguments, timeout=3, retries=2, retry_delay=timedelta(seconds=1))
+    sensor(f"soft_fail_{mode}", **arguments, timeout=5, soft_fail=True)
+    sensor(f"timeout_{mode}", **arguments, timeout=5, retries=2, retry_delay=timedelta(seconds=1))
     sensor(f"not_a_collection_{mode}", **arguments, retries=2, retry_delay=timedelta(seconds=1))
 
 for form, arguments in WAITS.items():
