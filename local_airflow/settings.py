@@ -114,9 +114,8 @@ def airflow_settings(
     worker_log_port, trigger_log_port = unserved_ports
     return {
         "AIRFLOW_HOME": str(home),
-        # Seconds for a lock, since SQLite has one writer and tasks of a mapped operator end together. No more: the
-        # API server waits for it in its event loop, which the holder of the lock may need to let it go.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE_FILE}?timeout=10",
+        # 30 seconds for a lock, since SQLite has one writer and tasks of a mapped operator end together.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE_FILE}?timeout=30",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
