@@ -9,6 +9,7 @@ travels in a ``WaitRecord``; who it is (contract, network, connection) comes fro
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -57,13 +58,13 @@ class ReingestTask(BaseOperator):
     deferrable: bool
     max_consecutive_failures: int | None
 
+    @abstractmethod
     def cadence(self) -> Cadence:
         """Give how often the task looks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def time_limit_seconds(self) -> float:
         """Give how long the task waits, in seconds."""
-        raise NotImplementedError
 
     def leave(self, wait: RefreshWait, delay_seconds: float) -> None:  # noqa: ARG002 - the sensor needs it
         """
