@@ -24,8 +24,10 @@ pytestmark = pytest.mark.e2e
 RunningIn = Callable[[Path], list[str]]
 REPOSITORY = Path(__file__).parents[2]
 HARNESS = """
-import sys
+import signal, sys
 from pathlib import Path
+# What a shell starts in the background inherits that Ctrl-C is ignored, and so may this process.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from local_airflow import LocalAirflow
 with LocalAirflow(Path(sys.argv[2]), Path(sys.argv[3])):
