@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from demo.emulator_process import start_emulator
+from demo.emulator_process import start_emulator, stop_emulator
 from local_airflow import LocalAirflowError
 from local_airflow.ports import ReservedPort
 
@@ -57,13 +57,17 @@ def open_service(home: Path, *, port: int, outcome: str, stays: bool) -> Iterato
     port = reserved.number
     job = {"queued_seconds": QUEUED_SECONDS, "running_seconds": RUNNING_SECONDS}
     deadline_seconds = 150.0
-    if stays:
-        reserved.release()
-        url = start_emulator(home, port, job)
-        connection = json.dumps({"conn_type": "alchemy", "host": url, "password": "any-key-does"})
-        yield Service(f"an emulator at {url}", connection, deadline_seconds)
-        return
     reserved.release()
+    if stays:
+        try:
+            url = start_emulator(home, port, job)
+            connection = json.dumps({"conn_type": "alchemy", "host": url, "password": "any-key-does"})
+            yield Service(f"an emulator at {url}", connection, deadline_seconds)
+        except BaseException:
+            # What stays is for a demonstration that began: half of one is left to nobody.
+            stop_emulator(home)
+            raise
+        return
     try:
         emulator = AlchemyEmulator(port)
         emulator.set_default_job(**job, outcome=outcome)

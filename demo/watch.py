@@ -50,7 +50,7 @@ def watch(console: Console, airflow: LocalAirflow, run: DagRun, deadline_seconds
                     _say_change(console, instance)
                 _show(progress, rows, instance, airflow, run)
             if ended:
-                return "deferred" in _history(airflow, run)
+                return _was_deferred(airflow, run)
             if time.monotonic() > deadline:
                 msg = f"The run did not end within {deadline_seconds:g} seconds."
                 raise LocalAirflowError(msg)
@@ -81,10 +81,8 @@ def _show(
     progress.update(rows[instance.task_id], completed=done, note=note)
 
 
-def _history(airflow: LocalAirflow, run: DagRun) -> str:
-    return " ".join(
-        "deferred" for task in airflow.task_instances(run) if "DEFERRED" in _log(airflow, run, task.task_id)
-    )
+def _was_deferred(airflow: LocalAirflow, run: DagRun) -> bool:
+    return any("DEFERRED" in _log(airflow, run, task.task_id) for task in airflow.task_instances(run))
 
 
 def _log(airflow: LocalAirflow, run: DagRun, task_id: str) -> str:

@@ -229,9 +229,7 @@ class AsyncTransport(_Transport):
             return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
 
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
-        async with self._opening:
-            # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
-            session = self._session = self._session or await self._open()
+        session = self._session or await self._open_once()
         async with session.request(
             request.method,
             request.url,
@@ -246,6 +244,12 @@ class AsyncTransport(_Transport):
                 if len(body) > MAX_BODY_BYTES:
                     return self._too_large()
             return self._answer(response.status, bytes(body), response.headers)
+
+    async def _open_once(self) -> aiohttp.ClientSession:
+        # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
+        async with self._opening:
+            self._session = self._session or await self._open()
+            return self._session
 
     async def _open(self) -> aiohttp.ClientSession:
         # Reading the authorities from disk takes long enough to hold up the other triggers of the loop.

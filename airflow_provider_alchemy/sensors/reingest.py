@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pendulum
@@ -47,8 +46,6 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
-
-    template_fields: Sequence[str] = ReingestTask.template_fields
 
     def __init__(
         self,
@@ -124,13 +121,10 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         :return: Whether the refresh has finished, and then what the task returns.
         """
         try:
-            with AlchemyHook(self.alchemy_conn_id, self._network()) as hook:
+            with self.hook() as hook:
                 memory = TaskMemory(context, self.retries or 0, self.log)
                 wait = self.begin(hook, memory)
-                try:
-                    is_done = self.look(hook, wait) is None
-                finally:
-                    memory.keep(wait.record)
+                is_done = self.look(hook, wait, memory) is None
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
         return PokeReturnValue(is_done=is_done, xcom_value=wait.result() if is_done else None)

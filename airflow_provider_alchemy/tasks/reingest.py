@@ -88,7 +88,7 @@ class ReingestTask(BaseOperator):
         """
         memory = TaskMemory(context, self.retries or 0, self.log)
         try:
-            with AlchemyHook(read_connection_id(self.alchemy_conn_id), self._network()) as hook:
+            with self.hook() as hook:
                 wait = self.begin(hook, memory, record)
                 try:
                     self._look_and_sleep(hook, wait, memory, until_the_end=until_the_end)
@@ -109,14 +109,21 @@ class ReingestTask(BaseOperator):
             time.sleep(wait.delay_before_submitting_again())
         # An earlier process may have got the end and not reported it: asking again might start a new refresh.
         while wait.record.state != RefreshState.FINISHED:
-            try:
-                delay = self.look(hook, wait)
-            finally:
-                memory.keep(wait.record)
+            delay = self.look(hook, wait, memory)
             if delay is None or not (until_the_end or wait.must_submit_again):
                 return
             self.leave(wait, delay)
             time.sleep(delay)
+
+    def hook(self) -> AlchemyHook:
+        """
+        Make the hook from the rendered arguments.
+
+        :return: The hook; its connection is read by its first call.
+        :raises AlchemyArgumentError: An argument cannot be right.
+        """
+        network = None if self.network is None else read_network(self.network)
+        return AlchemyHook(read_connection_id(self.alchemy_conn_id), network)
 
     def begin(self, hook: AlchemyHook, memory: TaskMemory, record: WaitRecord | None = None) -> RefreshWait:
         """
@@ -145,12 +152,13 @@ class ReingestTask(BaseOperator):
             max_resubmits=self.max_resubmits,
         )
 
-    def look(self, hook: AlchemyHook, wait: RefreshWait) -> float | None:
+    def look(self, hook: AlchemyHook, wait: RefreshWait, memory: TaskMemory) -> float | None:
         """
-        Look once.
+        Look once, and remember what was seen and what it cost, also where it failed.
 
         :param hook: The hook.
         :param wait: The wait.
+        :param memory: What the task remembers.
         :return: Seconds until the next look; None: the refresh has finished.
         :raises AlchemyError: The wait has failed.
         """
@@ -158,10 +166,13 @@ class ReingestTask(BaseOperator):
         # attempt is billed.
         submits = not wait.record.looks or wait.must_submit_again
         attempts = None if submits else 1
-        with wait.look() as look:
-            look.status = hook.reingest_contract(
-                self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.deadline
-            )
+        try:
+            with wait.look() as look:
+                look.status = hook.reingest_contract(
+                    self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.deadline
+                )
+        finally:
+            memory.keep(wait.record)
         return look.delay_seconds
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -196,9 +207,6 @@ class ReingestTask(BaseOperator):
     def on_kill(self) -> None:
         """Say that a refresh cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
-
-    def _network(self) -> str | None:
-        return None if self.network is None else read_network(self.network)
 
     def _set_deadlines(self, record: WaitRecord) -> None:
         now = pendulum.now("UTC")
