@@ -23,20 +23,19 @@ RECORD = "emulator.json"
 START_SECONDS = 15.0
 
 
-def start_emulator(home: Path, port: int, job: dict[str, float]) -> str:
+def start_emulator(home: Path, port: int, job: dict[str, float | str]) -> str:
     """
     Start the emulator; it accepts any key.
 
     :param home: Where its output and the record of it go.
     :param port: Its port.
-    :param job: Seconds that a refresh is queued and runs.
+    :param job: What a refresh does there: a ``JobPlan`` as JSON.
     :return: Its URL.
     :raises LocalAirflowError: It did not start.
     """
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in job.items()]
     with (home / "emulator.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-            [sys.executable, "-m", "airflow_provider_alchemy.testing.emulator", f"--port={port}", *options],
+            [sys.executable, "-m", "airflow_provider_alchemy.testing.emulator", f"--port={port}"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -58,6 +57,7 @@ def start_emulator(home: Path, port: int, job: dict[str, float]) -> str:
             return False
 
     wait_until(answers, deadline_seconds=START_SECONDS, failure=lambda: f"The emulator does not answer at {url}")
+    requests.post(f"{url}/_emulator/default_job", json=job, timeout=5).raise_for_status()
     return url
 
 

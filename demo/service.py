@@ -55,7 +55,11 @@ def open_service(home: Path, *, port: int, outcome: str, stays: bool) -> Iterato
         return
     reserved = ReservedPort(port, purpose="emulator")
     port = reserved.number
-    job = {"queued_seconds": QUEUED_SECONDS, "running_seconds": RUNNING_SECONDS}
+    job: dict[str, float | str] = {
+        "queued_seconds": QUEUED_SECONDS,
+        "running_seconds": RUNNING_SECONDS,
+        "outcome": outcome,
+    }
     deadline_seconds = 150.0
     reserved.release()
     if stays:
@@ -70,7 +74,7 @@ def open_service(home: Path, *, port: int, outcome: str, stays: bool) -> Iterato
         return
     try:
         emulator = AlchemyEmulator(port)
-        emulator.set_default_job(**job, outcome=outcome)
+        emulator.set_default_job(**job)
         emulator.start()
     except OSError as error:
         msg = f"The emulator cannot listen on port {port}: {error.strerror}."

@@ -117,6 +117,16 @@ class WaitRecord:
         """Give the record as JSON values."""
         return asdict(self)
 
+    def describe(self, source: str) -> str:
+        """
+        Name what is waited for, for people.
+
+        :param source: Whose account, for example ``connection 'alchemy_default'``.
+        :return: For example ``Collection 0x… on eth-mainnet (connection 'alchemy_default')``.
+        """
+        network = f" on {self.network}" if self.network else ""
+        return f"Collection {self.contract_address}{network} ({source})"
+
     def result(self) -> dict[str, Any]:
         """
         Give what a task returns.

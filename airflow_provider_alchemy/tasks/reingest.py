@@ -145,7 +145,7 @@ class ReingestTask(BaseOperator):
             self._set_deadlines(record)
         return RefreshWait(
             record,
-            subject=f"Collection {address} on {settings.network} ({settings.source})",
+            subject=record.describe(settings.source),
             cadence=self.cadence(),
             log=self.log,
             max_consecutive_failures=self.max_consecutive_failures,
@@ -218,7 +218,7 @@ class ReingestTask(BaseOperator):
             record.execution_deadline = (now + self.execution_timeout).isoformat()
 
     def _wait_of(self, record: WaitRecord) -> RefreshWait:
-        subject = f"Collection {record.contract_address} on {record.network} (connection {self.alchemy_conn_id!r})"
+        subject = record.describe(f"connection {self.alchemy_conn_id!r}")
         return RefreshWait(record, subject=subject, cadence=self.cadence(), log=self.log)
 
     def _trigger(self, wait: RefreshWait) -> ReingestTrigger:

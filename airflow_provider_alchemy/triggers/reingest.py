@@ -125,12 +125,10 @@ class ReingestTrigger(BaseTrigger):
     def _wait(self) -> RefreshWait:
         fresh = WaitRecord(contract_address=self.contract_address.lower())
         record = WaitRecord.read({**fresh.to_dict(), **(self.record or {})}) or fresh
-        network = record.network or self.network
+        record.network = record.network or self.network or ""
         return RefreshWait(
             record,
-            subject=f"Collection {self.contract_address}"
-            + (f" on {network}" if network else "")
-            + f" (connection {self.alchemy_conn_id!r})",
+            subject=record.describe(f"connection {self.alchemy_conn_id!r}"),
             cadence=Cadence(
                 interval_seconds=self.poll_interval,
                 exponential=self.exponential_backoff,
