@@ -2,8 +2,8 @@
 """
 One real Airflow and one emulator for all end-to-end tests.
 
-All DAGs but one are triggered at once and each test waits for its own: they spend their time waiting, so together they take
-little longer than the longest.
+All DAGs but one are triggered at once and each test waits for its own: they spend their time waiting, so together they
+take little longer than the longest.
 """
 
 from __future__ import annotations
