@@ -146,7 +146,7 @@ def _report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> Non
 
 
 def _table(result: dict[str, Any]) -> Table:
-    table = Table("XCom of the wait", "value", title_justify="left")
+    table = Table("XCom of the wait", "value")
     for name, value in result.items():
         table.add_row(name, str(value))
     return table

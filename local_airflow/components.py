@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local_airflow.errors import LocalAirflowError
-from local_airflow.processes import MARK, ProcessIdentity, end_all, identity_of, living, mark_of, send
+from local_airflow.processes import KILL_SECONDS, MARK, ProcessIdentity, end_all, identity_of, living, mark_of, send
 from local_airflow.waiting import wait_until
 from local_airflow.watchdog import Watchdog
 
@@ -33,8 +33,6 @@ COMPONENTS: Mapping[str, Sequence[str]] = {
 ENDING_SIGNALS = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGHUP}
 )
-TERM_SECONDS = 5.0
-KILL_SECONDS = 10.0
 LAST_LINES = 25
 
 
@@ -189,7 +187,7 @@ class Components:
             return
         process = self._current[name]
         if to_send is signal.SIGKILL:
-            end_all(lambda: self._find(name), term_seconds=0, kill_seconds=KILL_SECONDS)
+            end_all(lambda: self._find(name), term_seconds=0)
         else:
             send(self._find(name), to_send)
         wait_until(
@@ -204,7 +202,7 @@ class Components:
 
         :raises LocalAirflowError: When something is left all the same.
         """
-        left = end_all(lambda: self._find(None), term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS)
+        left = end_all(lambda: self._find(None))
         if left:
             msg = f"Processes {_pids(left)} of the local Airflow survive SIGKILL."
             raise LocalAirflowError(msg)

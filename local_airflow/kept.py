@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_FILE = "local_airflow_kept.json"
-TERM_SECONDS = 5.0
-KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def stop_kept(home: Path) -> bool:
     if kept is None:
         return False
     ran = bool(kept.living())
-    left = end_all(kept.living, term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS)
+    left = end_all(kept.living)
     if left:
         msg = f"Processes {sorted(process.pid for process in left)} of the Airflow in {home} survive SIGKILL."
         raise LocalAirflowError(msg)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MARK = "LOCAL_AIRFLOW_PROCESS"
 PROC = Path("/proc")
 HAS_PROC = (PROC / "self" / "environ").exists()
+TERM_SECONDS = 5.0
+KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,10 @@ def send(processes: Iterable[ProcessIdentity], to_send: signal.Signals) -> None:
 
 
 def end_all(
-    find: Callable[[], set[ProcessIdentity]], *, term_seconds: float, kill_seconds: float
+    find: Callable[[], set[ProcessIdentity]],
+    *,
+    term_seconds: float = TERM_SECONDS,
+    kill_seconds: float = KILL_SECONDS,
 ) -> set[ProcessIdentity]:
     """End processes: asked first, forced after a while, until none is found any more.
 

@@ -8,9 +8,6 @@ import sys
 from local_airflow.processes import ProcessIdentity, end_all, living
 from local_airflow.watchdog import RELEASE
 
-TERM_SECONDS = 5.0
-KILL_SECONDS = 10.0
-
 
 def main() -> None:
     """Wait for the starter's death, then end what it started, unless it said that nothing is to be done."""
@@ -21,7 +18,7 @@ def main() -> None:
             return
         pid, _, started = line.strip().partition(" ")
         leaders.add(ProcessIdentity(int(pid), started))
-    end_all(lambda: living(leaders, instance_id, None), term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS)
+    end_all(lambda: living(leaders, instance_id, None))
 
 
 if __name__ == "__main__":

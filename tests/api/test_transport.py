@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pendulum
@@ -16,6 +15,7 @@ from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.settings import WINDOW_SECONDS
 from airflow_provider_alchemy.testing import AlchemyEmulator, metering
+from tests.waiting import eventually
 
 from .conftest import Connect
 from .servers import Running, answer, http_server, raw_server
@@ -30,13 +30,6 @@ def fails(client: Client, **options: Any) -> AlchemyError:
     with pytest.raises(AlchemyError) as caught:
         client.reingest_contract(ADDRESS, **options)
     return caught.value
-
-
-def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, f"the condition did not come true in {seconds} seconds"
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])

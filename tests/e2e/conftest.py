@@ -22,6 +22,7 @@ import pytest
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
 from local_airflow import DagRun, LocalAirflow, TaskInstance
+from local_airflow.waiting import wait_until
 from tests.e2e.dags import alchemy_scenarios
 from tests.e2e.dags.alchemy_scenarios import MODES, address_of
 
@@ -138,7 +139,12 @@ def crash(stage: Stage) -> float:
     """The moment of the triggerer's SIGKILL, in the middle of a wait; it was started again after it."""
     # A wait whose calls are compared with its result must not be moved: the new triggerer counts anew.
     stage.ended("sensor_deferred")
-    wait_for_a_poll(stage)
+    # The first call is the worker's.
+    wait_until(
+        lambda: stage.emulator.count(contract_address=address_of(KILLED)) > 1,
+        deadline_seconds=RUN_SECONDS,
+        failure=lambda: "The triggerer never polled",
+    )
     assert "finished" not in {
         call.state for call in stage.emulator.calls if call.contract_address == address_of(KILLED)
     }
@@ -146,14 +152,6 @@ def crash(stage: Stage) -> float:
     killed_at = time.time()
     stage.airflow.start("triggerer")
     return killed_at
-
-
-def wait_for_a_poll(stage: Stage) -> None:
-    deadline = time.monotonic() + RUN_SECONDS
-    # The first call is the worker's.
-    while stage.emulator.count(contract_address=address_of(KILLED)) <= 1:
-        assert time.monotonic() < deadline, "the triggerer never polled"
-        time.sleep(0.1)
 
 
 def emulator_jobs(emulator: AlchemyEmulator) -> None:

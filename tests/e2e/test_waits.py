@@ -7,7 +7,7 @@ import pytest
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.records import RESULT
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import COUNTED, Stage
 from tests.e2e.dags.alchemy_scenarios import MODES, address_of
 
 pytestmark = pytest.mark.e2e
@@ -101,22 +101,22 @@ def test_execution_timeout_ends_a_deferred_wait(stage: Stage) -> None:
 
 
 def test_a_deferred_wait_of_20_s_at_an_interval_of_5_s_makes_at_most_6_calls(stage: Stage) -> None:
-    stage.ended("calls_of_a_wait")
+    stage.ended(COUNTED)
 
-    assert stage.emulator.count(contract_address=address_of("calls_of_a_wait")) <= 6
+    assert stage.emulator.count(contract_address=address_of(COUNTED)) <= 6
 
 
 def test_no_call_follows_the_terminal_answer(stage: Stage) -> None:
-    stage.ended("calls_of_a_wait")
+    stage.ended(COUNTED)
 
-    states = [call.state for call in stage.emulator.calls if call.contract_address == address_of("calls_of_a_wait")]
+    states = [call.state for call in stage.emulator.calls if call.contract_address == address_of(COUNTED)]
 
     assert states.index("finished") == len(states) - 1
 
 
 def test_a_deferred_wait_sees_the_end_within_one_interval(stage: Stage) -> None:
-    stage.ended("calls_of_a_wait")
-    address = address_of("calls_of_a_wait")
+    stage.ended(COUNTED)
+    address = address_of(COUNTED)
     job_end = stage.emulator.finished_at(address)
     seen = next(
         call.at for call in stage.emulator.calls if (call.contract_address, call.state) == (address, "finished")

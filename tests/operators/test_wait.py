@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
-from airflow_provider_alchemy.api.errors import AlchemyQueueFailedError, AlchemyServerError
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyQueueFailedError, AlchemyServerError
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, has_answered, once, was_asked
@@ -146,3 +146,10 @@ def test_execution_timeout_is_honoured_while_it_is_deferred(emulator: AlchemyEmu
     error = failure(refresh(deferrable=True, execution_timeout=timedelta(seconds=0.3)))
 
     assert isinstance(error, AirflowTaskTimeout)
+
+
+@pytest.mark.parametrize("argument", ["poll_interval", "timeout"])
+def test_a_duration_of_none_is_refused_by_name(argument: str) -> None:
+    # A sensor takes it: None is Airflow's own default there.
+    with pytest.raises(AlchemyArgumentError, match=argument):
+        refresh(**{argument: None})

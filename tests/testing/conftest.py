@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,6 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 
 Ask = Callable[..., requests.Response]
-Eventually = Callable[[Callable[[], bool]], None]
 
 
 @pytest.fixture
@@ -41,16 +39,3 @@ def ask(emulator: AlchemyEmulator) -> Ask:
         )
 
     return call
-
-
-@pytest.fixture
-def eventually() -> Eventually:
-    """Wait until a condition holds, for 5 seconds at most."""
-
-    def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 5
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not come true in 5 seconds"
-            time.sleep(0.005)
-
-    return wait

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.waiting import eventually
 
 from .conftest import ADDRESS, Ask
 
@@ -71,8 +72,7 @@ def test_a_stop_does_not_wait_for_calls_that_hang_drip_or_are_slow(caplog: pytes
         clients = [threading.Thread(target=call) for _ in range(3)]
         for client in clients:
             client.start()
-        while emulator.count() < len(clients):
-            time.sleep(0.005)
+        eventually(lambda: emulator.count() == len(clients))
         before = time.monotonic()
         emulator.stop()
         assert time.monotonic() - before < 1

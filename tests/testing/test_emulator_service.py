@@ -12,8 +12,9 @@ import requests
 from airflow_provider_alchemy.testing import ANY_KEY, AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Auth
 from airflow_provider_alchemy.testing.routing import read_request
+from tests.waiting import eventually
 
-from .conftest import ADDRESS, Ask, Eventually
+from .conftest import ADDRESS, Ask
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_the_answer_has_the_documented_form_and_a_lower_case_address(emulator: A
     assert ask(version="v3").json()["reingestionState"] == "already_queued"
 
 
-def test_a_job_is_seen_in_each_of_its_states(emulator: AlchemyEmulator, ask: Ask, eventually: Eventually) -> None:
+def test_a_job_is_seen_in_each_of_its_states(emulator: AlchemyEmulator, ask: Ask) -> None:
     emulator.set_job(ADDRESS, queued_seconds=0.15, running_seconds=0.25)
     seen: list[str] = []
 
@@ -76,7 +77,7 @@ def test_a_job_is_seen_in_each_of_its_states(emulator: AlchemyEmulator, ask: Ask
     assert end <= time.time()
 
 
-def test_the_speed_shortens_every_job(emulator: AlchemyEmulator, ask: Ask, eventually: Eventually) -> None:
+def test_the_speed_shortens_every_job(emulator: AlchemyEmulator, ask: Ask) -> None:
     emulator.configure(speed=1000)
     emulator.set_default_job(queued_seconds=20, running_seconds=30)
     eventually(lambda: bool(ask().json()["reingestionState"] == "finished"))
