@@ -6,7 +6,7 @@ MATRIX := 2.11.0 3.0.0
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test test-fast test-matrix test-e2e lint format constraints clean
+.PHONY: help install demo demo-stop test test-fast test-matrix test-e2e bench lint format constraints clean
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
@@ -14,7 +14,7 @@ help: ## List the commands
 install: $(READY) ## Set up .venv with the pinned versions
 
 $(READY): pyproject.toml constraints.txt tools/install.sh
-	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,demo]'
+	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,demo,bench]'
 
 demo: $(READY) ## Run the first example DAG on a real Airflow (KEEP=1 leaves the web UI up, PORT=8080 names its port)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
@@ -25,7 +25,7 @@ demo-stop: $(READY) ## End what `make demo KEEP=1` left running
 test: lint test-newest test-matrix test-e2e ## Everything that CI runs
 
 test-fast: $(READY) ## Unit and integration tests on the newest Airflow, in under a minute
-	$(BIN)/python -m pytest -m "not e2e and not dag_run" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not e2e and not dag_run and not slow" -n $(WORKERS) --dist worksteal
 
 test-newest: $(READY) ## The same, and whole DAG runs in one process
 	$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal
@@ -33,7 +33,7 @@ test-newest: $(READY) ## The same, and whole DAG runs in one process
 test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
 
 test-airflow-%: .venvs/%/.ready
-	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider --ignore tests/local_airflow --ignore tests/e2e
+	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider --ignore tests/local_airflow --ignore tests/e2e --ignore tests/benchmarks
 
 .venvs/%/.ready: pyproject.toml constraints/airflow-%.txt tools/install.sh
 	@PYTHON="$(PYTHON)" tools/install.sh .venvs/$* constraints/airflow-$*.txt '.[test]'
@@ -42,6 +42,9 @@ test-airflow-%: .venvs/%/.ready
 
 test-e2e: $(READY) ## End-to-end tests on real Airflow processes
 	$(BIN)/python -m pytest -m e2e
+
+bench: $(READY) ## Measure this package beside its peers (half an hour; RUN=polls for one comparison); tables and JSON in benchmarks/results
+	$(BIN)/python -m benchmarks $(if $(RUN),--only $(RUN))
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, deptry
 	$(BIN)/ruff check .
@@ -56,7 +59,7 @@ format: $(READY) ## Write the code as ruff wants it
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml --extra test --extra lint --extra demo -o constraints.txt
+		pyproject.toml --extra test --extra lint --extra demo --extra bench -o constraints.txt
 	for version in $(MATRIX); do \
 		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \

@@ -33,11 +33,26 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.alchemy")],
         "operators": [_modules("operators.reingest")],
         "sensors": [_modules("sensors.reingest")],
-        "triggers": [_modules("triggers.reingest")],
+        "triggers": [_modules("triggers.reingest", "triggers.reingest_contracts")],
         "extra-links": [
             "airflow_provider_alchemy.links.collection.ContractLink",
             "airflow_provider_alchemy.links.collection.DashboardLink",
         ],
+        "config": {
+            "alchemy": {
+                "description": "Where tasks of this provider start and end.",
+                "options": {
+                    "start_from_trigger": _flag(
+                        "Whether deferrable tasks start in the triggerer, without a worker, where they do not say "
+                        "otherwise. A task that cannot (an argument is an XCom, it is mapped) starts in a worker."
+                    ),
+                    "end_from_trigger": _flag(
+                        "Whether deferrable tasks that end well end in the triggerer, without a worker, where they do "
+                        "not say otherwise. A task that cannot (it has outlets) ends in a worker. Needs Airflow 3.3."
+                    ),
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "alchemy",
@@ -47,6 +62,16 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": conn_fields(),
             }
         ],
+    }
+
+
+def _flag(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": __version__,
+        "type": "boolean",
+        "example": "True",
+        "default": "False",
     }
 
 

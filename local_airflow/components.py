@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_airflow.ending import end_instance
 from local_airflow.errors import LocalAirflowError
 from local_airflow.processes import KILL_SECONDS, MARK, ProcessIdentity, end_all, identity_of, living, mark_of, send
 from local_airflow.waiting import wait_until
@@ -20,8 +22,8 @@ from local_airflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+AIRFLOW = (sys.executable, "-m", "airflow")
 # The API server first: it takes longest to be ready.
 COMPONENTS: Mapping[str, Sequence[str]] = {
     "api-server": (),
@@ -43,12 +45,23 @@ class Components:
     :param environment: The whole environment of its processes, without the mark.
     :param working_folder: Where they run, so that what they drop falls into the throwaway home.
     :param output_folder: Where their standard output and error go, one file for each.
+    :param servers: What else is to run, as command lines by name: the database server, where there is one.
     """
 
     def __init__(
-        self, *, instance_id: str, environment: Mapping[str, str], working_folder: Path, output_folder: Path
+        self,
+        *,
+        instance_id: str,
+        environment: Mapping[str, str],
+        working_folder: Path,
+        output_folder: Path,
+        servers: Mapping[str, Sequence[str]],
     ) -> None:
         self.instance_id = instance_id
+        self._commands = {
+            **servers,
+            **{name: (*AIRFLOW, name, *arguments) for name, arguments in COMPONENTS.items()},
+        }
         self._environment = environment
         self._working_folder = working_folder
         self._output_folder = output_folder
@@ -72,8 +85,13 @@ class Components:
         return {
             name: identity
             for name, identity in self._identities.items()
-            if name in COMPONENTS and self._current[name].poll() is None
+            if name in self._commands and self._current[name].poll() is None
         }
+
+    @property
+    def output_files(self) -> dict[str, Path]:
+        """Where the standard output and error of each component go."""
+        return {name: self.output_file(name) for name in self._commands}
 
     def output_file(self, name: str) -> Path:
         """Say where the standard output and error of a component or command go.
@@ -96,46 +114,47 @@ class Components:
     def start(self, name: str) -> datetime:
         """Start a component.
 
-        :param name: One of ``COMPONENTS``.
+        :param name: One of ``COMPONENTS``, or of the servers.
         :returns: When, to tell its heartbeats from those of a predecessor.
         :raises LocalAirflowError: When there is no such component, or it runs already.
         """
-        if name not in COMPONENTS:
-            msg = f"There is no component {name!r}; there are {', '.join(COMPONENTS)}."
+        if name not in self._commands:
+            msg = f"There is no component {name!r}; there are {', '.join(self._commands)}."
             raise LocalAirflowError(msg)
         if name in self.identities:
             msg = f"The {name} runs already, as process {self._identities[name].pid}."
             raise LocalAirflowError(msg)
         now = datetime.now(UTC)
-        self._spawn(name, [name, *COMPONENTS[name]])
+        self._spawn(name, self._commands[name])
         return now
 
-    def run_command(self, name: str, arguments: Sequence[str], *, deadline_seconds: float) -> None:
-        """Run an Airflow command to its end.
+    def run_command(
+        self, name: str, arguments: Sequence[str], *, deadline_seconds: float, program: Sequence[str] = AIRFLOW
+    ) -> None:
+        """Run a command to its end.
 
         :param name: A name for its output file.
-        :param arguments: What follows ``airflow`` on the command line.
+        :param arguments: What follows the program on the command line.
         :param deadline_seconds: Seconds it may take.
+        :param program: How the command line begins; Airflow's by default.
         :raises LocalAirflowError: When it fails or takes too long.
         """
-        process = self._spawn(name, arguments)
+        process = self._spawn(name, [*program, *arguments])
+        shown = " ".join([Path(program[-1]).name, *arguments])
         wait_until(
             lambda: process.poll() is not None,
             deadline_seconds=deadline_seconds,
-            failure=lambda: f"'airflow {' '.join(arguments)}' did not end:\n{self.last_output(name)}\n",
+            failure=lambda: f"'{shown}' did not end:\n{self.last_output(name)}\n",
             interval_seconds=0.05,
         )
         if process.returncode:
-            msg = (
-                f"'airflow {' '.join(arguments)}' ended with exit code {process.returncode}. "
-                f"Its last lines:\n{self.last_output(name)}"
-            )
+            msg = f"'{shown}' ended with exit code {process.returncode}. Its last lines:\n{self.last_output(name)}"
             raise LocalAirflowError(msg)
 
-    def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.output_file(name).open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-                [sys.executable, "-m", "airflow", *arguments],
+            process = subprocess.Popen(  # noqa: S603 - a program of our own environment with our own arguments
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -149,7 +168,7 @@ class Components:
         if identity:
             self._identities[name] = identity
             if self._watchdog:
-                self._watchdog.guard(identity)
+                self._watchdog.guard(name, identity)
         return process
 
     def dead(self) -> list[str]:
@@ -157,7 +176,7 @@ class Components:
 
         :returns: Their names.
         """
-        started = [name for name in COMPONENTS if name in self._current]
+        started = [name for name in self._commands if name in self._current]
         return [name for name in started if self._current[name].poll() is not None]
 
     def fail_if_dead(self) -> None:
@@ -202,7 +221,7 @@ class Components:
 
         :raises LocalAirflowError: When something is left all the same.
         """
-        left = end_all(lambda: self._find(None))
+        left = end_instance(self.instance_id, self._identities)
         if left:
             msg = f"Processes {_pids(left)} of the local Airflow survive SIGKILL."
             raise LocalAirflowError(msg)
@@ -212,9 +231,8 @@ class Components:
         self._identities.clear()
         self.leave_running()
 
-    def _find(self, name: str | None) -> set[ProcessIdentity]:
-        leaders = [self._identities[name]] if name else self._identities.values()
-        return living(leaders, self.instance_id, name)
+    def _find(self, name: str) -> set[ProcessIdentity]:
+        return living([self._identities[name]], self.instance_id, name)
 
 
 def _pids(processes: set[ProcessIdentity]) -> str:

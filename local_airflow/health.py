@@ -12,32 +12,37 @@ from typing import TYPE_CHECKING
 
 from local_airflow.errors import LocalAirflowError
 from local_airflow.rest import ApiServerUnreachableError, RestApi
+from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from local_airflow.components import Components
 
 # The API server has no heartbeat: that it reports at all is its health, and that of the database.
 REPORTED_AS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
-def is_healthy(api: RestApi, started: Mapping[str, datetime]) -> bool:
-    """Ask whether components are healthy.
+def wait_healthy(
+    api: RestApi, components: Components, started: Mapping[str, datetime], deadline_seconds: float
+) -> None:
+    """Wait until components are healthy, and the database.
 
     :param api: Whom to ask.
+    :param components: What must not end meanwhile.
     :param started: Component name to when its process was started.
-    :returns: Whether all of them are, and the database.
+    :param deadline_seconds: Seconds it may take.
+    :raises LocalAirflowError: When they do not become healthy, or one ends.
     """
-    return not _unhealthy(api, started)
 
+    def healthy() -> bool:
+        components.fail_if_dead()
+        return not _unhealthy(api, started)
 
-def missing_health(api: RestApi, started: Mapping[str, datetime]) -> str:
-    """Say what is not healthy.
+    def lacking() -> str:
+        return f"Airflow did not become healthy: it lacks {', '.join(_unhealthy(api, started)) or 'nothing any more'}"
 
-    :param api: Whom to ask.
-    :param started: Component name to when its process was started.
-    :returns: The end of a sentence.
-    """
-    return f"it lacks {', '.join(_unhealthy(api, started)) or 'nothing any more'}"
+    wait_until(healthy, deadline_seconds=deadline_seconds, failure=lacking)
 
 
 def _unhealthy(api: RestApi, started: Mapping[str, datetime]) -> list[str]:

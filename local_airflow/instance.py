@@ -11,26 +11,23 @@ from typing import TYPE_CHECKING, Any
 from local_airflow import kept, runs
 from local_airflow.components import COMPONENTS, Components
 from local_airflow.connections import import_connections
-from local_airflow.database import migrate
+from local_airflow.database import DatabaseKind, MetadataDatabase, database_type
 from local_airflow.errors import LocalAirflowError
-from local_airflow.health import is_healthy, missing_health
+from local_airflow.health import wait_healthy
 from local_airflow.ports import ReservedPort
+from local_airflow.processes import marked_processes
 from local_airflow.rest import RestApi
 from local_airflow.settings import (
-    DATABASE_FILE,
     airflow_settings,
     base_url,
     connection_variables,
     inherited_environment,
     secrets_of,
 )
-from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
-    from types import TracebackType
 
     from local_airflow.runs import DagRun, TaskInstance
 
@@ -44,10 +41,13 @@ class LocalAirflow:
     :param environment: Further environment variables of its processes; they win over everything else.
     :param executor: The executor; LocalExecutor runs tasks as processes, as a small installation would.
     :param parallelism: How many task instances run at once; 8 is what two cores take well.
+    :param database: SQLite, which needs nothing, or PostgreSQL, which takes the load of many parallel tasks.
     :param port: The port of the API server and web UI; None for any free one.
     :param connections_in_database: Add the connections to the metadata database, where the web UI shows
         them, and not as environment variables. It costs one more Airflow command, some seconds.
+    :param short_intervals: Let Airflow react as soon as a test wants it to; False for its own intervals.
     :param start_seconds: Seconds each step of the start may take; two minutes for a slow CI machine.
+    :raises LocalAirflowError: When a package that the database needs is not installed.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class LocalAirflow:
         environment: Mapping[str, str] | None = None,
         executor: str = "LocalExecutor",
         parallelism: int = 8,
+        database: DatabaseKind = "sqlite",
         port: int | None = None,
         connections_in_database: bool = False,
+        short_intervals: bool = True,
         start_seconds: float = 120,
     ) -> None:
         self.home = home.resolve()
@@ -69,12 +71,15 @@ class LocalAirflow:
         self._extra_environment = dict(environment or {})
         self._executor = executor
         self._parallelism = parallelism
+        self._database_type = database_type(database)
         self._wanted_port = port or 0
         self._connections_in_database = connections_in_database
+        self._short_intervals = short_intervals
         self._start_seconds = start_seconds
         self._ports: list[ReservedPort] = []
         # Set when the context is entered, since they need the ports.
         self._detached: bool
+        self._database: MetadataDatabase
         self._components: Components
         self._api: RestApi
 
@@ -87,23 +92,18 @@ class LocalAirflow:
         self._prepare()
         try:
             self._components.watch()
-            migrate(self._components, self.home, self._extra_environment, self._start_seconds)
+            self._database.open(self._components, self._extra_environment, self._start_seconds)
             if self._connections_in_database:
                 import_connections(self._components, self.home, self._connections, self._start_seconds)
             started = {name: self._components.start(name) for name in COMPONENTS}
-            self._wait_healthy(started)
+            wait_healthy(self._api, self._components, started, self._start_seconds)
         except BaseException:
             # Also on Ctrl-C: half an Airflow is left to nobody.
             self._end()
             raise
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """End everything that was started, unless it was detached.
 
         :raises LocalAirflowError: When something is left running all the same.
@@ -122,22 +122,25 @@ class LocalAirflow:
         self._api = RestApi(base_url(api_port))
         output_folder = self.home / "process_logs"
         output_folder.mkdir(parents=True, exist_ok=True)
+        self._database = self._database_type(self.home)
         environment = inherited_environment(os.environ) | airflow_settings(
             home=self.home,
             dags_folder=self.dags_folder,
+            database_url=self._database.url,
             port=api_port,
             unserved_ports=(unserved[0], unserved[1]),
             executor=self._executor,
             parallelism=self._parallelism,
+            short_intervals=self._short_intervals,
         )
-        environment |= secrets_of(self.home)
-        if not self._connections_in_database:
-            environment |= connection_variables(self._connections)
+        in_environment = {} if self._connections_in_database else self._connections
+        environment |= secrets_of(self.home) | connection_variables(in_environment)
         self._components = Components(
             instance_id=secrets.token_hex(16),
             environment=environment | self._extra_environment,
             working_folder=self.home,
             output_folder=output_folder,
+            servers=self._database.servers,
         )
 
     def _end(self) -> None:
@@ -150,19 +153,9 @@ class LocalAirflow:
 
     def _let_go(self) -> None:
         self._api.close()
+        self._database.release()
         for port in self._ports:
             port.release()
-
-    def _wait_healthy(self, started: Mapping[str, datetime]) -> None:
-        def healthy() -> bool:
-            self._components.fail_if_dead()
-            return is_healthy(self._api, started)
-
-        wait_until(
-            healthy,
-            deadline_seconds=self._start_seconds,
-            failure=lambda: f"Airflow did not become healthy: {missing_health(self._api, started)}",
-        )
 
     @property
     def url(self) -> str:
@@ -176,18 +169,26 @@ class LocalAirflow:
 
     @property
     def database_path(self) -> Path:
-        """The SQLite file of the metadata database."""
-        return self.home / DATABASE_FILE
+        """Where the metadata database is: SQLite's file, or PostgreSQL's folder."""
+        return self._database.path
 
     @property
     def process_logs(self) -> dict[str, Path]:
         """The files with the standard output and error of each component."""
-        return {name: self._components.output_file(name) for name in COMPONENTS}
+        return self._components.output_files
 
     @property
     def processes(self) -> dict[str, int]:
         """The pid of the first process of each component that runs."""
         return {name: identity.pid for name, identity in self._components.identities.items()}
+
+    def process_tree(self, component: str) -> set[int]:
+        """Find the pids of a component with everything it started; none where there is no ``/proc``.
+
+        :param component: A name in ``processes``.
+        :returns: The pids.
+        """
+        return {process.pid for process in marked_processes(self._components.instance_id, component)}
 
     def trigger_dag(
         self, dag_id: str, *, conf: Mapping[str, Any] | None = None, deadline_seconds: float = 60
@@ -271,7 +272,7 @@ class LocalAirflow:
         started = {component: self._components.start(component)}
         if self._detached:
             self._write_kept()
-        self._wait_healthy(started)
+        wait_healthy(self._api, self._components, started, self._start_seconds)
 
     def detach(self) -> None:
         """Leave everything running when the context is left; ``stop_kept`` ends it."""

@@ -10,8 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from local_airflow.ending import end_instance
 from local_airflow.errors import LocalAirflowError
-from local_airflow.processes import ProcessIdentity, end_all, living
+from local_airflow.processes import ProcessIdentity, living
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def stop_kept(home: Path) -> bool:
     if kept is None:
         return False
     ran = bool(kept.living())
-    left = end_all(kept.living)
+    left = end_instance(kept.instance_id, kept.processes)
     if left:
         msg = f"Processes {sorted(process.pid for process in left)} of the Airflow in {home} survive SIGKILL."
         raise LocalAirflowError(msg)

@@ -151,18 +151,23 @@ def send(processes: Iterable[ProcessIdentity], to_send: signal.Signals) -> None:
 def end_all(
     find: Callable[[], set[ProcessIdentity]],
     *,
+    ask: Callable[[], None] | None = None,
     term_seconds: float = TERM_SECONDS,
     kill_seconds: float = KILL_SECONDS,
 ) -> set[ProcessIdentity]:
     """End processes: asked first, forced after a while, until none is found any more.
 
     :param find: Looks for the processes that still run; called again and again, as they may start others.
-    :param term_seconds: Seconds they have after SIGTERM; 0 for SIGKILL at once.
+    :param ask: Asks them to end; None for SIGTERM to each.
+    :param term_seconds: Seconds they have after that; 0 for SIGKILL at once.
     :param kill_seconds: Seconds to wait for them to be gone after SIGKILL.
     :returns: What is left after all this; empty if all went well.
     """
     if term_seconds > 0:
-        send(find(), signal.SIGTERM)
+        if ask:
+            ask()
+        else:
+            send(find(), signal.SIGTERM)
         if not _gone(find, term_seconds, signal_again=None):
             return _gone_after_kill(find, kill_seconds)
         return set()

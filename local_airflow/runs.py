@@ -79,10 +79,11 @@ class DagRun:
         """
         return str(self.api.get(self.path)["state"])
 
-    def wait(self, deadline_seconds: float = 60) -> str:
+    def wait(self, deadline_seconds: float = 60, *, interval_seconds: float = 0.2) -> str:
         """Wait until it ended.
 
         :param deadline_seconds: Seconds; a minute, since the DAGs of tests are small.
+        :param interval_seconds: Seconds between two questions, which cost the API server 10 ms each.
         :returns: Its final state: ``success`` or ``failed``.
         :raises LocalAirflowError: When it has not ended by then, with the states of its task instances.
         """
@@ -96,8 +97,33 @@ class DagRun:
             return state if state in FINAL_STATES else None
 
         return wait_until(
-            final_state, deadline_seconds=deadline_seconds, failure=self._unfinished, interval_seconds=0.2
+            final_state,
+            deadline_seconds=deadline_seconds,
+            failure=self._unfinished,
+            interval_seconds=interval_seconds,
         )
+
+    def duration_seconds(self) -> float:
+        """Tell how long it took, from its start to its end as the scheduler saw them.
+
+        :returns: Seconds.
+        :raises LocalAirflowError: When the API server gives no good answer, or it has not ended.
+        """
+        row = self.api.get(self.path)
+        start, end = _time(row["start_date"]), _time(row["end_date"])
+        if start is None or end is None:
+            msg = f"The run {self.run_id} of {self.dag_id} has not ended."
+            raise LocalAirflowError(msg)
+        return (end - start).total_seconds()
+
+    def worker_starts(self) -> int:
+        """Count the processes in which its tasks ran: each of them writes an entry in Airflow's audit log.
+
+        :returns: How many; a task that is deferred and resumed counts twice.
+        :raises LocalAirflowError: When the API server gives no good answer.
+        """
+        entries = self.api.get("eventLogs", dag_id=self.dag_id, run_id=self.run_id, event="running", limit=1)
+        return int(entries["total_entries"])
 
     def _unfinished(self) -> str:
         try:

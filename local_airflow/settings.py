@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRETS_FILE = "local_airflow_secrets.json"
-DATABASE_FILE = "airflow.db"
 
 
 def base_url(port: int) -> str:
@@ -96,26 +95,29 @@ def airflow_settings(
     *,
     home: Path,
     dags_folder: Path,
+    database_url: str,
     port: int,
     unserved_ports: tuple[int, int],
     executor: str,
     parallelism: int,
+    short_intervals: bool,
 ) -> dict[str, str]:
     """Configure one Airflow.
 
     :param home: Its home folder, absolute.
     :param dags_folder: The folder of its DAG files, absolute.
+    :param database_url: Its metadata database, for SQLAlchemy.
     :param port: The port of its API server.
     :param unserved_ports: Two ports on which nothing listens, in place of the log servers (see below).
     :param executor: The executor's name.
     :param parallelism: How many task instances run at once; also the number of LocalExecutor workers.
+    :param short_intervals: Whether it is to react as soon as a test wants it; else at Airflow's own intervals.
     :returns: Environment variables.
     """
     worker_log_port, trigger_log_port = unserved_ports
     return {
         "AIRFLOW_HOME": str(home),
-        # 30 seconds for a lock, since SQLite has one writer and tasks of a mapped operator end together.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE_FILE}?timeout=30",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
@@ -139,7 +141,7 @@ def airflow_settings(
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
         "AIRFLOW__METRICS__STATSD_ON": "False",
-        **_intervals(),
+        **(_intervals() if short_intervals else {}),
     }
 
 

@@ -43,12 +43,13 @@ class Watchdog:
             text=True,
         )
 
-    def guard(self, process: ProcessIdentity) -> None:
+    def guard(self, name: str, process: ProcessIdentity) -> None:
         """Tell it about a process that was started.
 
+        :param name: Its component.
         :param process: The process.
         """
-        self._write(f"{process.pid} {process.started}")
+        self._write(f"{name} {process.pid} {process.started}")
 
     def release(self) -> None:
         """Send it away, since nothing is left to guard or what runs is meant to stay."""

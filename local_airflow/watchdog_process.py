@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import sys
 
-from local_airflow.processes import ProcessIdentity, end_all, living
+from local_airflow.ending import end_instance
+from local_airflow.processes import ProcessIdentity
 from local_airflow.watchdog import RELEASE
 
 
 def main() -> None:
     """Wait for the starter's death, then end what it started, unless it said that nothing is to be done."""
     instance_id = sys.argv[1]
-    leaders: set[ProcessIdentity] = set()
+    leaders: dict[str, ProcessIdentity] = {}
     for line in sys.stdin:
         if line.strip() == RELEASE:
             return
-        pid, _, started = line.strip().partition(" ")
-        leaders.add(ProcessIdentity(int(pid), started))
-    end_all(lambda: living(leaders, instance_id, None))
+        name, pid, started = line.strip().split(" ", maxsplit=2)
+        leaders[name] = ProcessIdentity(int(pid), started)
+    end_instance(instance_id, leaders)
 
 
 if __name__ == "__main__":

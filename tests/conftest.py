@@ -97,6 +97,7 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
     monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
+    monkeypatch.setattr("airflow_provider_alchemy.api.turns.backoff_seconds", short)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Answer:
 
     :param http_status: Its status.
     :param body: Its text, the key taken out.
-    :param headers: Its headers, names in lower case.
+    :param headers: Its headers, by name in any case.
     """
 
     http_status: int
@@ -97,7 +97,7 @@ def error_of_answer(answer: Answer) -> AlchemyError:
         f"Alchemy answered HTTP {answer.http_status}" + (f": {_shown(message)}" if message else ""),
         advice=advice,
         http_status=answer.http_status,
-        retry_after_seconds=read_retry_after(answer.headers.get("retry-after")),
+        retry_after_seconds=read_retry_after(answer.headers.get("Retry-After")),
     )
 
 

@@ -81,11 +81,12 @@ class AsyncAlchemyClient:
     Alchemy's NFT API for event loops: the same calls as ``AlchemyClient``.
 
     :param settings: Whose account, and the way to it.
+    :param connections: How many connections it keeps at most. Default 100, aiohttp's.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, *, connections: int = 100) -> None:
         self.settings = settings
-        self._transport = AsyncTransport(settings)
+        self._transport = AsyncTransport(settings, connections)
 
     async def reingest_contract(
         self,
@@ -99,6 +100,17 @@ class AsyncAlchemyClient:
         address = _read_address(contract_address, self.settings)
         call = endpoints.reingest_contract(address, self.settings)
         return await self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+
+    async def reingest_contract_once(self, contract_address: str, *, meter: Meter | None = None) -> RefreshStatus:
+        """
+        Do what ``reingest_contract`` does, once and now: for a poller, which keeps budget and retries itself.
+
+        :param contract_address: The contract, checked and in lower case.
+        :param meter: Counts the request and its units, also where the call fails.
+        :return: The refresh's status.
+        :raises AlchemyError: What went wrong.
+        """
+        return await self._transport.attempt(endpoints.reingest_contract(contract_address, self.settings), meter=meter)
 
     async def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
         """Do what ``AlchemyClient.get_contract_metadata`` does."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What can go wrong, as types, and the one place where a key is taken out of a text.
+What can go wrong, as types.
 
 Each error says what happened, about what, and what to do now. Its kind decides what a caller does with it:
 wait it out, give up at once, or fail loudly because the API is not what it was.
@@ -8,12 +8,10 @@ wait it out, give up at once, or fail loudly because the API is not what it was.
 
 from __future__ import annotations
 
-import base64
-import re
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-REDACTED = "***"
+from airflow_provider_alchemy.api.redaction import redact
 
 
 class ErrorKind(StrEnum):
@@ -203,6 +201,15 @@ class AlchemyUnexpectedAnswerError(AlchemyError):
     default_advice = "The API may have changed: look for a newer airflow-provider-alchemy, or report what came"
 
 
+class AlchemySpendingLimitError(AlchemyPermanentError):
+    """The task may not spend more compute units, and the refresh has not ended."""
+
+    default_advice = (
+        "The refresh goes on at Alchemy: raise max_compute_units and clear the task to join it again, or raise "
+        "poll_interval, so that the same units last longer"
+    )
+
+
 class AlchemyRefreshFailedError(AlchemyError):
     """Alchemy ended the refresh without success."""
 
@@ -221,6 +228,22 @@ class AlchemyNoSuchCollectionError(AlchemyRefreshFailedError):
 
     kind = ErrorKind.MEND
     default_advice = "Check the contract address and the network: Alchemy knows no NFT collection there"
+
+
+class AlchemyContractsFailedError(AlchemyRefreshFailedError):
+    """More contracts of a batch failed than its task allows."""
+
+    default_advice = "The XCom 'failed' names them all by reason: retry the task, which joins what goes on at Alchemy"
+
+
+class AlchemyContractsFailedForGoodError(AlchemyContractsFailedError):
+    """More contracts of a batch failed for reasons that no retry can mend than its task allows."""
+
+    kind = ErrorKind.MEND
+    default_advice = (
+        "The XCom 'failed' names them all by reason: take those that are no NFT collections out of the list, or raise "
+        "max_failed"
+    )
 
 
 class DeadlineKind(StrEnum):
@@ -272,22 +295,3 @@ def error_from_dict(data: dict[str, Any]) -> AlchemyError:
         http_status=data.get("http_status"),
         retry_after_seconds=data.get("retry_after_seconds"),
     )
-
-
-def redact(text: str, key: str) -> str:
-    """
-    Take a key out of a text, in each form in which an HTTP library or a proxy may show it.
-
-    :param text: The text of a body or of somebody's exception.
-    :param key: The API key; empty: nothing is taken out.
-    :return: The text with ``***`` in the key's places.
-    """
-    if not key:
-        return text
-    text = text.replace(base64.b64encode(key.encode()).decode(), REDACTED)
-    # Each library has its own mind about which characters a URL must quote: either form of each, then.
-    in_any_url = "".join(
-        character if character.isalnum() else f"(?:{re.escape(character)}|%(?i:{ord(character):02x}))"
-        for character in key
-    )
-    return re.sub(in_any_url, REDACTED, text)

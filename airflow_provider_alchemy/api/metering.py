@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pendulum import DateTime
+
 
 @dataclass(slots=True)
 class Meter:
@@ -13,7 +15,56 @@ class Meter:
 
     :param calls: Requests made, each attempt counted.
     :param compute_units: Units billed for them.
+    :param throttled: Requests among them that the service refused because the account's throughput was used up.
+    :param first_call_at: When the first of them was made; None before it.
     """
 
     calls: int = 0
     compute_units: int = 0
+    throttled: int = 0
+    first_call_at: DateTime | None = None
+
+    def add(self, other: Meter) -> None:
+        """
+        Count what another meter has counted.
+
+        :param other: The other meter.
+        """
+        self.calls += other.calls
+        self.compute_units += other.compute_units
+        self.throttled += other.throttled
+        self.first_call_at = self.first_call_at or other.first_call_at
+
+
+@dataclass(slots=True)
+class Allowance:
+    """
+    What several waits may spend together.
+
+    :param compute_units: Units that are left; None: any amount.
+    """
+
+    compute_units: int | None = None
+
+    def take(self, compute_units: int) -> bool:
+        """
+        Take the price of a call, before it is made.
+
+        :param compute_units: The price.
+        :return: Whether it was left; else nothing is taken.
+        """
+        if self.compute_units is None:
+            return True
+        if self.compute_units < compute_units:
+            return False
+        self.compute_units -= compute_units
+        return True
+
+    def give_back(self, compute_units: int) -> None:
+        """
+        Give back what a call did not cost.
+
+        :param compute_units: The units.
+        """
+        if self.compute_units is not None:
+            self.compute_units += compute_units

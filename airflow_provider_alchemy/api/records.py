@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pendulum
 from pendulum import DateTime
+
+from airflow_provider_alchemy.api.cadence import Course
 
 RESULT = (
     "contract_address",
@@ -23,37 +24,6 @@ RESULT = (
     "compute_units",
 )
 """The keys of what operator and sensor return."""
-
-_random = random.Random()  # noqa: S311 - spreads load, guards nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
-    """
-    How often a wait looks.
-
-    :param interval_seconds: Seconds between two looks.
-    :param exponential: Whether the interval doubles from look to look, as a sensor's ``exponential_backoff``.
-    :param max_interval_seconds: The longest interval; None: no limit.
-    """
-
-    interval_seconds: float = 60.0
-    exponential: bool = False
-    max_interval_seconds: float | None = None
-
-    def after(self, looks: int) -> float:
-        """
-        Tell how long to wait after a look.
-
-        :param looks: Looks so far, from 1.
-        :return: Seconds.
-        """
-        if not self.exponential:
-            return self.interval_seconds
-        # The same growth and spread as BaseSensorOperator: half the interval first, then doubled, plus up to as much.
-        least = max(self.interval_seconds * 2.0 ** (min(looks, 64) - 2), 1.0)
-        delay = least + _random.uniform(0, least)
-        return min(delay, self.max_interval_seconds) if self.max_interval_seconds else delay
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +46,7 @@ class WaitRecord:
     :param failures: Looks in a row that failed.
     :param resubmits: How often the refresh was submitted again after ``queue_failed``.
     :param logged_progress: The progress that the log named last.
+    :param course: What the looks have shown of the refresh's course, for the forecast of its end.
     :param deadline: When the wait gives up (ISO 8601); None: never. A moment, not a duration, so that no restart
         moves it.
     :param execution_deadline: When the task's ``execution_timeout`` is over (ISO 8601); None: never, or Airflow
@@ -97,6 +68,7 @@ class WaitRecord:
     failures: int = 0
     resubmits: int = 0
     logged_progress: float = 0
+    course: Course = field(default_factory=Course)
     deadline: str | None = None
     execution_deadline: str | None = None
 
@@ -110,12 +82,15 @@ class WaitRecord:
         """
         if not isinstance(data, dict) or not isinstance(data.get("contract_address"), str):
             return None
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in known})
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        known["course"] = Course.read(data.get("course"))
+        return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the record as JSON values."""
-        return asdict(self)
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["course"] = self.course.to_dict()
+        return values
 
     def describe(self, source: str) -> str:
         """

@@ -9,36 +9,34 @@ decided by the modules that both share.
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 import time
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import requests
 import stamina
 from pendulum import DateTime, now
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from yarl import URL
 
 from airflow_provider_alchemy.api.answers import Answer, is_billed, read_answer
 from airflow_provider_alchemy.api.budget import budget_of
 from airflow_provider_alchemy.api.endpoints import Call, Request, build_request
 from airflow_provider_alchemy.api.errors import (
     AlchemyBadAnswerError,
-    AlchemyConfigurationError,
     AlchemyEndpointGoneError,
     AlchemyError,
+    AlchemyRateLimitError,
     AlchemyTimeoutError,
     AlchemyUnexpectedAnswerError,
-    redact,
 )
 from airflow_provider_alchemy.api.failures import explain
 from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.redaction import Redactor
 from airflow_provider_alchemy.api.retries import Retrying
-from airflow_provider_alchemy.api.settings import ClientSettings, is_loopback
+from airflow_provider_alchemy.api.routes import authorities, proxy, ssl_context
+from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.url_log import URL_LOG, KeyFilter
 
 T = TypeVar("T")
@@ -55,8 +53,9 @@ class _Transport:
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self._budget = budget_of(settings)
+        self._redactor = Redactor(settings.api_key)
         self._host = urlsplit(settings.base_url).netloc
-        self._proxy = settings.proxy or _environments_proxy(settings.base_url)
+        self._proxy = proxy(settings)
 
     def _retry_context(self, attempts: int | None, deadline: DateTime | None) -> Any:
         return stamina.retry_context(
@@ -70,37 +69,36 @@ class _Transport:
             return delay
         return max(0.0, min(delay, (deadline - now("UTC")).total_seconds()))
 
-    def _read(self, call: Call[T], outcome: Answer | AlchemyError, meter: Meter | None) -> T:
-        """Bill a request and read its outcome."""
+    def _begin(self, meter: Meter | None) -> float:
+        """Count a request; give the moment at which it begins, in monotonic seconds."""
         if meter is not None:
             meter.calls += 1
+            meter.first_call_at = meter.first_call_at or now("UTC")
+        return time.monotonic()
+
+    def _read(self, call: Call[T], outcome: Answer | AlchemyError, meter: Meter | None, started_at: float) -> T:
+        """Bill a request and read its outcome."""
+        if meter is not None:
             meter.compute_units += call.endpoint.compute_units if _was_billed(outcome) else 0
         try:
             if isinstance(outcome, AlchemyError):
                 raise outcome
             return call.read(read_answer(outcome))
         except AlchemyError as error:
+            if isinstance(error, AlchemyRateLimitError):
+                self._budget.slow_down(started_at, time.monotonic())
+                if meter is not None:
+                    meter.throttled += 1
             if isinstance(error, AlchemyEndpointGoneError) and call.endpoint.advice_when_gone:
                 error.advice = call.endpoint.advice_when_gone
             raise error.without(self.settings.api_key).about(call.subject) from None
 
     def _answer(self, status: int, body: bytes, headers: Any) -> Answer:
-        text = redact(body.decode("utf-8", errors="replace"), self.settings.api_key)
-        return Answer(status, text, {name.lower(): value for name, value in headers.items()})
+        text = self._redactor(body.decode("utf-8", errors="replace"))
+        return Answer(status, text, headers)
 
     def _too_large(self) -> AlchemyError:
         return AlchemyUnexpectedAnswerError(f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB")
-
-    def _authorities(self) -> bool | str:
-        """Give what to check certificates against: the connection's word, else the environment's, else certifi."""
-        verify = self.settings.verify
-        if isinstance(verify, str) and not Path(verify).is_file():
-            msg = f"field 'verify' of {self.settings.source} is {verify!r}, which is no file on this machine"
-            raise AlchemyConfigurationError(msg, advice="Expected true, false, or a file with certificate authorities")
-        if verify is not True:
-            return verify
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        return bundle or DEFAULT_CA_BUNDLE_PATH
 
 
 class SyncTransport(_Transport):
@@ -115,7 +113,7 @@ class SyncTransport(_Transport):
         self._session = requests.Session()
         # The environment's .netrc would replace the Authorization header; its proxies are read above.
         self._session.trust_env = False
-        self._session.verify = self._authorities()
+        self._session.verify = authorities(settings)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if self._proxy:
             self._session.proxies = {"http": self._proxy, "https": self._proxy}
@@ -143,8 +141,9 @@ class SyncTransport(_Transport):
         for attempt in self._retry_context(max_attempts, deadline):
             with attempt:
                 time.sleep(self._start_in(call, deadline))
+                started_at = self._begin(meter)
                 outcome = self._exchange(build_request(call, self.settings))
-                return self._read(call, outcome, meter)
+                return self._read(call, outcome, meter, started_at)
         msg = "stamina ends with a value or an error"
         raise AssertionError(msg)
 
@@ -188,10 +187,12 @@ class AsyncTransport(_Transport):
     The shell for event loops: one ``aiohttp`` session for its life, opened by its first call.
 
     :param settings: Whose account, and the way to it.
+    :param connections: How many connections it keeps at most; further calls wait for one. Default 100, aiohttp's.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, connections: int = 100) -> None:
         super().__init__(settings)
+        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
 
@@ -216,10 +217,22 @@ class AsyncTransport(_Transport):
         async for attempt in self._retry_context(max_attempts, deadline):
             with attempt:
                 await asyncio.sleep(self._start_in(call, deadline))
-                outcome = await self._exchange(build_request(call, self.settings))
-                return self._read(call, outcome, meter)
+                return await self.attempt(call, meter=meter)
         msg = "stamina ends with a value or an error"
         raise AssertionError(msg)
+
+    async def attempt(self, call: Call[T], *, meter: Meter | None = None) -> T:
+        """
+        Make a call once and now: for callers that keep the budget and the retries themselves.
+
+        :param call: The call.
+        :param meter: Counts the request and its units, also where the call fails.
+        :return: The call's value.
+        :raises AlchemyError: What went wrong.
+        """
+        started_at = self._begin(meter)
+        outcome = await self._exchange(build_request(call, self.settings))
+        return self._read(call, outcome, meter, started_at)
 
     async def _exchange(self, request: Request) -> Answer | AlchemyError:
         try:
@@ -230,10 +243,11 @@ class AsyncTransport(_Transport):
 
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         session = self._session or await self._open_once()
+        # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
+        url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
         async with session.request(
             request.method,
-            request.url,
-            params=request.params,
+            url,
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,
@@ -253,9 +267,9 @@ class AsyncTransport(_Transport):
 
     async def _open(self) -> aiohttp.ClientSession:
         # Reading the authorities from disk takes long enough to hold up the other triggers of the loop.
-        context = await asyncio.to_thread(_ssl_context, self._authorities())
+        context = await asyncio.to_thread(ssl_context, self.settings)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context),
+            connector=aiohttp.TCPConnector(ssl=context, limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -269,16 +283,6 @@ class AsyncTransport(_Transport):
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
-
-
-def _environments_proxy(base_url: str) -> str | None:
-    if is_loopback(urlsplit(base_url).hostname or ""):
-        return None
-    return select_proxy(base_url, get_environ_proxies(base_url, no_proxy=None))
-
-
-def _ssl_context(authorities: bool | str) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=authorities) if isinstance(authorities, str) else authorities
 
 
 def _was_billed(outcome: Answer | AlchemyError) -> bool:

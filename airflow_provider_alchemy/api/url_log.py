@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_alchemy.api.errors import redact
+from airflow_provider_alchemy.api.redaction import Redactor
 
 URL_LOG = logging.getLogger("urllib3.connectionpool")
 
@@ -19,7 +19,7 @@ class KeyFilter(logging.Filter):
 
     def __init__(self, api_key: str) -> None:
         super().__init__()
-        self._api_key = api_key
+        self._redactor = Redactor(api_key)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """
@@ -29,7 +29,7 @@ class KeyFilter(logging.Filter):
         :return: True: none is dropped.
         """
         text = record.getMessage()
-        shown = redact(text, self._api_key)
+        shown = self._redactor(text)
         if shown != text:
             record.msg, record.args = shown, ()
         return True

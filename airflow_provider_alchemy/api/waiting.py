@@ -19,18 +19,18 @@ from typing import Any, Protocol
 import pendulum
 from pendulum import DateTime
 
+from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import (
-    AlchemyDeadlineError,
     AlchemyError,
-    AlchemyExecutionDeadlineError,
     AlchemyHostNotFoundError,
     AlchemyNoSuchCollectionError,
     AlchemyQueueFailedError,
     ErrorKind,
 )
+from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
-from airflow_provider_alchemy.api.records import Cadence, WaitRecord, read_moment
+from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 from airflow_provider_alchemy.api.retries import backoff_seconds
 
 DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
@@ -78,7 +78,21 @@ class RefreshWait:
     :param max_consecutive_failures: Looks in a row that may fail; None: any number.
     :param max_resubmits: How often a refresh that could not be queued is submitted again. Default 0: a wait that
         has not submitted does not submit again either.
+    :param max_compute_units: What the wait may spend; None: any amount.
+    :param submits: Whether the wait's own looks submit the refresh, one attempt each: then they follow each other
+        quickly until the service has answered once.
     """
+
+    __slots__ = (
+        "cadence",
+        "limits",
+        "log",
+        "max_consecutive_failures",
+        "max_resubmits",
+        "record",
+        "subject",
+        "submits",
+    )
 
     def __init__(
         self,
@@ -89,15 +103,17 @@ class RefreshWait:
         log: Log | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         max_resubmits: int = 0,
+        max_compute_units: int | None = None,
+        submits: bool = False,
     ) -> None:
         self.record = record
         self.subject = subject
         self.cadence = cadence
         self.log = log or logging.getLogger(__name__)
-        self.deadline = read_moment(record.deadline)
-        self.execution_deadline = read_moment(record.execution_deadline)
+        self.limits = WaitLimits(record, subject, max_compute_units)
         self.max_consecutive_failures = max_consecutive_failures
         self.max_resubmits = max_resubmits
+        self.submits = submits
         if not record.waiting_since:
             record.waiting_since = _now().isoformat()
 
@@ -115,9 +131,30 @@ class RefreshWait:
         """
         Give a random part of the interval, so that many waits that begin at once do not look at once.
 
-        :return: Seconds.
+        :return: Seconds; 0 for a wait that submits, because a refresh that begins late ends late.
         """
-        return self._until_next_look(_random.uniform(0, self.cadence.interval_seconds))
+        if self.submits and not self.was_answered:
+            return 0.0
+        interval = self.cadence.interval_seconds
+        if not (self.cadence.adaptive and self.record.looks):
+            return self.limits.cut(_random.uniform(0, interval))
+        # A look before the least interval is over is a call for nothing, and what was seen tells when it is not.
+        due = self.cadence.after(self.record.looks, self.record.course, _now())
+        return self.limits.cut(due + _random.uniform(0, interval / 2))
+
+    def head_start_seconds(self, delay_seconds: float) -> float:
+        """
+        Tell how much the next answer is worth before those of other waits, where not all can be asked in time.
+
+        :param delay_seconds: When the next look is due, in seconds.
+        :return: Seconds: an interval where the answer will most likely end the wait (the refresh should have ended by
+            then, or the time is over), else none. It is bounded, so that it starves nobody.
+        """
+        if self.limits.cut(math.inf) <= delay_seconds:
+            return self.cadence.interval_seconds
+        end = self.record.course.expected_end() if self.cadence.adaptive else None
+        is_over = end is not None and end.timestamp() <= _now().timestamp() + delay_seconds
+        return self.cadence.interval_seconds if is_over else 0.0
 
     @contextmanager
     def look(self) -> Iterator[Look]:
@@ -127,19 +164,30 @@ class RefreshWait:
         :return: The look; its ``delay_seconds`` is set when the context is left.
         :raises AlchemyError: The wait has failed.
         """
+        self.limits.check_spending()
         look = Look(Meter())
-        self.record.submitted_at = self.record.submitted_at or _now().isoformat()
+        outcome: RefreshStatus | AlchemyError | None
         try:
             yield look
+            outcome = look.status
         except AlchemyError as error:
-            self._count(look.meter)
-            look.delay_seconds = self._after_failure(error)
-        else:
-            self._count(look.meter)
-            if look.status is None:
-                msg = "a look ended without a status and without an error"
-                raise ValueError(msg)
-            look.delay_seconds = self._after_answer(look.status)
+            outcome = error
+        if outcome is None:
+            msg = "a look ended without a status and without an error"
+            raise ValueError(msg)
+        look.delay_seconds = self.take(outcome, look.meter)
+
+    def take(self, outcome: RefreshStatus | AlchemyError, meter: Meter) -> float | None:
+        """
+        Apply the rules to what a look brought.
+
+        :param outcome: The status, or what went wrong.
+        :param meter: What it cost.
+        :return: When to look again, in seconds; None: the wait has ended well.
+        :raises AlchemyError: The wait has failed.
+        """
+        self._count(meter)
+        return self._after_failure(outcome) if isinstance(outcome, AlchemyError) else self._after_answer(outcome)
 
     def result(self) -> dict[str, Any]:
         """Give what the task returns; its keys are those of ``WaitRecord.result``."""
@@ -162,17 +210,22 @@ class RefreshWait:
         self.record.polls += meter.calls
         self.record.compute_units += meter.compute_units
         self.record.looks += 1
+        if self.record.submitted_at is None and meter.first_call_at is not None:
+            self.record.submitted_at = meter.first_call_at.isoformat()
 
     def _after_answer(self, status: RefreshStatus) -> float | None:
         record = self.record
         is_first = not self.was_answered
         self._say_what_changed(status)
+        seen_at = _now()
         record.failures = 0
         record.network = status.network
         record.state, record.progress = status.state.value, status.progress
+        # An answer that another wait of the same contract asked for is this one's submission too.
+        record.submitted_at = record.submitted_at or seen_at.isoformat()
         if status.is_finished:
             record.already_finished = is_first
-            record.finished_at = _now().isoformat()
+            record.finished_at = seen_at.isoformat()
             if is_first:
                 self.log.info(
                     "%s: finished at the first answer: perhaps by a refresh that began earlier (already_finished)",
@@ -184,8 +237,11 @@ class RefreshWait:
             raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
         if status.state is RefreshState.QUEUE_FAILED:
             return self.delay_before_submitting_again()
-        self._check_deadline()
-        return self._until_next_look(self.cadence.after(record.looks))
+        self.limits.check_deadlines()
+        self.limits.check_spending()
+        if self.cadence.adaptive:
+            record.course = record.course.seen(status.state, status.progress, seen_at)
+        return self.limits.cut(self.cadence.after(record.looks, record.course))
 
     def delay_before_submitting_again(self) -> float:
         """
@@ -200,9 +256,10 @@ class RefreshWait:
             times = f", also after {record.resubmits} more submissions" if record.resubmits else ""
             msg = f"Alchemy could not queue the refresh (queue_failed){times}"
             raise AlchemyQueueFailedError(msg, subject=self.subject)
-        self._check_deadline()
+        self.limits.check_deadlines()
+        self.limits.check_spending()
         record.resubmits += 1
-        delay = self._until_next_look(backoff_seconds(record.resubmits))
+        delay = self.limits.cut(backoff_seconds(record.resubmits))
         self.log.warning(
             "%s: Alchemy could not queue the refresh (queue_failed); submitting it again in %.1f s (%d of %d)",
             self.subject,
@@ -218,9 +275,12 @@ class RefreshWait:
         limit = math.inf if self.max_consecutive_failures is None else self.max_consecutive_failures
         if record.failures > limit or not self._may_be_waited_out(error):
             raise error
-        self._check_deadline(error)
-        delay = max(self.cadence.after(record.looks), backoff_seconds(record.failures, error.retry_after_seconds))
-        delay = self._until_next_look(delay)
+        self.limits.check_deadlines(error)
+        self.limits.check_spending()
+        back_off = backoff_seconds(record.failures, error.retry_after_seconds)
+        is_submission = self.submits and not self.was_answered
+        delay = back_off if is_submission else max(self.cadence.after(record.looks, record.course, _now()), back_off)
+        delay = self.limits.cut(delay)
         self.log.warning("Poll failed (%d in a row), trying again in %.1f s: %s", record.failures, delay, error)
         return delay
 
@@ -228,26 +288,6 @@ class RefreshWait:
         # A host that answered before has not become an unknown network: the name service is in trouble.
         name_service_trouble = isinstance(error, AlchemyHostNotFoundError) and self.was_answered
         return error.kind is ErrorKind.WAIT_OUT or name_service_trouble
-
-    def _check_deadline(self, error: AlchemyError | None = None) -> None:
-        """Give up where time is over. It comes after a look, so that each wait looks once more before it ends."""
-        for deadline, error_type in (
-            (self.deadline, AlchemyDeadlineError),
-            (self.execution_deadline, AlchemyExecutionDeadlineError),
-        ):
-            if deadline is not None and _now() >= deadline:
-                progress = "" if self.record.progress is None else f" ({self.record.progress:g} %)"
-                last = f"; the last poll failed: {error.what}" if error else ""
-                state = self.record.state or "without an answer"
-                msg = f"the refresh was still {state}{progress} when the task's {error_type.limit} was over{last}"
-                raise error_type(msg, subject=self.subject)
-
-    def _until_next_look(self, delay: float) -> float:
-        """Cut a delay to the deadline: no sleep outlasts it."""
-        for deadline in (self.deadline, self.execution_deadline):
-            if deadline is not None:
-                delay = min(delay, (deadline - _now()).total_seconds())
-        return max(delay, 0.0)
 
     def _say_what_changed(self, status: RefreshStatus) -> None:
         record = self.record

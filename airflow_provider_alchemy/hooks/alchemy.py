@@ -16,6 +16,7 @@ from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, Alche
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_alchemy.hooks.connection import CONNECTION_TYPE, read_extra, read_settings
+from airflow_provider_alchemy.hooks.metrics import counting_calls
 
 if TYPE_CHECKING:
     from pendulum import DateTime
@@ -114,13 +115,22 @@ class AlchemyHook(BaseHook):
         :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
         """
         if self._async_client is None:
-            try:
-                # A sync look-up inside the event loop can block the triggerer for ever before Airflow 3.3.2.
-                connection = await get_async_connection(self.alchemy_conn_id, hook=self)
-            except AirflowNotFoundException:
-                connection = None
-            self._async_client = AsyncAlchemyClient(self._settings(connection))
+            self._async_client = AsyncAlchemyClient(await self.aread_settings())
         return self._async_client
+
+    async def aread_settings(self) -> ClientSettings:
+        """
+        Read the connection, as it is now, in an event loop.
+
+        :return: What a client needs to know of it.
+        :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
+        """
+        try:
+            # A sync look-up inside the event loop can block the triggerer for ever before Airflow 3.3.2.
+            connection = await get_async_connection(self.alchemy_conn_id, hook=self)
+        except AirflowNotFoundException:
+            connection = None
+        return self._settings(connection)
 
     def _settings(self, connection: Any) -> ClientSettings:
         if connection is None:
@@ -152,9 +162,9 @@ class AlchemyHook(BaseHook):
         :return: The refresh's status.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
-        return self.get_conn().reingest_contract(
-            contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline
-        )
+        client = self.get_conn()
+        with counting_calls(meter) as spent:
+            return client.reingest_contract(contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline)
 
     async def areingest_contract(
         self,
@@ -166,9 +176,10 @@ class AlchemyHook(BaseHook):
     ) -> RefreshStatus:
         """Do what ``reingest_contract`` does, in an event loop."""
         client = await self.aget_conn()
-        return await client.reingest_contract(
-            contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline
-        )
+        with counting_calls(meter) as spent:
+            return await client.reingest_contract(
+                contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline
+            )
 
     def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
         """

@@ -62,13 +62,7 @@ class ContractLink(BaseOperatorLink):
         told = result if isinstance(result, dict) else {}
         # A task that failed pushed nothing: its arguments say as much, unless they are still templates.
         address = told.get("contract_address") or getattr(operator, "contract_address", None)
-        network = told.get("network") or getattr(operator, "network", None) or DEFAULT_NETWORK
-        try:
-            checked = read_contract_address(address)
-        except AlchemyArgumentError:
-            return ""
-        explorer = EXPLORERS.get(network)
-        return f"{explorer}/address/{checked}" if explorer else ""
+        return contract_url(address, told.get("network") or getattr(operator, "network", None))
 
 
 class DashboardLink(BaseOperatorLink):
@@ -85,3 +79,30 @@ class DashboardLink(BaseOperatorLink):
         :return: The URL.
         """
         return DASHBOARD
+
+
+def contract_url(contract_address: Any, network: str | None) -> str:
+    """
+    Give the page of a contract in its network's block explorer.
+
+    :param contract_address: The contract.
+    :param network: The network's slug; None: the default one.
+    :return: The URL; empty where the contract or the network's explorer is not known.
+    """
+    try:
+        checked = read_contract_address(contract_address)
+    except AlchemyArgumentError:
+        return ""
+    explorer = EXPLORERS.get(network or DEFAULT_NETWORK)
+    return f"{explorer}/address/{checked}" if explorer else ""
+
+
+def link_xcoms(result: dict[str, Any]) -> dict[str, str]:
+    """
+    Give the XComs in which Airflow keeps a task's links, for a task that ends without a worker.
+
+    :param result: What the task returns.
+    :return: XCom key to URL.
+    """
+    contract = contract_url(result.get("contract_address"), result.get("network"))
+    return {ContractLink().xcom_key: contract, DashboardLink().xcom_key: DASHBOARD}

@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator that submits a collection's refresh, and waits for it where asked."""
+"""The operators that submit the refresh of a collection, or of many in one task, and wait for it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.records import Cadence
+from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.tasks.arguments import check_literals, read_count, read_seconds
+from airflow_provider_alchemy.tasks.arguments import (
+    check_literals,
+    read_count,
+    read_longest_interval,
+    read_seconds,
+    read_spending_limit,
+)
+from airflow_provider_alchemy.tasks.batch_arguments import check_account, read_list, read_max_failed
+from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest import MAP_INDEX_TEMPLATE, ReingestTask, label_mapped_task
+from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
 
 
 class ReingestContractOperator(ReingestTask):
@@ -30,7 +40,18 @@ class ReingestContractOperator(ReingestTask):
         or another DAG may wait for it.
     :param deferrable: Whether to wait in the triggerer instead of a worker. Default:
         ``[operators] default_deferrable`` of Airflow's configuration.
-    :param poll_interval: Seconds between two polls (or a timedelta). Default 60: each poll costs 480 compute units.
+    :param poll_interval: Seconds between two polls (or a timedelta), the fewest where ``adaptive``. Default 60: each
+        poll costs 480 compute units.
+    :param adaptive: Whether polls follow the refresh's progress: where its end is expected, and ever more rarely while
+        it is queued. Default True, because each poll costs 480 compute units; False: every ``poll_interval`` seconds.
+    :param max_poll_interval: Seconds (or a timedelta) between two polls at most, where ``adaptive``. Default: ten
+        minutes, or ``poll_interval`` where that is longer.
+    :param max_compute_units: What the task may spend in all: it fails before a poll that would cost more. Default:
+        any amount.
+    :param start_from_trigger: Whether the task starts in the triggerer, without a worker; it is deferrable then.
+        Default: ``[alchemy] start_from_trigger`` of Airflow's configuration, for deferrable tasks that can.
+    :param end_from_trigger: Whether a task that ends well ends in the triggerer, without a worker; it is deferrable
+        then. Default: ``[alchemy] end_from_trigger``, for deferrable tasks that can. Needs Airflow 3.3.
     :param timeout: Seconds (or a timedelta) until the wait gives up with ``AirflowSensorTimeout``. Default a day:
         a refresh that takes longer is most likely lost.
     :param max_resubmits: How often a refresh that Alchemy could not queue is submitted again. Default 3.
@@ -56,6 +77,11 @@ class ReingestContractOperator(ReingestTask):
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta = 60,
+        adaptive: bool = True,
+        max_poll_interval: float | timedelta | None = None,
+        max_compute_units: int | None = None,
+        start_from_trigger: bool | None = None,
+        end_from_trigger: bool | None = None,
         timeout: float | timedelta = timedelta(days=1),
         max_resubmits: int = 3,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
@@ -74,10 +100,16 @@ class ReingestContractOperator(ReingestTask):
         self.timeout = read_seconds(timeout, "timeout")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
+        self.adaptive = adaptive
+        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
+        self.max_compute_units = read_spending_limit(max_compute_units)
+        place(self, start_from_trigger=start_from_trigger, end_from_trigger=end_from_trigger)
 
     def cadence(self) -> Cadence:
         """Give how often the task looks."""
-        return Cadence(interval_seconds=self.poll_interval)
+        return Cadence(
+            interval_seconds=self.poll_interval, adaptive=self.adaptive, max_interval_seconds=self.max_poll_interval
+        )
 
     def time_limit_seconds(self) -> float:
         """Give how long the task waits, in seconds."""
@@ -91,4 +123,78 @@ class ReingestContractOperator(ReingestTask):
         :return: The refresh's status and what it cost.
         """
         label_mapped_task(context)
+        warn_of_mapping(self)
         return self.look_on(context, until_the_end=self.wait_for_completion)
+
+
+class ReingestContractsOperator(ReingestContractsTask):
+    """
+    Submit the metadata refreshes of up to 10,000 NFT collections and wait until all have ended, in one task.
+
+    The task is always deferred: two short worker processes, and one trigger that asks for all contracts within the
+    account's throughput. On Airflow 3.3 a killed triggerer or worker loses next to nothing: contracts that had ended
+    are not asked for again, nor by a retry. Before, a restart asks for all again, which joins the refreshes that run.
+
+    What concerns the account and not one contract (a refused key, a used-up quota, ``max_compute_units``) stops the
+    whole batch. Alchemy cannot cancel a refresh: where the task is killed or fails, those submitted go on there.
+
+    :param contract_addresses: The collections' contracts: a list, or a text of them (a JSON or Python list, or
+        separated by commas or spaces). Each is checked before anything is sent; one that is named twice is asked for
+        once. Templated.
+    :param network: The network's slug; default: the connection's. Templated.
+    :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
+    :param poll_interval: Seconds (or a timedelta) between two polls of a contract, the fewest where ``adaptive``.
+        Default 60: each poll costs 480 compute units.
+    :param adaptive: Whether polls follow each refresh's progress. Default True, because each poll costs 480 compute
+        units; False: every ``poll_interval`` seconds.
+    :param max_poll_interval: Seconds (or a timedelta) between two polls of a contract at most, where ``adaptive``.
+        Default: ten minutes, or ``poll_interval`` where that is longer.
+    :param timeout: Seconds (or a timedelta) after which the contracts that have not ended fail. Default a day.
+    :param max_failed: How many contracts may fail: an int is their number, a float from 0 to 1 their share. More fail
+        the task, after all others have been waited for. Default 0.
+    :param max_resubmits: How often a refresh that Alchemy could not queue is submitted again. Default 3.
+    :param max_consecutive_failures: Polls of a contract in a row that may fail for the service's trouble before its
+        wait does; None: any number, until the timeout. Default 10.
+    :param max_compute_units: What the task may spend in all, its retries included: it stops before a poll that would
+        cost more. Default: any amount.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :return: XCom, pushed also where the task fails: a dict of ``network``, ``counts`` (``contracts, finished, failed,
+        already_finished, duplicates``), ``finished`` (contracts), ``failed`` (reason to contracts), ``polls``,
+        ``compute_units``, ``submitted_at`` and ``finished_at``.
+    :raises AlchemyContractsFailedError: More contracts failed than ``max_failed`` allows. Airflow may retry it, unless
+        more than that failed for reasons that no retry can mend: then it is an ``AirflowFailException`` as well.
+    :raises AirflowSensorTimeout: The same, where nothing went wrong but that the timeout was over.
+    :raises AirflowFailException: What the user has to mend: a wrong argument or connection, a refused key, a used-up
+        quota. It is an ``AlchemyError`` as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        contract_addresses: Iterable[str] | str,
+        network: str | None = None,
+        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        poll_interval: float | timedelta = 60,
+        adaptive: bool = True,
+        max_poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta = timedelta(days=1),
+        max_failed: float = 0,
+        max_resubmits: int = 3,
+        max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
+        max_compute_units: int | None = None,
+        multiple_outputs: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
+        self.contract_addresses, contracts = read_list(contract_addresses)
+        check_account(network, alchemy_conn_id)
+        self.network = network
+        self.alchemy_conn_id = alchemy_conn_id
+        self.poll_interval = read_seconds(poll_interval, "poll_interval")
+        self.adaptive = adaptive
+        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
+        self.timeout = read_seconds(timeout, "timeout")
+        self.max_failed = read_max_failed(max_failed)
+        self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
+        self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
+        self.max_compute_units = read_spending_limit(max_compute_units, calls=contracts)

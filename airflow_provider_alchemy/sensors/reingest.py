@@ -3,19 +3,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pendulum
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
+from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.records import Cadence
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
+from airflow_provider_alchemy.tasks.arguments import (
+    check_literals,
+    read_count,
+    read_longest_interval,
+    read_spending_limit,
+)
 from airflow_provider_alchemy.tasks.failures import airflow_exception, skipping
 from airflow_provider_alchemy.tasks.memory import TaskMemory
+from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest import MAP_INDEX_TEMPLATE, ReingestTask, label_mapped_task
 
 
@@ -33,6 +40,16 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
     :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
     :param deferrable: Whether to wait in the triggerer, which takes no worker slot. Default:
         ``[operators] default_deferrable`` of Airflow's configuration.
+    :param adaptive: Whether polls follow the refresh's progress: where its end is expected, and ever more rarely while
+        it is queued. Default True, because each poll costs 480 compute units; False: every ``poke_interval`` seconds.
+    :param max_poll_interval: Seconds (or a timedelta) between two polls at most, where ``adaptive``. Default: ten
+        minutes, or ``poke_interval`` where that is longer.
+    :param max_compute_units: What the task may spend in all: it fails before a poll that would cost more. Default:
+        any amount.
+    :param start_from_trigger: Whether the task starts in the triggerer, without a worker; it is deferrable then.
+        Default: ``[alchemy] start_from_trigger`` of Airflow's configuration, for deferrable tasks that can.
+    :param end_from_trigger: Whether a task that ends well ends in the triggerer, without a worker; it is deferrable
+        then. Default: ``[alchemy] end_from_trigger``, for deferrable tasks that can. Needs Airflow 3.3.
     :param max_consecutive_failures: Polls in a row that may fail for the service's trouble before the wait does;
         None: any number, until the timeout. Default 10. ``silent_fail`` means None.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
@@ -54,6 +71,11 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        adaptive: bool = True,
+        max_poll_interval: float | timedelta | None = None,
+        max_compute_units: int | None = None,
+        start_from_trigger: bool | None = None,
+        end_from_trigger: bool | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
         multiple_outputs: bool = True,
@@ -67,6 +89,10 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         self.deferrable = deferrable
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
+        self.adaptive = adaptive
+        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poke_interval, "poke_interval")
+        self.max_compute_units = read_spending_limit(max_compute_units)
+        place(self, start_from_trigger=start_from_trigger, end_from_trigger=end_from_trigger)
 
     @property
     def is_rescheduled(self) -> bool:  # type: ignore[override]  # an operator never is, a sensor may be
@@ -75,10 +101,11 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
 
     def cadence(self) -> Cadence:
         """Give how often the sensor looks."""
+        if self.exponential_backoff:
+            longest = self.max_wait.total_seconds() if self.max_wait else None
+            return Cadence(interval_seconds=self.poke_interval, exponential=True, max_interval_seconds=longest)
         return Cadence(
-            interval_seconds=self.poke_interval,
-            exponential=self.exponential_backoff,
-            max_interval_seconds=self.max_wait.total_seconds() if self.max_wait else None,
+            interval_seconds=self.poke_interval, adaptive=self.adaptive, max_interval_seconds=self.max_poll_interval
         )
 
     def time_limit_seconds(self) -> float:
@@ -93,6 +120,7 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         :return: The refresh's status and what it cost.
         """
         label_mapped_task(context)
+        warn_of_mapping(self)
         with skipping(self):
             return self.look_on(context)
 

@@ -11,10 +11,11 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import XComArg
-
+from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
+from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.tasks.failures import final
 
 
@@ -43,27 +44,12 @@ def is_template(value: Any) -> bool:
     Tell whether an argument gets its value only when the task runs.
 
     :param value: The argument.
-    :return: True for an XCom and for a text with Jinja in it.
+    :return: True for an XCom, an argument of a mapped task group, and a text with Jinja in it.
     """
     if isinstance(value, str):
         return "{{" in value or "{%" in value
-    return isinstance(value, XComArg)
-
-
-def read_connection_id(value: Any) -> str:
-    """
-    Check a connection id.
-
-    :param value: The id as a person or a template wrote it.
-    :return: The id.
-    :raises AlchemyArgumentError: It is empty or no text.
-    """
-    if not isinstance(value, str) or not value.strip():
-        is_blank = isinstance(value, str)
-        problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
-        msg = f"argument 'alchemy_conn_id' {problem}; expected the id of a connection of type Alchemy"
-        raise AlchemyArgumentError(msg)
-    return value.strip()
+    # Airflow's values that are resolved later have this in common, and no public type.
+    return callable(getattr(value, "iter_references", None))
 
 
 def read_seconds(value: float | timedelta, argument: str) -> float:
@@ -81,6 +67,50 @@ def read_seconds(value: float | timedelta, argument: str) -> float:
         msg = f"argument {argument!r} is {value!r}; expected a number of seconds from 0, or a timedelta"
         raise final(AlchemyArgumentError(msg))
     return float(seconds)
+
+
+def read_longest_interval(
+    max_poll_interval: float | timedelta | None, poll_interval: float, poll_argument: str = "poll_interval"
+) -> float:
+    """
+    Check the longest interval of an adaptive wait.
+
+    :param max_poll_interval: Seconds or a timedelta; None: ten minutes, or ``poll_interval`` where that is longer.
+    :param poll_interval: The shortest interval, in seconds.
+    :param poll_argument: How the task names the shortest interval, for the error.
+    :return: Seconds.
+    :raises AlchemyArgumentError: It is shorter than the shortest, or no duration.
+    """
+    if max_poll_interval is None:
+        return max(DEFAULT_MAX_INTERVAL_SECONDS, poll_interval)
+    longest = read_seconds(max_poll_interval, "max_poll_interval")
+    if longest < poll_interval:
+        msg = (
+            f"argument 'max_poll_interval' is {longest:g} s, shorter than {poll_argument!r}, which is "
+            f"{poll_interval:g} s; expected at least as much"
+        )
+        raise final(
+            AlchemyArgumentError(msg, advice=f"Raise max_poll_interval, lower {poll_argument}, or leave it out")
+        )
+    return longest
+
+
+def read_spending_limit(max_compute_units: int | None, calls: int = 1) -> int | None:
+    """
+    Check what a task may spend.
+
+    :param max_compute_units: Compute units; None: any amount.
+    :param calls: How many calls the task makes at least.
+    :return: Compute units.
+    :raises AlchemyArgumentError: It does not pay for those calls, or is no whole number.
+    """
+    limit = read_count(max_compute_units, "max_compute_units")
+    price = REINGEST_CONTRACT.compute_units * calls
+    if limit is not None and limit < price:
+        what = "one call of reingestContract costs" if calls == 1 else f"to ask for {calls:,} contracts once costs"
+        msg = f"argument 'max_compute_units' is {limit}; {what} {price}"
+        raise final(AlchemyArgumentError(msg, advice=f"Raise it to {price} at least, or leave it out for no limit"))
+    return limit
 
 
 def read_count(value: int | None, argument: str) -> int | None:

@@ -8,6 +8,7 @@ travels in a ``WaitRecord``; who it is (contract, network, connection) comes fro
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -17,28 +18,28 @@ from typing import Any, ClassVar
 import pendulum
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import (
     AlchemyDeadlineError,
     AlchemyError,
+    AlchemyExecutionDeadlineError,
     AlchemyQueueFailedError,
     AlchemyUnexpectedAnswerError,
     error_from_dict,
 )
 from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
-from airflow_provider_alchemy.api.records import Cadence, WaitRecord, read_moment
+from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.arguments import read_connection_id
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.memory import TaskMemory
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
+from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
 
 MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 """What the web UI shows for a mapped task in place of its number."""
-
-BACK_STOP = timedelta(minutes=10)
-"""How long after the trigger's own deadline Airflow ends the wait: for a triggerer that is gone."""
 
 _FAILED_BY_AIRFLOW = "__fail__"
 
@@ -48,15 +49,20 @@ class ReingestTask(BaseOperator):
 
     template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
     operator_extra_links = (ContractLink(), DashboardLink())
+    start_trigger_args = LateStartTriggerArgs()
     ui_color = "#dbe9ff"
     max_resubmits: int = 0
     is_rescheduled: ClassVar[bool] = False
+    wait_for_completion: bool = True
 
     contract_address: str
     network: str | None
     alchemy_conn_id: str
     deferrable: bool
+    end_from_trigger: bool
+    fallbacks: list[str]
     max_consecutive_failures: int | None
+    max_compute_units: int | None
 
     @abstractmethod
     def cadence(self) -> Cadence:
@@ -75,7 +81,13 @@ class ReingestTask(BaseOperator):
         """
         # The triggerer only waits for what the worker has submitted: not before the service has answered.
         if self.deferrable and wait.was_answered and not wait.must_submit_again:
-            self.defer(trigger=self._trigger(wait), method_name="execute_complete", timeout=self._back_stop(wait))
+            trigger = self._trigger(
+                wait.cadence,
+                contract_address=wait.record.contract_address,
+                network=wait.record.network,
+                record=wait.record.to_dict(),
+            )
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=self._back_stop(wait))
 
     def look_on(self, context: Any, record: WaitRecord | None = None, *, until_the_end: bool = True) -> dict[str, Any]:
         """
@@ -150,6 +162,7 @@ class ReingestTask(BaseOperator):
             log=self.log,
             max_consecutive_failures=self.max_consecutive_failures,
             max_resubmits=self.max_resubmits,
+            max_compute_units=self.max_compute_units,
         )
 
     def look(self, hook: AlchemyHook, wait: RefreshWait, memory: TaskMemory) -> float | None:
@@ -169,7 +182,7 @@ class ReingestTask(BaseOperator):
         try:
             with wait.look() as look:
                 look.status = hook.reingest_contract(
-                    self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.deadline
+                    self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.limits.deadline
                 )
         finally:
             memory.keep(wait.record)
@@ -196,13 +209,21 @@ class ReingestTask(BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a deferral; a wait that Airflow itself ended for its time is a time-out."""
         if next_method == _FAILED_BY_AIRFLOW and "timeout" in str((next_kwargs or {}).get("error", "")).lower():
-            msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
-            error = AlchemyDeadlineError(
-                msg, subject=f"Collection {self.contract_address}", advice="Check that a triggerer is running"
-            )
-            raise airflow_exception(error, self, context)
+            raise airflow_exception(self._ended_by_airflow(), self, context)
         # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
         return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+
+    def _ended_by_airflow(self) -> AlchemyDeadlineError:
+        subject = f"Collection {self.contract_address}"
+        limit = BACK_STOP.total_seconds()
+        execution_seconds = self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
+        # Airflow itself cuts the time of a task that starts in the triggerer to its execution_timeout. The trigger
+        # does so too: whichever comes first.
+        if self.start_from_trigger and execution_seconds <= self.time_limit_seconds() + limit:
+            msg = "the refresh had not ended when the task's execution_timeout was over"
+            return AlchemyExecutionDeadlineError(msg, subject=subject)
+        msg = f"no triggerer ended the wait within {limit:g} s after its deadline"
+        return AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
 
     def on_kill(self) -> None:
         """Say that a refresh cannot be stopped: Alchemy has no call for it."""
@@ -221,20 +242,42 @@ class ReingestTask(BaseOperator):
         subject = record.describe(f"connection {self.alchemy_conn_id!r}")
         return RefreshWait(record, subject=subject, cadence=self.cadence(), log=self.log)
 
-    def _trigger(self, wait: RefreshWait) -> ReingestTrigger:
+    def first_trigger(self) -> ReingestTrigger:
+        """
+        Give the trigger with which the task starts where it starts in the triggerer.
+
+        :return: The trigger; its templates are rendered there.
+        """
+        execution_timeout = self.execution_timeout.total_seconds() if self.execution_timeout else None
+        return self._trigger(
+            self.cadence(),
+            contract_address=self.contract_address,
+            network=self.network,
+            starts_here=True,
+            wait_for_completion=self.wait_for_completion,
+            max_resubmits=self.max_resubmits,
+            timeout=self.time_limit_seconds(),
+            execution_timeout=execution_timeout,
+        )
+
+    def _trigger(self, cadence: Cadence, **arguments: Any) -> ReingestTrigger:
         return ReingestTrigger(
-            contract_address=wait.record.contract_address,
-            network=wait.record.network,
             alchemy_conn_id=self.alchemy_conn_id,
-            poll_interval=wait.cadence.interval_seconds,
-            exponential_backoff=wait.cadence.exponential,
-            max_wait=wait.cadence.max_interval_seconds,
+            poll_interval=cadence.interval_seconds,
+            adaptive=cadence.adaptive,
+            max_poll_interval=cadence.max_interval_seconds if cadence.adaptive else None,
+            exponential_backoff=cadence.exponential,
+            max_wait=cadence.max_interval_seconds if cadence.exponential else None,
             max_consecutive_failures=self.max_consecutive_failures,
-            record=wait.record.to_dict(),
+            max_compute_units=self.max_compute_units,
+            ends_here=ends_in_triggerer(self),
+            do_xcom_push=self.do_xcom_push,
+            multiple_outputs=self.multiple_outputs,
+            **arguments,
         )
 
     def _back_stop(self, wait: RefreshWait) -> timedelta | None:
-        deadlines = [moment for moment in (wait.deadline, wait.execution_deadline) if moment is not None]
+        deadlines = [moment for moment in (wait.limits.deadline, wait.limits.execution_deadline) if moment is not None]
         if not deadlines:
             return None
         # A plain timedelta: the worker's message to its supervisor takes no subclass of it, such as pendulum's.

@@ -2,7 +2,7 @@
 """The emulator from the command line: ``python -m airflow_provider_alchemy.testing.emulator --port 8765``.
 
 For people who try their DAGs in a running Airflow, and for tests whose processes cannot share a Python
-object.
+object. With ``--certificate`` and ``--private-key`` it serves TLS, as Alchemy does.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import errno
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from airflow_provider_alchemy.testing.jobs import JobPlan
 from airflow_provider_alchemy.testing.keys import ANY_KEY, ApiKeys
@@ -27,8 +29,8 @@ Alchemy's NFT API, emulated, listens on {url}; Ctrl-C ends it.
 It accepts {keys}.
 
 An Airflow connection to it (for another network than eth-mainnet: {url}/polygon-mainnet and so on):
-  export AIRFLOW_CONN_ALCHEMY_DEFAULT='{{"conn_type": "alchemy", "host": "{url}", "password": "{placeholder}"}}'
-
+  export AIRFLOW_CONN_ALCHEMY_DEFAULT='{{"conn_type": "alchemy", "host": "{url}", "password": "{placeholder}"{extra}}}'
+{authority}
 Steering it:
   curl {url}/_emulator/counters
   curl {url}/_emulator/calls
@@ -39,6 +41,11 @@ Steering it:
   curl -X POST {url}/_emulator/settings -d '{{"units_per_second": 1000, "retry_after": 2}}'
   curl -X POST {url}/_emulator/reset
 
+"""
+_AUTHORITY = "/path/to/authority.pem"
+_AUTHORITY_ADVICE = f"""\
+There, and for curl, {_AUTHORITY} stands for the file of the authority that signed the certificate:
+  export CURL_CA_BUNDLE={_AUTHORITY}
 """
 _EXAMPLE_ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
@@ -55,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8765, help="TCP port; 0 takes a free one")
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM); needs --private-key"
+    )
+    parser.add_argument(
+        "--private-key", type=Path, metavar="FILE", help="the certificate's private key (PEM), without a passphrase"
+    )
     parser.add_argument(
         "--api-key-env", metavar="NAME", help="accept only the key in this environment variable, not any key"
     )
@@ -95,8 +108,27 @@ def _accepted_keys(parser: argparse.ArgumentParser, variable: str | None) -> Api
     return [key]
 
 
+def _ssl_context(
+    parser: argparse.ArgumentParser, certificate: Path | None, private_key: Path | None
+) -> ssl.SSLContext | None:
+    if certificate is None and private_key is None:
+        return None
+    if certificate is None or private_key is None:
+        parser.error("--certificate and --private-key belong together: give both, or neither for plain http")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        for file in (certificate, private_key):
+            file.read_bytes()  # Python's error about a file that it cannot read names the file, OpenSSL's does not.
+        # A passphrase would be asked for on the terminal, where there may be nobody.
+        context.load_cert_chain(certificate, private_key, password="")
+    except OSError as error:
+        parser.error(f"the files of --certificate and --private-key cannot be used: {error}")
+    return context
+
+
 def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> AlchemyEmulator:
     api_keys = _accepted_keys(parser, arguments.api_key_env)
+    ssl_context = _ssl_context(parser, arguments.certificate, arguments.private_key)
     try:
         return AlchemyEmulator(
             arguments.port,
@@ -104,6 +136,7 @@ def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Al
             api_keys=api_keys,
             default_job=JobPlan(queued_seconds=arguments.queued_seconds, running_seconds=arguments.running_seconds),
             seed=arguments.seed,
+            ssl_context=ssl_context,
             units_per_second=arguments.units_per_second,
             retry_after=arguments.retry_after,
             retry_after_form=arguments.retry_after_form,
@@ -116,11 +149,14 @@ def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Al
 
 
 def _banner(url: str, *, any_key: bool) -> str:
+    has_tls = url.startswith("https:")
     return _BANNER.format(
         url=url,
         address=_EXAMPLE_ADDRESS,
         keys="any key you like" if any_key else "only the key in the variable that --api-key-env names",
         placeholder="any-key-you-like" if any_key else "<the key>",
+        extra=f', "extra": {{"verify": "{_AUTHORITY}"}}' if has_tls else "",
+        authority=_AUTHORITY_ADVICE if has_tls else "",
     )
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator as an object: a thread with an event loop and an HTTP server, round the emulated service."""
+"""The emulator as an object: a thread with an event loop and an HTTP(S) server, round the emulated service."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from types import TracebackType
@@ -41,6 +43,9 @@ class AlchemyEmulator(Steering):
     :param api_keys: the accepted keys; None, the default: one random key; ``ANY_KEY``: any non-empty one.
     :param default_job: what a collection without a plan does; the default runs for one second.
     :param seed: seed of the dice for faults with a probability; fixed by default, so that a test repeats.
+    :param ssl_context: the server's certificate and private key, to serve ``https``; None, the default: plain
+        ``http``. An Airflow connection trusts a certificate of one's own with ``verify``, the file of the authority
+        that signed it, in its extra.
     :param switches: fields of :class:`~airflow_provider_alchemy.testing.settings.Settings`, such as
         ``units_per_second=300``, ``retry_after=None``, ``header_auth_v2=True``, ``after_finished="report"``
         and ``speed=1.0``.
@@ -55,12 +60,14 @@ class AlchemyEmulator(Steering):
         api_keys: ApiKeys = None,
         default_job: JobPlan | None = None,
         seed: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
         **switches: Any,
     ) -> None:
         settings = Settings().changed(**switches)
         super().__init__(ServiceState(settings, default_job or JobPlan(), api_keys, seed))
         self._host = host
         self._port = port
+        self._ssl_context = ssl_context
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -70,14 +77,16 @@ class AlchemyEmulator(Steering):
 
     @property
     def url(self) -> str:
-        """The base URL, such as ``http://127.0.0.1:43121``; a stop and a new start do not change it.
+        """The base URL, such as ``http://127.0.0.1:43121``, or ``https://…`` where it serves TLS.
+
+        A stop and a new start do not change it.
 
         :raises RuntimeError: the port is not known before the first start.
         """
         if self._port == 0:
             msg = "The emulator has no port yet: start it first"
             raise RuntimeError(msg)
-        return f"http://{self._host}:{self._port}"
+        return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
 
     def start(self) -> Self:
         """Start the server, on the same port as before if it ran before.
@@ -148,10 +157,21 @@ class AlchemyEmulator(Steering):
                 self._state.connections += 1
             return http()
 
-        server = await self._loop.create_server(accept, sock=listener, backlog=BACKLOG)
+        server = await self._loop.create_server(
+            accept,
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=self._ssl_context,
+        )
         started.set_result(None)
         await stopping.wait()
         server.close()
         http.pre_shutdown()
+        encrypted = [handler.transport for handler in http.connections if handler.transport and self._ssl_context]
         await http.shutdown(SHUTDOWN_SECONDS)
-        await server.wait_closed()
+        for transport in encrypted:
+            # Closed, it would go on waiting for the client's last word, which an idle one never says.
+            transport.abort()
+        # A client that connected and never began its TLS handshake would hold the end up for a minute.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(server.wait_closed(), SHUTDOWN_SECONDS)

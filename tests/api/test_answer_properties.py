@@ -70,7 +70,7 @@ BODIES = (
     | st.integers(1, 600).map(deep).map(str.encode)
 )
 HEADERS: st.SearchStrategy[dict[str, str]] = st.just({}) | st.builds(
-    dict, st.tuples(st.tuples(st.just("retry-after"), st.text()))
+    dict, st.tuples(st.tuples(st.just("Retry-After"), st.text()))
 )
 
 
@@ -105,7 +105,7 @@ def read(status: int, body: bytes, headers: dict[str, str] | None = None) -> Ref
 @example(status=200, body=b'{"reingestionState": "\\ud800"}', headers={})
 @example(status=200, body=b'{"error": {"code": 1' + b"0" * 400 + b"}}", headers={})
 @example(status=200, body=deep(100_000).encode(), headers={})
-@example(status=503, body=b"[" * 100_000, headers={"retry-after": "1" * 5000})
+@example(status=503, body=b"[" * 100_000, headers={"Retry-After": "1" * 5000})
 @example(status=200, body=b"\xff\xfe\x00", headers={})
 def test_any_answer_is_a_status_or_an_alchemy_error_and_finished_only_where_it_says_so(
     status: int, body: bytes, headers: dict[str, str]

@@ -190,7 +190,7 @@ def test_a_long_text_is_cut_to_200_characters_and_one_line(status: int) -> None:
 
 
 def test_a_service_error_carries_the_seconds_to_wait() -> None:
-    assert error_for(503, **{"retry-after": "7"}).retry_after_seconds == 7
+    assert error_for(503, **{"Retry-After": "7"}).retry_after_seconds == 7
 
 
 def test_an_error_is_given_without_being_raised() -> None:

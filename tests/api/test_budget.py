@@ -123,14 +123,89 @@ def test_another_account_plan_or_service_has_a_budget_of_its_own(other: dict[str
     assert budget_of(ClientSettings(**{"api_key": KEY} | other)) is not mine  # type: ignore[arg-type]
 
 
-def test_a_budget_is_forgotten_with_its_last_client() -> None:
-    mine = ClientSettings(api_key=KEY, compute_units_per_second=48)
+def test_a_budget_outlives_its_clients_because_the_services_window_does() -> None:
+    mine = ClientSettings(api_key="a-key-of-its-own", host="http://127.0.0.1:2", compute_units_per_second=48)
     budget_of(mine).reserve(480, 0.0)
     gc.collect()
-    assert budget_of(mine).reserve(480, 0.0) == 0
+    assert budget_of(mine).reserve(480, 0.0) > 0
 
 
 def test_the_table_of_budgets_does_not_hold_the_key() -> None:
     mine = budget_of(ClientSettings(api_key=KEY))
     assert mine in budget._budgets.values()
-    assert KEY not in repr(dict(budget._budgets))
+    assert KEY not in repr(budget._budgets)
+
+
+class TestAPlaceNow:
+    def test_it_is_taken_where_there_is_room(self) -> None:
+        mine = UnitBudget(96, spread_seconds=0)
+        assert [mine.try_to_reserve(480, 0.0) for _ in range(3)] == [True, True, False]
+
+    def test_what_is_not_there_is_not_taken(self) -> None:
+        mine = UnitBudget(48, spread_seconds=0)
+        for _ in range(5):
+            mine.try_to_reserve(480, 0.0)
+        assert mine.reserve(480, 0.0) == 10
+
+    def test_it_is_there_again_when_the_window_has_passed(self) -> None:
+        mine = UnitBudget(48, spread_seconds=0)
+        mine.try_to_reserve(480, 0.0)
+        assert [mine.try_to_reserve(480, moment) for moment in (9.9, 10.0)] == [False, True]
+
+    def test_it_does_not_go_before_those_that_wait(self) -> None:
+        mine = UnitBudget(96, spread_seconds=0)
+        for _ in range(3):
+            mine.reserve(480, 0.0)
+        assert not mine.try_to_reserve(10, 1.0)
+
+
+class TestRefusals:
+    def test_one_halves_the_rate(self) -> None:
+        mine = UnitBudget(960)
+        mine.slow_down(0.0, 1.0)
+        assert mine.units_per_second == 480
+
+    def test_calls_that_were_under_way_together_halve_it_once(self) -> None:
+        mine = UnitBudget(960)
+        for started_at in (0.1, 0.2, 0.3):
+            mine.slow_down(started_at, 1.0 + started_at)
+        assert mine.units_per_second == 480
+
+    def test_a_call_that_started_after_the_last_refusal_halves_it_again(self) -> None:
+        mine = UnitBudget(960)
+        mine.slow_down(0.0, 1.0)
+        mine.slow_down(1.5, 2.0)
+        assert mine.units_per_second == 240
+
+    def test_many_leave_room_for_one_call_in_a_window(self) -> None:
+        mine = UnitBudget(960)
+        for moment in range(100):
+            mine.slow_down(float(moment), moment + 0.5)
+        assert mine.reserve(480, 1000.0) == 0
+        assert mine.units_per_second * 10 >= 480
+
+    def test_the_rate_grows_back_step_by_step(self) -> None:
+        mine = UnitBudget(960)
+        mine.slow_down(0.0, 0.0)
+        rates = []
+        for windows in range(6):
+            mine.reserve(0, windows * 10.0)
+            rates.append(mine.units_per_second)
+        assert rates == [480, 600, 720, 840, 960, 960]
+
+    def test_refusals_now_and_then_do_not_keep_it_from_growing(self) -> None:
+        mine = UnitBudget(960)
+        for moment in range(0, 200, 9):
+            mine.slow_down(float(moment), moment + 0.1)
+        assert mine.units_per_second > 48
+
+    def test_it_counts_for_calls_that_wait(self) -> None:
+        mine = UnitBudget(96, spread_seconds=0)
+        mine.reserve(480, 0.0)
+        mine.slow_down(0.0, 1.0)
+        assert mine.reserve(480, 1.0) == 9
+
+    def test_a_rate_below_one_call_in_a_window_is_not_raised_by_one(self) -> None:
+        mine = UnitBudget(10)
+        mine.slow_down(0.0, 1.0)
+        assert mine.units_per_second == 10

@@ -14,7 +14,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict, redact
+from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict
+from airflow_provider_alchemy.api.redaction import redact
 
 from .shells import KEY
 
@@ -48,6 +49,9 @@ KINDS = {
     "AlchemyNetworkError": ErrorKind.MEND,
     "AlchemyHostNotFoundError": ErrorKind.MEND,
     "AlchemyQuotaError": ErrorKind.MEND,
+    "AlchemySpendingLimitError": ErrorKind.MEND,
+    "AlchemyContractsFailedError": ErrorKind.WAIT_OUT,
+    "AlchemyContractsFailedForGoodError": ErrorKind.MEND,
     "AlchemyEndpointGoneError": ErrorKind.MEND,
     "AlchemyNoSuchCollectionError": ErrorKind.MEND,
 }

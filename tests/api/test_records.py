@@ -8,10 +8,8 @@ from dataclasses import fields
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.records import Cadence, WaitRecord, read_moment
+from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 
 from .shells import LOWER
 
@@ -94,33 +92,3 @@ def test_a_moment_keeps_its_microseconds() -> None:
     assert moment is not None
     assert moment.microsecond == 123456
     assert moment.utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize("looks", [1, 2, 50])
-def test_a_steady_cadence_never_changes(looks: int) -> None:
-    assert Cadence(interval_seconds=7).after(looks) == 7
-
-
-@given(looks=st.integers(1, 20), interval=st.floats(1, 600))
-def test_an_exponential_cadence_stays_between_its_least_and_twice_as_much(looks: int, interval: float) -> None:
-    least = max(interval * 2.0 ** (looks - 2), 1.0)
-    assert least <= Cadence(interval_seconds=interval, exponential=True).after(looks) <= 2 * least
-
-
-@given(st.integers(2, 60))
-def test_an_exponential_cadence_never_shrinks(looks: int) -> None:
-    cadence = Cadence(interval_seconds=60, exponential=True)
-    assert cadence.after(looks + 1) >= cadence.after(looks)
-
-
-@given(st.integers(1, 10_000))
-def test_an_exponential_cadence_is_capped(looks: int) -> None:
-    assert Cadence(interval_seconds=60, exponential=True, max_interval_seconds=300).after(looks) <= 300
-
-
-def test_an_exponential_cadence_reaches_its_cap() -> None:
-    assert Cadence(interval_seconds=60, exponential=True, max_interval_seconds=300).after(20) == 300
-
-
-def test_an_exponential_cadence_is_finite_after_any_number_of_looks() -> None:
-    assert Cadence(interval_seconds=60, exponential=True).after(10**6) < float("inf")

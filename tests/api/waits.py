@@ -9,15 +9,17 @@ from typing import Any
 
 import pendulum
 
+from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
-from airflow_provider_alchemy.api.records import Cadence, WaitRecord
+from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import Look, RefreshWait
 
 from .shells import LOWER
 
 NOW = pendulum.datetime(2026, 11, 22, 10)
 SUBJECT = f"collection {LOWER} on eth-mainnet (connection 'mine')"
+RULES = ("max_consecutive_failures", "max_resubmits", "max_compute_units", "submits")
 LOG = logging.getLogger("tests.api.waits")
 
 
@@ -27,7 +29,7 @@ def in_seconds(seconds: float) -> str:
 
 def wait_with(*, interval: Any = 60, log: Any = LOG, **options: Any) -> RefreshWait:
     """Make a wait; fields of the record and options of the wait may be given together."""
-    rules = {name: options.pop(name) for name in ("max_consecutive_failures", "max_resubmits") if name in options}
+    rules = {name: options.pop(name) for name in RULES if name in options}
     cadence = options.pop("cadence", Cadence(interval_seconds=interval))
     record = WaitRecord(contract_address=LOWER, **options)
     return RefreshWait(record, subject=SUBJECT, cadence=cadence, log=log, **rules)
@@ -47,6 +49,7 @@ def look(wait: RefreshWait, outcome: str | RefreshStatus | AlchemyError, *, call
     """Look once: a state, a status, or an error of the client."""
     with wait.look() as this:
         this.meter.calls += calls
+        this.meter.first_call_at = pendulum.now("UTC")
         this.meter.compute_units += units
         if isinstance(outcome, AlchemyError):
             raise outcome

@@ -27,7 +27,7 @@ from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
+from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
@@ -167,7 +167,7 @@ def test_the_options_of_the_extra_fields_are_named() -> None:
             assert f"`{choice}`" in meanings[field.name]
 
 
-@pytest.mark.parametrize("task_class", [ReingestContractOperator, ReingestSensor])
+@pytest.mark.parametrize("task_class", [ReingestContractOperator, ReingestContractsOperator, ReingestSensor])
 def test_the_table_of_arguments_is_the_constructors(task_class: type[Any]) -> None:
     rows = table("argument", "default", "meaning", after=f"### {task_class.__name__}\n")
     parameters = inspect.signature(task_class.__init__).parameters
@@ -194,6 +194,7 @@ def test_the_classes_of_the_table_exist() -> None:
         assert inspect.isclass(getattr(importlib.import_module(module), name))
     assert {path.rsplit(".", 1)[1] for path in paths} == {
         "ReingestContractOperator",
+        "ReingestContractsOperator",
         "ReingestSensor",
         "AlchemyHook",
     }

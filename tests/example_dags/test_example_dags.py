@@ -16,7 +16,12 @@ from tests.tasks.dag_runs import run
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]
 
 FOLDER = Path(__file__).parents[2] / "example_dags"
-DAG_IDS = ["alchemy_nightly_refresh", "alchemy_refresh_after_reveal", "alchemy_submit_and_wait"]
+DAG_IDS = [
+    "alchemy_nightly_batch",
+    "alchemy_nightly_refresh",
+    "alchemy_refresh_after_reveal",
+    "alchemy_submit_and_wait",
+]
 
 
 def load() -> Any:
@@ -90,3 +95,19 @@ class TestTheNightlyRefresh:
         done = run(quick(load().dags["alchemy_nightly_refresh"]))
 
         assert (done["summarize"].result["finished"], done["summarize"].result["failed"]) == (4, [address])
+
+
+class TestTheNightlyBatch:
+    @pytest.mark.usefixtures("emulator")
+    def test_its_report_accounts_for_every_collection_and_unit(self, emulator: AlchemyEmulator) -> None:
+        done = run(quick(load().dags["alchemy_nightly_batch"]))
+
+        assert done.state == "success"
+        assert done["report"].result == f"3 of 3 fresh, failed: {{}}, {emulator.compute_units} units."
+
+    def test_its_report_comes_also_where_too_many_failed(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_job("0xBC4CA0EdA7647A8aB7C2061c2E118A18a936f13D", outcome="does_not_exist")
+
+        done = run(quick(load().dags["alchemy_nightly_batch"]))
+
+        assert "2 of 3 fresh, failed: {'does_not_exist': 1}" in done["report"].result

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from local_airflow import LocalAirflow, LocalAirflowError
+from local_airflow.processes import HAS_PROC
 from local_airflow.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -55,6 +56,26 @@ def test_task_instances_tell_states_tries_times_and_names_of_mapped_tasks(airflo
         assert instance.start_date is not None
         assert instance.end_date is not None
         assert instance.start_date <= instance.end_date
+
+
+def test_a_run_tells_its_duration_and_how_many_processes_its_tasks_took(airflow: LocalAirflow) -> None:
+    plain, waiting = airflow.trigger_dag("plain"), airflow.trigger_dag("waiting")
+    with pytest.raises(LocalAirflowError, match="has not ended"):
+        waiting.duration_seconds()
+    assert plain.wait() == waiting.wait() == "success"
+    assert waiting.duration_seconds() > 12
+    # The scheduler itself ends a task that does nothing; a deferred one is started twice.
+    assert plain.worker_starts() == 4
+    assert waiting.worker_starts() == 2
+
+
+def test_the_workers_of_the_scheduler_are_in_its_process_tree(airflow: LocalAirflow) -> None:
+    if not HAS_PROC:
+        pytest.skip("looks at processes through /proc")
+    tree = airflow.process_tree("scheduler")
+    assert airflow.processes["scheduler"] in tree
+    assert len(tree) > 8
+    assert not tree & airflow.process_tree("triggerer")
 
 
 def test_the_log_of_a_task_is_read_as_lines_of_text(airflow: LocalAirflow) -> None:

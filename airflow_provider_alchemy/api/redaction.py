@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where a key is taken out of a text."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+REDACTED = "***"
+
+
+class Redactor:
+    """
+    Takes a key out of texts, in each form in which an HTTP library or a proxy may show it.
+
+    :param key: The API key; empty: nothing is taken out.
+    """
+
+    __slots__ = ("_encoded", "_in_any_url")
+
+    def __init__(self, key: str) -> None:
+        self._encoded = base64.b64encode(key.encode()).decode()
+        # Each library has its own mind about which characters a URL must quote: either form of each, then.
+        self._in_any_url = re.compile(
+            "".join(
+                character if character.isalnum() else f"(?:{re.escape(character)}|%(?i:{ord(character):02x}))"
+                for character in key
+            )
+        )
+
+    def __call__(self, text: str) -> str:
+        """
+        Take the key out of a text.
+
+        :param text: The text of a body or of somebody's exception.
+        :return: The text with ``***`` in the key's places.
+        """
+        return self._in_any_url.sub(REDACTED, text.replace(self._encoded, REDACTED)) if self._encoded else text
+
+
+def redact(text: str, key: str) -> str:
+    """
+    Take a key out of one text.
+
+    :param text: The text of a body or of somebody's exception.
+    :param key: The API key; empty: nothing is taken out.
+    :return: The text with ``***`` in the key's places.
+    """
+    return Redactor(key)(text)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may stand in the arguments of a task with many contracts; each error is final, as in ``arguments``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_alchemy.api.contract_lists import read_contracts, read_items
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.models import read_network
+from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.tasks.arguments import is_template
+from airflow_provider_alchemy.tasks.failures import final
+
+
+def read_list(contract_addresses: Any) -> tuple[Any, int]:
+    """
+    Check the contracts that are known before the task runs.
+
+    :param contract_addresses: A list, a text, a template or an XCom.
+    :return: What the task keeps (of an iterable that can be read only once, a list), and how many different contracts
+        are known: 1 at least.
+    :raises AlchemyArgumentError: One of them cannot be right, or there is none, or there are too many.
+    """
+    if is_template(contract_addresses):
+        return contract_addresses, 1
+    try:
+        items = read_items(contract_addresses)
+        known = len(read_contracts(items, is_template).addresses)
+    except AlchemyArgumentError as error:
+        raise final(error) from None
+    is_as_given = isinstance(contract_addresses, str | list | tuple)
+    return contract_addresses if is_as_given else items, max(known, 1)
+
+
+def check_account(network: Any, alchemy_conn_id: Any) -> None:
+    """
+    Check the network and the connection id that are known before the task runs.
+
+    :param network: A network's slug, None, a template or an XCom.
+    :param alchemy_conn_id: A connection id, a template or an XCom.
+    :raises AlchemyArgumentError: One of them cannot be right.
+    """
+    try:
+        if network is not None and not is_template(network):
+            read_network(network)
+        if not is_template(alchemy_conn_id):
+            read_connection_id(alchemy_conn_id)
+    except AlchemyArgumentError as error:
+        raise final(error) from None
+
+
+def read_max_failed(value: float) -> float:
+    """
+    Check how many contracts may fail.
+
+    :param value: An int from 0 for their number, or a float from 0 to 1 for their share.
+    :return: The same.
+    :raises AlchemyArgumentError: It is neither.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_share = isinstance(value, float) and 0 <= value <= 1
+    if not is_number and not is_share:
+        msg = (
+            f"argument 'max_failed' is {value!r}; expected a whole number of contracts from 0, or a share of them as a "
+            "decimal from 0.0 to 1.0"
+        )
+        raise final(AlchemyArgumentError(msg))
+    return value

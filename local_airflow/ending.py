@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which order a local Airflow ends: Airflow first, its database server after it.
+
+It exists because three sides end one (its owner, the watchdog, a later process that stops a kept one), and a
+server that goes first leaves Airflow to spend its last seconds on lost connections.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from local_airflow.processes import ProcessIdentity, end_all, living, marked_processes, send
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATABASE_SERVER = "postgresql"
+
+
+def end_instance(instance_id: str, leaders: Mapping[str, ProcessIdentity]) -> set[ProcessIdentity]:
+    """End everything of a local Airflow, by force if need be.
+
+    :param instance_id: Which local Airflow.
+    :param leaders: The processes that were started for it, by component.
+    :returns: What is left after all this; empty if all went well.
+    """
+    server = leaders.get(DATABASE_SERVER)
+
+    def everything() -> set[ProcessIdentity]:
+        return living(leaders.values(), instance_id, None)
+
+    def airflow() -> set[ProcessIdentity]:
+        return everything() - {server} - marked_processes(instance_id, DATABASE_SERVER)
+
+    def ask_server() -> None:
+        # Only its first process, which knows how to end the others; SIGTERM would make it wait for its clients.
+        send({server} if server else (), signal.SIGINT)
+
+    end_all(airflow)
+    return end_all(everything, ask=ask_server)

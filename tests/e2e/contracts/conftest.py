@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One real Airflow, on PostgreSQL, for the tests of the operator for many contracts.
+
+One batch begins before the others: the triggerer is killed when half of its refreshes have ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.calls import Call
+from airflow_provider_alchemy.testing.plugin import connection_json
+from local_airflow import DagRun, LocalAirflow, TaskInstance
+from local_airflow.waiting import wait_until
+from tests.e2e.contracts.dags.many_contracts import COUNTS, FAILED, KILLED, MOVED, RETRIED, contracts_of
+
+DAGS = Path(__file__).parent / "dags"
+
+RUN_SECONDS = 180
+"""Deadline for a run: two cores run all of them at once."""
+
+SECONDS_BETWEEN_ENDS = 0.4
+
+
+class Stage:
+    """
+    The Airflow, the emulator, and the runs of all DAGs.
+
+    :param airflow: The running Airflow.
+    :param emulator: The running emulator.
+    """
+
+    def __init__(self, airflow: LocalAirflow, emulator: AlchemyEmulator) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self.runs = {MOVED: airflow.trigger_dag(MOVED)}
+        self.api = self.runs[MOVED].api
+        self.killed_at = self._kill_triggerer()
+        airflow.start("triggerer")
+        self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in COUNTS if dag_id != MOVED}
+        self.variables_while_it_ran = self._kill_task()
+
+    def _kill_triggerer(self) -> float:
+        wait_until(
+            lambda: len(self.ends(MOVED)) >= COUNTS[MOVED] // 2,
+            deadline_seconds=90,
+            failure=lambda: f"{len(self.ends(MOVED))} refreshes of {MOVED} have ended",
+        )
+        killed_at = time.time()
+        self.airflow.kill("triggerer", signal.SIGKILL)
+        return killed_at
+
+    def _kill_task(self) -> list[str]:
+        """Mark a deferred task as failed, as a user does who does not want to wait; give the Variables before."""
+        wait_until(
+            lambda: self.emulator.count(contract_address=contracts_of(KILLED)[0]) > 1 and self.variables(KILLED),
+            deadline_seconds=90,
+            failure=lambda: f"{KILLED} never polled, or kept nothing: {self.variables()}",
+        )
+        before = self.variables(KILLED)
+        run = self.runs[KILLED]
+        self.api.send("PATCH", f"{run.path}/taskInstances/refresh", {"new_state": "failed"})
+        return before
+
+    def variables(self, dag_id: str = "") -> list[str]:
+        """Give the names of the Variables that batches of a DAG keep now."""
+        rows = self.api.pages("variables", "variables")
+        return [row["key"] for row in rows if f"of DAG '{dag_id}'" in (row["description"] or "") or not dag_id]
+
+    def calls(self, dag_id: str) -> list[Call]:
+        contracts = set(contracts_of(dag_id))
+        return [call for call in self.emulator.calls if call.contract_address in contracts]
+
+    def ends(self, dag_id: str) -> list[Call]:
+        return [call for call in self.calls(dag_id) if call.state == "finished"]
+
+    def ended(self, dag_id: str) -> DagRun:
+        run = self.runs[dag_id]
+        run.wait(RUN_SECONDS)
+        return run
+
+    def task(self, dag_id: str, task_id: str = "refresh") -> TaskInstance:
+        return next(one for one in self.airflow.task_instances(self.ended(dag_id)) if one.task_id == task_id)
+
+    def result(self, dag_id: str, task_id: str = "refresh", key: str = "return_value") -> Any:
+        return self.airflow.xcom(self.ended(dag_id), task_id, key=key)
+
+    def log(self, dag_id: str, try_number: int = 1) -> str:
+        return self.airflow.task_log(self.ended(dag_id), "refresh", try_number=try_number)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def crash() -> None:
+    """The other end-to-end tests' Airflow is not started for these."""
+
+
+@pytest.fixture(scope="package")
+def emulator() -> Iterator[AlchemyEmulator]:
+    with AlchemyEmulator(units_per_second=None) as running:
+        running.set_default_job(running_seconds=3)
+        for number, contract in enumerate(contracts_of(MOVED)):
+            running.set_job(contract, running_seconds=number * SECONDS_BETWEEN_ENDS)
+        for contract in contracts_of(FAILED)[:3]:
+            running.set_job(contract, outcome="does_not_exist")
+        for contract in contracts_of(RETRIED)[:5]:
+            running.set_job(contract, queue_failures=1)
+        for contract in contracts_of(KILLED):
+            running.set_job(contract, running_seconds=600)
+        yield running
+
+
+@pytest.fixture(scope="package")
+def stage(tmp_path_factory: pytest.TempPathFactory, emulator: AlchemyEmulator) -> Iterator[Stage]:
+    connections = {"alchemy_default": connection_json(emulator, compute_units_per_second=1_000_000)}
+    home = tmp_path_factory.mktemp("airflow")
+    with LocalAirflow(home, DAGS, connections=connections, database="postgresql") as airflow:
+        yield Stage(airflow, emulator)

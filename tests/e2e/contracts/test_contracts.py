@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many contracts in one task on real Airflow processes: what a batch costs, survives, and leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from local_airflow.waiting import wait_until
+from tests.e2e.contracts.conftest import Stage
+from tests.e2e.contracts.dags.many_contracts import COUNTS, FAILED, KILLED, MOVED, RETRIED, THOUSAND, contracts_of
+
+pytestmark = pytest.mark.e2e
+
+
+class TestAKilledTriggerer:
+    def test_it_loses_no_contract(self, stage: Stage) -> None:
+        assert stage.result(MOVED)["finished"] == contracts_of(MOVED)
+
+    def test_next_to_none_that_had_ended_is_asked_for_again(self, stage: Stage) -> None:
+        stage.ended(MOVED)
+        ended = {call.contract_address for call in stage.ends(MOVED) if call.at < stage.killed_at}
+        asked = {call.contract_address for call in stage.calls(MOVED) if call.at > stage.killed_at}
+
+        assert len(ended) >= COUNTS[MOVED] // 2
+        assert len(ended & asked) <= 0.05 * len(ended)
+
+    def test_the_new_one_says_that_it_goes_on(self, stage: Stage) -> None:
+        assert "Going on where an earlier trigger of this try was: " in stage.log(MOVED)
+
+    def test_the_refreshes_that_ran_meanwhile_were_not_finished_before(self, stage: Stage) -> None:
+        assert stage.result(MOVED)["counts"]["already_finished"] <= 1  # the one that runs for 0 seconds
+
+    def test_polls_and_units_are_those_of_both(self, stage: Stage) -> None:
+        result = stage.result(MOVED)
+
+        # Those of its last second are not saved.
+        assert 0 <= len(stage.calls(MOVED)) - result["polls"] <= 40
+        assert result["compute_units"] == 480 * result["polls"]
+
+
+class TestAThousandContracts:
+    def test_all_finish(self, stage: Stage) -> None:
+        assert stage.result(THOUSAND)["counts"]["finished"] == 1000
+
+    def test_they_are_one_task_and_two_worker_starts(self, stage: Stage) -> None:
+        run = stage.ended(THOUSAND)
+
+        assert (len(run.task_instances()), run.worker_starts()) == (1, 2)
+
+    def test_they_are_one_trigger(self, stage: Stage) -> None:
+        assert stage.log(THOUSAND).count("Trigger fired event") == 1
+
+    def test_what_the_task_says_it_spent_is_what_was_billed(self, stage: Stage) -> None:
+        result = stage.result(THOUSAND)
+
+        assert result["polls"] == len(stage.calls(THOUSAND))
+        assert result["compute_units"] == sum(call.compute_units for call in stage.calls(THOUSAND))
+
+    def test_their_log_is_short(self, stage: Stage) -> None:
+        lines = [line for line in stage.log(THOUSAND).splitlines() if "Batch of 1,000 contracts" in line]
+
+        assert 11 <= len(lines) <= 15
+
+
+class TestABatchThatFails:
+    def test_it_uses_up_no_retry_where_none_can_help(self, stage: Stage) -> None:
+        failed = stage.task(FAILED)
+
+        assert (failed.state, failed.try_number) == ("failed", 1)
+
+    def test_its_result_is_there_for_the_next_task(self, stage: Stage) -> None:
+        assert stage.result(FAILED, "report") == {"does_not_exist": 3}
+
+    def test_its_log_says_why(self, stage: Stage) -> None:
+        assert "3 of 10 contracts failed (does_not_exist 3), and max_failed allows 0" in stage.log(FAILED)
+
+
+class TestARetry:
+    def test_it_asks_only_for_the_rest(self, stage: Stage) -> None:
+        assert stage.task(RETRIED).try_number == 2
+
+        # Who asks again after the end of a refresh hears of it again.
+        assert len(stage.ends(RETRIED)) == COUNTS[RETRIED]
+
+    def test_its_result_is_that_of_all(self, stage: Stage) -> None:
+        result = stage.result(RETRIED)
+
+        assert (result["counts"]["finished"], result["polls"]) == (COUNTS[RETRIED], len(stage.calls(RETRIED)))
+
+    def test_it_says_what_it_knows(self, stage: Stage) -> None:
+        assert "asking for 5; 35 ended in an earlier try (35 finished)" in stage.log(RETRIED, try_number=2)
+
+
+class TestATaskThatAUserEnds:
+    def test_its_polls_end(self, stage: Stage) -> None:
+        assert stage.task(KILLED).state == "failed"
+
+    def test_it_says_that_the_refreshes_go_on(self, stage: Stage) -> None:
+        assert "go on at Alchemy, which cannot cancel them" in stage.log(KILLED)
+
+    def test_its_variable_is_deleted(self, stage: Stage) -> None:
+        stage.ended(KILLED)
+
+        assert stage.variables_while_it_ran
+        wait_until(
+            lambda: not stage.variables(KILLED),
+            deadline_seconds=30,
+            failure=lambda: f"There still is {stage.variables(KILLED)}",
+        )
+
+
+def test_no_variable_is_left_behind(stage: Stage) -> None:
+    for dag_id in COUNTS:
+        stage.ended(dag_id)
+
+    wait_until(
+        lambda: not stage.variables(),
+        deadline_seconds=30,
+        failure=lambda: f"There still is {stage.variables()}",
+    )

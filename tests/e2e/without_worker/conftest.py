@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One real Airflow, on PostgreSQL, for the tests of tasks that start or end in the triggerer.
+
+All DAGs run at once. Three begin before the others: the triggerer is killed in their middle.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import connection_json
+from local_airflow import DagRun, LocalAirflow, TaskInstance
+from local_airflow.waiting import wait_until
+from tests.e2e.without_worker.dags import mapped_group, without_worker
+from tests.e2e.without_worker.dags.without_worker import MOVED, address_of
+from tests.e2e.without_worker.statistics import StatisticsServer
+
+DAGS = Path(__file__).parent / "dags"
+
+RUN_SECONDS = 180
+"""Deadline for a run: two cores run all of them at once."""
+
+DATED, DATE = "templates", "20260102"
+"""The DAG whose run has a logical date, and which; a connection is named after it."""
+
+
+class Stage:
+    """
+    The Airflow, the emulator, Airflow's statistics, and the runs of all DAGs.
+
+    :param airflow: The running Airflow.
+    :param emulator: The running emulator.
+    :param statistics: What Airflow's processes tell it.
+    :param notes: The file that callbacks write into.
+    """
+
+    def __init__(
+        self, airflow: LocalAirflow, emulator: AlchemyEmulator, statistics: StatisticsServer, notes: Path
+    ) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self.statistics = statistics
+        self._notes = notes
+        self.runs = {dag_id: airflow.trigger_dag(dag_id) for dag_id in MOVED}
+        self.killed_at = self._kill_triggerer()
+        others = {*without_worker.DAG_IDS, mapped_group.DAG_ID} - {*MOVED, DATED}
+        self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in sorted(others)}
+        self.runs[DATED] = self._dated_run()
+        airflow.start("triggerer")
+
+    def _kill_triggerer(self) -> float:
+        def counted() -> bool:
+            asked = [self.emulator.count(contract_address=address_of(dag_id)) for dag_id in MOVED]
+            # What was asked and not yet told would be lost with the triggerer.
+            return all(asked) and self.statistics.counters["airflow.alchemy.polls"] == sum(asked)
+
+        wait_until(counted, deadline_seconds=60, failure=lambda: f"Not all were asked: {self.statistics.counters}")
+        self.airflow.kill("triggerer", signal.SIGKILL)
+        return time.time()
+
+    def _dated_run(self) -> DagRun:
+        api = self.runs[MOVED[0]].api
+        api.send("POST", "variables", {"key": "alchemy_contract", "value": address_of(DATED)})
+        api.send("PATCH", f"dags/{DATED}", {"is_paused": False})
+        run_id, date = "dated", f"{DATE[:4]}-{DATE[4:6]}-{DATE[6:]}T00:00:00Z"
+        api.send("POST", f"dags/{DATED}/dagRuns", {"dag_run_id": run_id, "logical_date": date})
+        return DagRun(DATED, run_id, api, self.runs[MOVED[0]].diagnose)
+
+    def ended(self, dag_id: str) -> DagRun:
+        run = self.runs[dag_id]
+        run.wait(RUN_SECONDS)
+        return run
+
+    def task(self, dag_id: str, task_id: str = "wait") -> TaskInstance:
+        return next(one for one in self.airflow.task_instances(self.ended(dag_id)) if one.task_id == task_id)
+
+    def result(self, dag_id: str, task_id: str = "wait", *, map_index: int = -1, key: str = "return_value") -> Any:
+        return self.airflow.xcom(self.ended(dag_id), task_id, map_index=map_index, key=key)
+
+    def log(self, dag_id: str, task_id: str = "wait", *, map_index: int = -1, try_number: int = 1) -> str:
+        return self.airflow.task_log(self.ended(dag_id), task_id, map_index=map_index, try_number=try_number)
+
+    def worker_starts(self, dag_id: str, task_id: str = "wait", *, map_index: int = -1, try_number: int = 1) -> int:
+        """Count the processes that were started for a try of a task: each begins its log with the same words."""
+        run = self.ended(dag_id)
+        folder = self.airflow.log_folder / f"dag_id={dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"
+        if map_index >= 0:
+            folder /= f"map_index={map_index}"
+        assert any(folder.glob(f"attempt={try_number}.log*")), f"nothing was logged in {folder}"
+        log = folder / f"attempt={try_number}.log"
+        return log.read_text(encoding="utf-8").count("::group::Pre Execute") if log.exists() else 0
+
+    def callbacks(self, dag_id: str, number: int = 1) -> list[dict[str, Any]]:
+        """Give what the callbacks of a DAG's tasks saw; those of an end in the triggerer come after it."""
+
+        def written() -> list[dict[str, Any]]:
+            text = self._notes.read_text(encoding="utf-8") if self._notes.exists() else ""
+            return [told for told in map(json.loads, text.splitlines()) if told["dag_id"] == dag_id]
+
+        self.ended(dag_id)
+        wait_until(
+            lambda: len(written()) >= number,
+            deadline_seconds=30,
+            failure=lambda: f"Of {dag_id}: {written()}",
+        )
+        return written()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def crash() -> None:
+    """The other end-to-end tests' Airflow is not started for these."""
+
+
+@pytest.fixture(scope="package")
+def emulator() -> Iterator[AlchemyEmulator]:
+    with AlchemyEmulator(units_per_second=None) as running:
+        running.set_default_job(queued_seconds=1, running_seconds=4)
+        for dag_id in without_worker.NEVER_ENDS:
+            running.set_job(address_of(dag_id), running_seconds=600)
+        running.set_job(address_of("moved"), running_seconds=without_worker.LIMIT_SECONDS)
+        running.set_job(address_of("queue_failed"), queue_failures=1)
+        for dag_id in ("no_collection", "no_collection_soft"):
+            running.set_job(address_of(dag_id), outcome="does_not_exist")
+        running.add_fault("http", status=429, times=1, contract_address=address_of("throttled"))
+        yield running
+
+
+@pytest.fixture(scope="package")
+def stage(tmp_path_factory: pytest.TempPathFactory, emulator: AlchemyEmulator) -> Iterator[Stage]:
+    connection = connection_json(emulator, compute_units_per_second=1_000_000)
+    home = tmp_path_factory.mktemp("airflow")
+    notes = home / "callbacks.jsonl"
+    with StatisticsServer() as statistics:
+        environment = {
+            without_worker.NOTES_VARIABLE: str(notes),
+            "AIRFLOW__ALCHEMY__START_FROM_TRIGGER": "True",
+            "AIRFLOW__ALCHEMY__END_FROM_TRIGGER": "True",
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(statistics.port),
+        }
+        connections = {"alchemy_default": connection, f"alchemy_{DATE}": connection}
+        with LocalAirflow(
+            home, DAGS, connections=connections, environment=environment, database="postgresql"
+        ) as airflow:
+            yield Stage(airflow, emulator, statistics, notes)

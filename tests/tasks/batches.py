@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The life of a task with many contracts, as Airflow leads it: worker, triggerer, worker, the next try.
+
+Direct calls, as in ``lives``; besides the task's store there are Airflow's Variables, which the trigger reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_alchemy.operators.reingest import ReingestContractsOperator
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.tasks.lives import StateStore, TaskInstance, fire, rebuilt
+
+RESULT_KEYS = {
+    "network",
+    "counts",
+    "finished",
+    "failed",
+    "polls",
+    "compute_units",
+    "submitted_at",
+    "finished_at",
+}
+
+
+def address(number: int) -> str:
+    return f"0x{number:040x}"
+
+
+def contracts(count: int) -> list[str]:
+    return [address(number) for number in range(count)]
+
+
+def refresh(addresses: Any, **arguments: Any) -> ReingestContractsOperator:
+    defaults: dict[str, Any] = {"task_id": "refresh", "poll_interval": 0.05, "timeout": 30, "retries": 2}
+    return ReingestContractsOperator(contract_addresses=addresses, **{**defaults, **arguments})
+
+
+@dataclass
+class BatchInstance(TaskInstance):
+    """A task instance of Airflow 3.3 as a worker has it: with a place in a DAG, and XComs."""
+
+    max_tries: int = 2
+    dag_id: str = "nightly"
+    task_id: str = "refresh"
+    run_id: str = "manual__1"
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+
+class Variables:
+    """Airflow's Variables, as the SDK gives them: what is read was written as text."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.descriptions: dict[str, str | None] = {}
+        self.writes = 0
+        self.is_out_of_reach = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._reach()
+        return self.texts.get(key, default)
+
+    def set(self, key: str, value: str, description: str | None = None) -> None:
+        self._reach()
+        self.writes += 1
+        self.texts[key] = value
+        self.descriptions[key] = description
+
+    def delete(self, key: str) -> None:
+        self._reach()
+        self.texts.pop(key, None)
+
+    @property
+    def kept(self) -> Any:
+        """What the only one of them holds; None where there is none."""
+        assert len(self.texts) <= 1
+        return next((json.loads(text) for text in self.texts.values()), None)
+
+    def _reach(self) -> None:
+        if self.is_out_of_reach:
+            msg = "the API server is away"
+            raise ConnectionError(msg)
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
+    """Give Airflow's Variables, and let each Airflow take itself for one whose triggers reach them (3.3)."""
+    variables = Variables()
+    monkeypatch.setattr("airflow_provider_alchemy.triggers.progress.Variable", variables)
+    monkeypatch.setattr("airflow_provider_alchemy.tasks.batch_memory.TRIGGERER_RENDERS", True)
+    return variables
+
+
+def in_triggerer(trigger: Any) -> Any:
+    """Build a trigger from what the database keeps of it, as a triggerer does."""
+    trigger = rebuilt(trigger)
+    trigger.task_instance = SimpleNamespace(task_id="refresh")
+    return trigger
+
+
+@dataclass
+class BatchLife:
+    """The tries of one task instance, and what outlives them."""
+
+    task: Any
+    ti: BatchInstance = field(default_factory=BatchInstance)
+    store: StateStore = field(default_factory=StateStore)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"ti": self.ti, "task_state_store": self.store}
+
+    def deferral(self) -> TaskDeferred:
+        """Run the first worker to its deferral."""
+        with pytest.raises(TaskDeferred) as caught:
+            self.task.execute(self.context)
+        return caught.value
+
+    def resume(self, deferral: TaskDeferred, event: Any) -> Any:
+        """Run the second worker."""
+        kwargs = {**json.loads(json.dumps(deferral.kwargs or {})), "event": event}
+        return self.task.resume_execution(deferral.method_name, kwargs, self.context)
+
+    def lead(self) -> Any:
+        """Run a try to its end and give what it returns; what it raises at its end is raised."""
+        try:
+            return self.task.execute(self.context)
+        except TaskDeferred as deferral:
+            self.events.append(fire(in_triggerer(deferral.trigger)))
+            return self.resume(deferral, self.events[-1])
+
+    def failure(self) -> BaseException:
+        """Run a try and give what it raises at its end."""
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - what it raises is what is looked at
+            self.lead()
+        return caught.value
+
+    def next_try(self) -> None:
+        """Begin another try, as Airflow does: its XComs are cleared."""
+        self.ti = BatchInstance(try_number=self.ti.try_number + 1)
+
+    def clear(self) -> None:
+        """Let a user clear the task: Airflow raises max_tries by the tries used."""
+        self.ti = BatchInstance(try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries + self.ti.try_number)
+
+
+async def kill_at(trigger: Any, emulator: AlchemyEmulator, finished: int) -> None:
+    """Run a trigger until the service has reported so many ends, and then end it as a triggerer that dies does."""
+
+    async def run() -> None:
+        async for _ in trigger.run():
+            pass
+
+    task = asyncio.create_task(run())
+    while ends(emulator) < finished:
+        assert not task.done(), "the batch ended before it could be killed"
+        await asyncio.sleep(0.002)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def ends(emulator: AlchemyEmulator) -> int:
+    """How many calls have reported the end of a refresh."""
+    return sum(call.state == "finished" for call in emulator.calls)
+
+
+@contextmanager
+def counted_calls(emulator: AlchemyEmulator) -> Iterator[list[str]]:
+    """Give the contracts that are asked for meanwhile."""
+    before, asked = emulator.count(), list[str]()
+    yield asked
+    asked.extend(call.contract_address or "" for call in emulator.calls[before:])

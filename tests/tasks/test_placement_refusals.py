@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow cannot do in the triggerer is refused where the DAG is parsed, with what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
+from tests.tasks.dag_runs import new_dag
+from tests.tasks.placing import BOTH, KINDS, a_callback, a_hook, build, newest
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+
+
+class TestRefusedStarts:
+    def refusal(self, kind: Any, **arguments: Any) -> str:
+        with new_dag(user_defined_macros={"own_macro": len}, user_defined_filters={"own_filter": len}):
+            with pytest.raises(AlchemyArgumentError) as caught:
+                build(kind, **{"start_from_trigger": True, **arguments})
+            # What is wrong with a mapped task's instance is found when it runs: a retry cannot mend it.
+            assert isinstance(caught.value, AirflowFailException)
+        return str(caught.value)
+
+    @pytest.mark.parametrize("argument", ["contract_address", "network", "alchemy_conn_id"])
+    def test_the_output_of_another_task_is(self, kind: Any, argument: str) -> None:
+        with new_dag():
+            output: Any = build(ReingestContractOperator, task_id="other").output
+            with pytest.raises(AlchemyArgumentError) as caught:
+                build(kind, start_from_trigger=True, **{argument: output["contract_address"]})
+
+        assert f"argument '{argument}' is the output of another task (XComArg)" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{{ ti.xcom_pull('other') }}",
+            "{{ti.xcom_pull(task_ids='other')['contract_address']}}",
+            "{{ task_instance.xcom_pull('other') }}",
+            "{% set pulled = ti.xcom_pull('other') %}{{ pulled }}",
+        ],
+    )
+    def test_a_template_that_pulls_an_xcom_is(self, kind: Any, template: str) -> None:
+        assert "uses xcom_pull, which only a worker has" in self.refusal(kind, contract_address=template)
+
+    @pytest.mark.parametrize(
+        ("template", "used"),
+        [
+            ("{{ prev_start_date_success }}", "prev_start_date_success"),
+            ("{{ prev_end_date_success }}", "prev_end_date_success"),
+            ("{{ prev_data_interval_start_success }}", "prev_data_interval_start_success"),
+            ("{{ prev_data_interval_end_success.year }}", "prev_data_interval_end_success"),
+            ("{{ ti.get_previous_dagrun().run_id }}", "get_previous_dagrun"),
+            ("{{ inlet_events['collections'][-1].extra }}", "inlet_events"),
+            ("{{ task_state_store.get('key') }}", "task_state_store"),
+            ("{{ own_macro('x') }}", "own_macro"),
+            ("{{ 'x' | own_filter }}", "own_filter"),
+        ],
+    )
+    def test_a_template_that_uses_what_only_a_worker_has_is(self, kind: Any, template: str, used: str) -> None:
+        assert f"uses {used}, which only a worker has" in self.refusal(kind, network=template)
+
+    def test_the_advice_names_the_argument_and_what_to_write(self, kind: Any) -> None:
+        told = self.refusal(kind, network="{{ ti.xcom_pull('other') }}")
+
+        assert "Give network as a literal or a plain template such as '{{ params.network }}'" in told
+        assert "leave out start_from_trigger: deferrable=True takes no worker slot for the wait either" in told
+
+    def test_a_class_with_an_execute_of_its_own_is(self, kind: Any) -> None:
+        class Own(kind):  # type: ignore[misc]
+            def execute(self, context: Any) -> Any:
+                return super().execute(context)
+
+        assert "execute is called in a worker only" in self.refusal(Own)
+
+
+class TestAcceptedStarts:
+    @pytest.mark.parametrize(
+        "template", ["{{ params.address }}", "{{ ds }}", "{{ var.value.address }}", "{{ dag_run.conf['address'] }}"]
+    )
+    @newest
+    def test_a_plain_template_is(self, kind: Any, template: str) -> None:
+        assert build(kind, contract_address=template, start_from_trigger=True).start_from_trigger
+
+    def test_a_literal_is(self, kind: Any) -> None:
+        assert build(kind, start_from_trigger=True).start_from_trigger
+
+    def test_it_makes_the_task_deferrable(self, kind: Any) -> None:
+        assert build(kind, start_from_trigger=True, deferrable=False).deferrable
+
+    @pytest.mark.parametrize("arguments", [{"on_execute_callback": a_callback}, {"pre_execute": a_hook}])
+    def test_a_hook_before_the_task_is_where_a_worker_ends_it(self, kind: Any, arguments: dict[str, Any]) -> None:
+        assert build(kind, start_from_trigger=True, **arguments).start_from_trigger
+
+
+class TestRefusedEnds:
+    pytestmark = newest
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason", "advice"),
+        [
+            (
+                lambda: {"outlets": [Asset("s3://bucket/collection")]},
+                "the task has outlets",
+                "put the outlets on the task after this one",
+            ),
+            (lambda: {"post_execute": a_hook}, "post_execute is called in a worker only", "Leave post_execute out"),
+            (
+                lambda: {"on_success_callback": a_callback},
+                "on_success_callback is called in a worker only",
+                "Leave on_success_callback out, or leave out end_from_trigger",
+            ),
+        ],
+        ids=["outlets", "post_execute", "on_success_callback"],
+    )
+    def test_what_only_a_worker_does_is(
+        self, kind: Any, arguments: Callable[[], dict[str, Any]], reason: str, advice: str
+    ) -> None:
+        with pytest.raises(AlchemyArgumentError) as caught:
+            build(kind, end_from_trigger=True, **arguments())
+
+        assert f"task 'task' cannot have end_from_trigger=True: {reason}" in str(caught.value)
+        assert advice in str(caught.value)
+
+    @pytest.mark.parametrize("method", ["post_execute", "execute_complete"])
+    def test_a_class_with_a_method_of_its_own_for_the_end_is(self, kind: Any, method: str) -> None:
+        own = type("Own", (kind,), {method: a_hook})
+
+        with pytest.raises(AlchemyArgumentError, match=f"{method} is called in a worker only"):
+            build(own, end_from_trigger=True)
+
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [({"on_execute_callback": a_callback}, "on_execute_callback"), ({"pre_execute": a_hook}, "pre_execute")],
+    )
+    def test_a_hook_before_a_task_that_has_no_worker_is(self, kind: Any, arguments: dict[str, Any], name: str) -> None:
+        with pytest.raises(AlchemyArgumentError, match=f"{name} is called in a worker only, and no worker runs"):
+            build(kind, **BOTH, **arguments)
+
+    @pytest.mark.parametrize("arguments", [{"on_execute_callback": a_callback}, {"pre_execute": a_hook}])
+    def test_a_hook_before_the_task_is_none_where_a_worker_starts_it(
+        self, kind: Any, arguments: dict[str, Any]
+    ) -> None:
+        assert build(kind, end_from_trigger=True, **arguments).end_from_trigger
