@@ -9,6 +9,7 @@ account and not one contract ends the whole batch: ten thousand calls with a ref
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable, Sequence
 
@@ -92,7 +93,9 @@ class BatchRun:
         self._max_compute_units = max_compute_units
         self._on_change = on_change
         self._allowance = BatchAllowance(record, max_compute_units)
-        self._waits: dict[int, RefreshWait] = {}
+        # As text, because Python's garbage collector does not walk through it: the objects of ten thousand waits
+        # would make it hold up the event loop for tenths of a second.
+        self._seen: dict[int, str] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_LOOKS)
         self._sooner = asyncio.Event()
@@ -155,7 +158,7 @@ class BatchRun:
             self._broken_by = look.exception()
 
     async def _look(self, due: DueLook, queue: BatchQueue) -> None:
-        wait = self._waits.get(due.position) or self._wait_for(due.position)
+        wait = self._wait_for(due.position)
         try:
             delay = await self._ask(wait, due)
         except STOPPING as error:
@@ -164,6 +167,7 @@ class BatchRun:
             self._failed(due.position, error)
         else:
             if delay is not None:
+                self._seen[due.position] = json.dumps(wait.record.to_dict())
                 now = asyncio.get_running_loop().time()
                 queue.add(due.position, now + delay, wait.head_start_seconds(delay))
                 return
@@ -192,16 +196,10 @@ class BatchRun:
         return look.delay_seconds
 
     def _wait_for(self, position: int) -> RefreshWait:
-        batch = self.record
-        record = WaitRecord(
-            contract_address=self._addresses[position],
-            network=batch.network,
-            # An earlier process has had an answer: what comes now is not the first.
-            state=RefreshState.UNKNOWN.value if position in batch.running else None,
-            deadline=batch.deadline,
-            execution_deadline=batch.execution_deadline,
-        )
-        wait = self._waits[position] = RefreshWait(
+        seen = self._seen.get(position)
+        record = WaitRecord.read(json.loads(seen)) if seen else None
+        record = record or self._first_record(position)
+        return RefreshWait(
             record,
             subject=record.describe(self._poller.settings.source),
             cadence=self._cadence,
@@ -210,7 +208,17 @@ class BatchRun:
             max_resubmits=self._max_resubmits,
             submits=True,
         )
-        return wait
+
+    def _first_record(self, position: int) -> WaitRecord:
+        batch = self.record
+        return WaitRecord(
+            contract_address=self._addresses[position],
+            network=batch.network,
+            # An earlier process has had an answer: what comes now is not the first.
+            state=RefreshState.UNKNOWN.value if position in batch.running else None,
+            deadline=batch.deadline,
+            execution_deadline=batch.execution_deadline,
+        )
 
     def _failed(self, position: int, error: AlchemyError) -> None:
         self.record.fail(position, error)
@@ -219,7 +227,7 @@ class BatchRun:
 
     def _ended(self, position: int) -> None:
         self._left -= 1
-        self._waits.pop(position, None)
+        self._seen.pop(position, None)
         self.record.finished_at = pendulum.now("UTC").isoformat()
         self._on_change()
         self._log.ended()

@@ -58,8 +58,9 @@ class ReingestContractOperator(ReingestTask):
     :param max_consecutive_failures: Polls in a row that may fail for the service's trouble before the wait does;
         None: any number, until the timeout. Default 10.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True:
-        ``task.output["contract_address"]`` of a DAG reads the XCom of that name.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own as well, which is what
+        ``task.output["contract_address"]`` of a DAG reads. Default: yes, but only ``contract_address`` for a task that
+        ends in the triggerer, where each XCom costs as much as several polls.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
         finished_at, polls, compute_units``.
     :raises AirflowFailException: What a retry cannot mend: a wrong argument or connection, a contract that is no
@@ -86,10 +87,13 @@ class ReingestContractOperator(ReingestTask):
         max_resubmits: int = 3,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
-        multiple_outputs: bool = True,
+        multiple_outputs: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
+        super().__init__(
+            map_index_template=map_index_template, multiple_outputs=multiple_outputs is not False, **kwargs
+        )
+        self.outputs_from_trigger = multiple_outputs
         check_literals(contract_address, network, alchemy_conn_id)
         self.contract_address = contract_address
         self.network = network

@@ -60,6 +60,7 @@ class ReingestTask(BaseOperator):
     alchemy_conn_id: str
     deferrable: bool
     end_from_trigger: bool
+    outputs_from_trigger: bool | None
     fallbacks: list[str]
     max_consecutive_failures: int | None
     max_compute_units: int | None
@@ -272,7 +273,7 @@ class ReingestTask(BaseOperator):
             max_compute_units=self.max_compute_units,
             ends_here=ends_in_triggerer(self),
             do_xcom_push=self.do_xcom_push,
-            multiple_outputs=self.multiple_outputs,
+            multiple_outputs=self.outputs_from_trigger,
             **arguments,
         )
 

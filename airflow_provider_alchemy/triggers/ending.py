@@ -18,18 +18,22 @@ from airflow_provider_alchemy.links.collection import link_xcoms
 
 RETURN_VALUE = "return_value"
 
+WANTED_KEYS = ("contract_address",)
+"""The keys that are XComs of their own unless the task says otherwise: each costs as much as several polls."""
 
-async def push_result(task_instance: Any, result: dict[str, Any], *, multiple_outputs: bool) -> None:
+
+async def push_result(task_instance: Any, result: dict[str, Any], *, multiple_outputs: bool | None) -> None:
     """
     Push what the task returns.
 
     :param task_instance: The task instance, as the triggerer knows it.
     :param result: What the task returns.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own as well; None: those that the next
+        task most likely wants.
     """
-    if multiple_outputs:
-        for key, value in result.items():
-            await _push(task_instance, key, value)
+    keys = WANTED_KEYS if multiple_outputs is None else tuple(result) if multiple_outputs else ()
+    for key in keys:
+        await _push(task_instance, key, result[key])
     # Its length is what a downstream task that maps over it needs. The worker knows whether there is one, the
     # triggerer does not: told for nothing it does no harm.
     length = len(result) if task_instance.map_index < 0 else None

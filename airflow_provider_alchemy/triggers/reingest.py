@@ -90,7 +90,8 @@ class ReingestTrigger(BaseTrigger):
     :param timeout: Seconds until the wait gives up; default: never.
     :param execution_timeout: Seconds until the task's ``execution_timeout`` is over; default: never.
     :param do_xcom_push: Whether the result is pushed, where the task ends here. Default True.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own as well, where the task ends here.
+        Default: only ``contract_address``.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class ReingestTrigger(BaseTrigger):
         timeout: float | None = None,
         execution_timeout: float | None = None,
         do_xcom_push: bool = True,
-        multiple_outputs: bool = True,
+        multiple_outputs: bool | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's trigger base is not typed
         self.contract_address = contract_address

@@ -84,8 +84,14 @@ def event_of(trigger: ReingestTrigger) -> Any:
 
 
 class TestWhatItPushes:
-    def test_each_key_and_the_result_last(self, channel: Channel) -> None:
+    def test_the_address_and_the_result_last(self, channel: Channel) -> None:
         event_of(trigger_of())
+
+        assert [(one.key, one.value) for one in channel.messages[:-1]] == [("contract_address", LOWER)]
+        assert channel.keys[-1] == "return_value"
+
+    def test_each_key_where_the_task_says_so(self, channel: Channel) -> None:
+        event_of(trigger_of(multiple_outputs=True))
 
         assert channel.keys == [*RESULT, "return_value"]
 
@@ -97,7 +103,7 @@ class TestWhatItPushes:
         assert (tuple(result), result["contract_address"], result["state"]) == (RESULT, LOWER, "finished")
 
     def test_each_key_has_its_value(self, channel: Channel) -> None:
-        event_of(trigger_of())
+        event_of(trigger_of(multiple_outputs=True))
 
         single = {message.key: message.value for message in channel.messages if message.key in RESULT}
         assert single == channel.messages[-1].value
