@@ -36,7 +36,7 @@ class Benchmark:
 
 
 def _measure_airflow_tasks() -> Figures:
-    return airflow_tasks.measure(airflow_tasks.Scenario())
+    return airflow_tasks.measure(airflow_tasks.Scenario(rounds=2, collections=1000))
 
 
 def _airflow_tasks_tables(figures: Figures) -> Sequence[Table]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pendulum
+
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
@@ -123,7 +125,21 @@ def _trusting(authority: Path) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(authority)}
 
 
+def _sleeping(_: int, interval: float) -> BaseTrigger:
+    from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - see above
+
+    return DateTimeTrigger(moment=pendulum.now("UTC").add(seconds=4 * interval))
+
+
 SIDES: Mapping[str, Side] = {
+    "sleeping": Side(
+        # What Airflow itself takes for a trigger, whatever it does.
+        trigger="DateTimeTrigger, which only sleeps",
+        distribution="apache-airflow-providers-standard",
+        make=_sleeping,
+        is_right=lambda _: True,
+        connect=lambda _url, _authority: {},
+    ),
     "http": Side(
         trigger="HttpSensorTrigger",
         distribution="apache-airflow-providers-http",

@@ -249,7 +249,7 @@ def test_one_faulty_answer_in_five_of_all_kinds_spoils_none_of_five_hundred_cont
     for fault in kinds:
         emulator.add_fault(**fault, probability=0.2 / len(kinds))
 
-    event = fire(deferred(500, poll_interval=0.3))
+    event = fire(deferred(500, poll_interval=0.3, timeout=120))
 
     record = BatchRecord.read(event["record"])
     assert record is not None
