@@ -34,10 +34,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQuotaError,
     AlchemySpendingLimitError,
 )
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.polling import CONNECTIONS, RefreshPoller
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, Log, RefreshWait
+from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
 
 STOPPING = (
     AlchemyAuthenticationError,

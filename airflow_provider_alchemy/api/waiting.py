@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pendulum
 from pendulum import DateTime
@@ -28,6 +28,7 @@ from airflow_provider_alchemy.api.errors import (
     ErrorKind,
 )
 from airflow_provider_alchemy.api.limits import WaitLimits
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
@@ -37,19 +38,6 @@ DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 LOGGED_PROGRESS_STEP = 10
 
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
-
-
-class Log(Protocol):
-    """What a wait says; Airflow's task logs and ``logging.Logger`` are of this shape."""
-
-    def debug(self, msg: str, /, *args: Any) -> Any:
-        """Say what only a developer wants to know."""
-
-    def info(self, msg: str, /, *args: Any) -> Any:
-        """Say what a reader of the log wants to know."""
-
-    def warning(self, msg: str, /, *args: Any) -> Any:
-        """Say what a reader of the log should know."""
 
 
 @dataclass(slots=True)
@@ -296,11 +284,8 @@ class RefreshWait:
         changed = status.state.value != record.state or (is_unknown and status.reported_state != record.reported_state)
         record.reported_state = status.reported_state
         if changed and is_unknown:
-            self.log.warning(
-                "%s: unknown state %r, taken as pending until the deadline",
-                self.subject,
-                status.reported_state,
-            )
+            words = "%s: unknown state %r, taken as pending until the deadline"
+            self.log.warning(words, self.subject, status.reported_state)
         if not changed and progress < record.logged_progress + LOGGED_PROGRESS_STEP:
             self.log.debug("%s: %s, progress %s", self.subject, status.state.value, status.progress)
             return

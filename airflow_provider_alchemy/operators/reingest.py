@@ -20,8 +20,9 @@ from airflow_provider_alchemy.tasks.arguments import (
     read_spending_limit,
 )
 from airflow_provider_alchemy.tasks.batch_arguments import check_account, read_list, read_max_failed
+from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.tasks.reingest import MAP_INDEX_TEMPLATE, ReingestTask, label_mapped_task
+from airflow_provider_alchemy.tasks.reingest import ReingestTask
 from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
 
 

@@ -21,9 +21,10 @@ from airflow_provider_alchemy.tasks.arguments import (
     read_spending_limit,
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception, skipping
+from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.tasks.reingest import MAP_INDEX_TEMPLATE, ReingestTask, label_mapped_task
+from airflow_provider_alchemy.tasks.reingest import ReingestTask
 
 
 class ReingestSensor(ReingestTask, BaseSensorOperator):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.waiting import Log
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import TRIGGERER_RENDERS
 from airflow_provider_alchemy.triggers.progress import ProgressVariable

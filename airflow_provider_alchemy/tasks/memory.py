@@ -15,9 +15,9 @@ import pendulum
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.records import WaitRecord
-from airflow_provider_alchemy.api.waiting import Log
 
 KEY = "alchemy_reingest"
 

@@ -12,7 +12,6 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, ClassVar
 
 import pendulum
@@ -33,15 +32,12 @@ from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
+from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, gone_triggerer, is_time_out
 from airflow_provider_alchemy.tasks.failures import airflow_exception
+from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
-
-MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
-"""What the web UI shows for a mapped task in place of its number."""
-
-_FAILED_BY_AIRFLOW = "__fail__"
 
 
 class ReingestTask(BaseOperator):
@@ -88,7 +84,11 @@ class ReingestTask(BaseOperator):
                 network=wait.record.network,
                 record=wait.record.to_dict(),
             )
-            self.defer(trigger=trigger, method_name="execute_complete", timeout=self._back_stop(wait))
+            self.defer(
+                trigger=trigger,
+                method_name="execute_complete",
+                timeout=back_stop(wait.record.deadline, wait.record.execution_deadline),
+            )
 
     def look_on(self, context: Any, record: WaitRecord | None = None, *, until_the_end: bool = True) -> dict[str, Any]:
         """
@@ -209,22 +209,20 @@ class ReingestTask(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a deferral; a wait that Airflow itself ended for its time is a time-out."""
-        if next_method == _FAILED_BY_AIRFLOW and "timeout" in str((next_kwargs or {}).get("error", "")).lower():
+        if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
             raise airflow_exception(self._ended_by_airflow(), self, context)
         # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
         return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def _ended_by_airflow(self) -> AlchemyDeadlineError:
         subject = f"Collection {self.contract_address}"
-        limit = BACK_STOP.total_seconds()
         execution_seconds = self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
         # Airflow itself cuts the time of a task that starts in the triggerer to its execution_timeout. The trigger
         # does so too: whichever comes first.
-        if self.start_from_trigger and execution_seconds <= self.time_limit_seconds() + limit:
+        if self.start_from_trigger and execution_seconds <= self.time_limit_seconds() + BACK_STOP.total_seconds():
             msg = "the refresh had not ended when the task's execution_timeout was over"
             return AlchemyExecutionDeadlineError(msg, subject=subject)
-        msg = f"no triggerer ended the wait within {limit:g} s after its deadline"
-        return AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
+        return gone_triggerer(subject)
 
     def on_kill(self) -> None:
         """Say that a refresh cannot be stopped: Alchemy has no call for it."""
@@ -277,13 +275,6 @@ class ReingestTask(BaseOperator):
             **arguments,
         )
 
-    def _back_stop(self, wait: RefreshWait) -> timedelta | None:
-        deadlines = [moment for moment in (wait.limits.deadline, wait.limits.execution_deadline) if moment is not None]
-        if not deadlines:
-            return None
-        # A plain timedelta: the worker's message to its supervisor takes no subclass of it, such as pendulum's.
-        return timedelta(seconds=(min(deadlines) - pendulum.now("UTC")).total_seconds()) + BACK_STOP
-
     def _read_event(self, event: Any) -> tuple[WaitRecord, AlchemyError | None]:
         told = event if isinstance(event, dict) else {}
         status, record = told.get("status"), WaitRecord.read(told.get("record"))
@@ -295,13 +286,3 @@ class ReingestTask(BaseOperator):
                 advice="Check that workers and triggerers run the same version of airflow-provider-alchemy",
             )
         return record, None if status == WaitEnd.FINISHED else error_from_dict(told.get("error") or {})
-
-
-def label_mapped_task(context: Any) -> None:
-    """
-    Make the web UI show a mapped task's collection also before Airflow 3.3, which takes it from the operator.
-
-    :param context: The task's context.
-    """
-    if getattr(context["ti"], "map_index", -1) >= 0 and context.get("map_index_template") is None:
-        context["map_index_template"] = MAP_INDEX_TEMPLATE

@@ -19,7 +19,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.waiting import Log
+from airflow_provider_alchemy.api.logs import Log
 
 UNSAVED_SHARE = 0.01
 """How many of the ends may be unsaved before they are saved at once: so many, at most, are asked for again."""

@@ -27,11 +27,17 @@ def test_the_refresh_has_finished(stage: Stage, dag_id: str) -> None:
     assert (result["state"], result["progress"], result["already_finished"]) == ("finished", 100, False)
 
 
-@pytest.mark.parametrize("dag_id", WAYS)
-def test_each_key_is_an_xcom_of_its_own(stage: Stage, dag_id: str) -> None:
+@pytest.mark.parametrize("dag_id", ["start_only", "end_only"])
+def test_each_key_is_an_xcom_of_its_own_from_a_worker_and_where_asked_for(stage: Stage, dag_id: str) -> None:
     single = {key: stage.result(dag_id, key=key) for key in RESULT}
 
     assert single == stage.result(dag_id)
+
+
+def test_the_triggerer_pushes_the_address_beside_the_result(stage: Stage) -> None:
+    assert stage.result("both", key="contract_address") == address_of("both")
+    with pytest.raises(LocalAirflowError, match="404"):
+        stage.result("both", key="state")
 
 
 @pytest.mark.parametrize("dag_id", WAYS)

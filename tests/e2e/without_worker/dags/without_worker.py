@@ -76,7 +76,11 @@ def read(whole: Any, address: Any) -> dict[str, Any]:
     return {"type": type(whole).__name__, "keys": list(whole), "state": whole["state"], "address": address}
 
 
-for dag_id, placement in {"both": BOTH, "start_only": START | SUCCESS, "end_only": END}.items():
+for dag_id, placement in {
+    "both": BOTH,
+    "start_only": START | SUCCESS,
+    "end_only": END | {"multiple_outputs": True},
+}.items():
     with a_dag(dag_id):
         result: Any = sensor(dag_id, **placement).output
         read(result, result["contract_address"])
