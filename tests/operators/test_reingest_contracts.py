@@ -36,6 +36,7 @@ from tests.tasks.batches import (
     counted_calls,
     in_triggerer,
     kill_at,
+    kill_when,
     refresh,
 )
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
@@ -298,7 +299,7 @@ class TestTimeouts:
         deferral = life.deferral()
         emulator.set_default_job(queued_seconds=600)
         emulator.set_job(address(0), running_seconds=0)
-        kill(deferral, emulator, 1)
+        asyncio.run(kill_when(variables.has_ends, in_triggerer(deferral.trigger)))
 
         with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
             life.task.resume_execution("__fail__", {"error": "Trigger timeout"}, life.context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_alchemy.api.batches import BatchRecord
 from airflow_provider_alchemy.operators.reingest import ReingestContractsOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import StateStore, TaskInstance, fire, rebuilt
@@ -83,6 +84,11 @@ class Variables:
     def delete(self, key: str) -> None:
         self._reach()
         self.texts.pop(key, None)
+
+    def has_ends(self, number: int = 1) -> bool:
+        """Whether so many ends of refreshes are kept."""
+        record = BatchRecord.read((self.kept or {}).get("record"))
+        return record is not None and record.ended >= number
 
     @property
     def kept(self) -> Any:
@@ -159,19 +165,24 @@ class BatchLife:
         self.ti = BatchInstance(try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries + self.ti.try_number)
 
 
-async def kill_at(trigger: Any, emulator: AlchemyEmulator, finished: int) -> None:
-    """Run a trigger until the service has reported so many ends, and then end it as a triggerer that dies does."""
+async def kill_when(condition: Callable[[], bool], trigger: Any) -> None:
+    """Run a trigger until a condition holds, and then end it as a triggerer that dies does."""
 
     async def run() -> None:
         async for _ in trigger.run():
             pass
 
     task = asyncio.create_task(run())
-    while ends(emulator) < finished:
+    while not condition():
         assert not task.done(), "the batch ended before it could be killed"
         await asyncio.sleep(0.002)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def kill_at(trigger: Any, emulator: AlchemyEmulator, finished: int) -> None:
+    """Run a trigger until the service has reported so many ends, whether or not anybody has heard of the last."""
+    await kill_when(lambda: ends(emulator) >= finished, trigger)
 
 
 def ends(emulator: AlchemyEmulator) -> int:

@@ -26,6 +26,7 @@ from tests.tasks.batches import (
     ends,
     in_triggerer,
     kill_at,
+    kill_when,
     refresh,
 )
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
@@ -45,6 +46,12 @@ async def event_of(trigger: ReingestContractsTrigger) -> dict[str, Any]:
     events = [event.payload async for event in trigger.run()]
     assert len(events) == 1
     return dict(json.loads(json.dumps(events[0])))
+
+
+def known_to_run(variables: Variables) -> int:
+    """How many refreshes are kept as running."""
+    record = BatchRecord.read((variables.kept or {}).get("record"))
+    return len(record.running) if record else 0
 
 
 @pytest.mark.usefixtures("emulator")
@@ -161,17 +168,12 @@ class TestRestarts:
         assert record is not None
         assert abs(record.polls - emulator.count()) <= 40  # those under way, and the last that were not saved
 
-    async def test_a_refresh_that_ended_meanwhile_was_not_finished_before(self, emulator: AlchemyEmulator) -> None:
+    async def test_a_refresh_that_ended_meanwhile_was_not_finished_before(
+        self, emulator: AlchemyEmulator, variables: Variables
+    ) -> None:
         emulator.set_default_job(queued_seconds=600)
         trigger = deferred(20)
-        running = asyncio.create_task(event_of(in_triggerer(trigger)))
-        while emulator.count() < 60:
-            assert not running.done()
-            await asyncio.sleep(0.005)
-        # Which refreshes run is saved within a second.
-        await asyncio.sleep(1.1)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await kill_when(lambda: known_to_run(variables) == 20, in_triggerer(trigger))
         emulator.set_default_job(running_seconds=0)
 
         record = BatchRecord.read((await event_of(in_triggerer(trigger)))["record"])
@@ -179,11 +181,11 @@ class TestRestarts:
         assert record is not None
         assert (len(record.finished), record.already_finished) == (20, 0)
 
-    async def test_its_deadlines_stay(self, emulator: AlchemyEmulator) -> None:
+    async def test_its_deadlines_stay(self, emulator: AlchemyEmulator, variables: Variables) -> None:
         emulator.set_default_job(queued_seconds=600)
         emulator.set_job(address(0), running_seconds=0)
         trigger = deferred(3, timeout=60)
-        await kill_at(in_triggerer(trigger), emulator, 1)
+        await kill_when(variables.has_ends, in_triggerer(trigger))
         again = in_triggerer(trigger)
         again.record["deadline"] = "2026-01-01T00:00:00+00:00"
 
@@ -193,10 +195,12 @@ class TestRestarts:
 
         assert done == set()
 
-    async def test_it_says_that_it_goes_on(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+    async def test_it_says_that_it_goes_on(
+        self, emulator: AlchemyEmulator, variables: Variables, task_log: TaskLog
+    ) -> None:
         emulator.set_default_job(running_seconds=0.1)
         trigger = deferred(100)
-        await kill_at(in_triggerer(trigger), emulator, 50)
+        await kill_when(variables.has_ends, in_triggerer(trigger))
 
         await event_of(in_triggerer(trigger))
 
