@@ -53,6 +53,9 @@ STOPPING = (
 _LOOKS = 4 * CONNECTIONS
 """How many contracts the poller is asked about at once: it always has some to choose from."""
 
+_SLICE = 500
+"""How many contracts fail before the event loop's other work gets its turn: some milliseconds."""
+
 
 class BatchRun:
     """
@@ -127,9 +130,7 @@ class BatchRun:
         if self._broken_by is not None:
             raise self._broken_by
         if is_overdue:
-            error = self._overdue()
-            for position in self.record.not_ended():
-                self._failed(position, error)
+            await self._give_up()
         return self._explained(self._stopped_by)
 
     async def _look_on(self, queue: BatchQueue) -> None:
@@ -255,13 +256,17 @@ class BatchRun:
         seconds = [(moment - pendulum.now("UTC")).total_seconds() for moment in deadlines if moment is not None]
         return max(min(seconds), 0.0) + self._poller.settings.timeout if seconds else None
 
-    def _overdue(self) -> AlchemyError:
-        """Give what the contracts fail with for which the throughput left no room at the end."""
+    async def _give_up(self) -> None:
+        """Let the contracts fail for which the throughput left no room at the end."""
         deadline, execution_deadline = map(read_moment, (self.record.deadline, self.record.execution_deadline))
         is_execution = execution_deadline is not None and (deadline is None or execution_deadline < deadline)
         kind = AlchemyExecutionDeadlineError if is_execution else AlchemyDeadlineError
         msg = f"the refresh had not ended when the task's {kind.limit} was over, and there was no room for a last poll"
-        return kind(msg, subject=self.subject)
+        error = kind(msg, subject=self.subject)
+        for position in self.record.not_ended():
+            self._failed(position, error)
+            if position % _SLICE == 0:
+                await asyncio.sleep(0)
 
     async def _last_answers(self) -> None:
         """Let nothing more be asked, and wait for what is: it is billed, and need not be asked again."""

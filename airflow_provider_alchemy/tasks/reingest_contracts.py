@@ -9,6 +9,7 @@ travels in a ``BatchRecord``, the list of contracts beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pendulum
@@ -109,8 +110,10 @@ class ReingestContractsTask(BaseOperator):
             record = BatchMemory(context, self.retries or 0, self.log).take_over()
             if is_time_out(next_kwargs):
                 error = gone_triggerer(f"Batch of task {self.task_id!r}" if record is None else self._subject(record))
-                if record is not None:
-                    self._push(context, record.result(self._addresses(record), error))
+                # The list may be another by now: then there is no result to tell.
+                with suppress(AlchemyError):
+                    if record is not None:
+                        self._push(context, record.result(self._addresses(record), error))
                 raise airflow_exception(error, self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
