@@ -236,7 +236,7 @@ class TestWhatConcernsTheAccount:
 
     async def test_what_has_ended_before_is_kept(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
-        emulator.add_fault("http", status=401, contract_address=address(40))
+        emulator.add_fault("http", status=401, contract_address=address(900))
 
         record, error = await ended(emulator, 1000)
 
