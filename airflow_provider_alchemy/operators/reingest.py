@@ -13,13 +13,14 @@ from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
+    check_account,
     check_literals,
     read_count,
     read_longest_interval,
     read_seconds,
     read_spending_limit,
 )
-from airflow_provider_alchemy.tasks.batch_arguments import check_account, read_list, read_max_failed
+from airflow_provider_alchemy.tasks.batch_arguments import read_list, read_max_failed
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest import ReingestTask

@@ -31,6 +31,20 @@ def check_literals(contract_address: Any, network: Any, alchemy_conn_id: Any) ->
     try:
         if not is_template(contract_address):
             read_contract_address(contract_address)
+    except AlchemyArgumentError as error:
+        raise final(error) from None
+    check_account(network, alchemy_conn_id)
+
+
+def check_account(network: Any, alchemy_conn_id: Any) -> None:
+    """
+    Check the network and the connection id that are known before the task runs.
+
+    :param network: A network's slug, None, a template or an XCom.
+    :param alchemy_conn_id: A connection id, a template or an XCom.
+    :raises AlchemyArgumentError: One of them cannot be right.
+    """
+    try:
         if network is not None and not is_template(network):
             read_network(network)
         if not is_template(alchemy_conn_id):

@@ -7,8 +7,6 @@ from typing import Any
 
 from airflow_provider_alchemy.api.contract_lists import read_contracts, read_items
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import read_network
-from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.tasks.arguments import is_template
 from airflow_provider_alchemy.tasks.failures import final
 
@@ -31,23 +29,6 @@ def read_list(contract_addresses: Any) -> tuple[Any, int]:
         raise final(error) from None
     is_as_given = isinstance(contract_addresses, str | list | tuple)
     return contract_addresses if is_as_given else items, max(known, 1)
-
-
-def check_account(network: Any, alchemy_conn_id: Any) -> None:
-    """
-    Check the network and the connection id that are known before the task runs.
-
-    :param network: A network's slug, None, a template or an XCom.
-    :param alchemy_conn_id: A connection id, a template or an XCom.
-    :raises AlchemyArgumentError: One of them cannot be right.
-    """
-    try:
-        if network is not None and not is_template(network):
-            read_network(network)
-        if not is_template(alchemy_conn_id):
-            read_connection_id(alchemy_conn_id)
-    except AlchemyArgumentError as error:
-        raise final(error) from None
 
 
 def read_max_failed(value: float) -> float:

@@ -18,6 +18,9 @@ from airflow_provider_alchemy.triggers.progress import ProgressVariable
 
 KEY = "alchemy_contracts"
 
+_UNREAD = "Could not read how far an earlier try was: %s"
+_UNKEPT = "Could not keep how far the batch is; a retry would ask for all again: %s"
+
 
 class BatchMemory(TaskMemory):
     """
@@ -45,7 +48,7 @@ class BatchMemory(TaskMemory):
         # A first try has nothing to recall, and its look into Airflow's Variables would be for nothing.
         if self._try_number <= 1:
             return None
-        kept = max((self._stored(), self._left_behind()), key=_try_of)
+        kept = max((self._recall(KEY, _UNREAD), self._left_behind()), key=_try_of)
         record = BatchRecord.read(kept.get("record"))
         if record is not None and record.digest != digest:
             self._log.info("The contracts are not those of the earlier try: asking for all of them")
@@ -58,7 +61,7 @@ class BatchMemory(TaskMemory):
 
         :param record: What was seen.
         """
-        self._keep({"first_try": self._first_try, "try_number": self._try_number, "record": record.to_dict()})
+        self._keep(KEY, self._of_this_try(record), _UNKEPT)
 
     def take_over(self) -> BatchRecord | None:
         """
@@ -69,7 +72,7 @@ class BatchMemory(TaskMemory):
         kept = self._left_behind()
         record = BatchRecord.read(kept.get("record"))
         if record is not None:
-            self._keep({name: value for name, value in kept.items() if name != "owner"})
+            self._keep(KEY, {name: value for name, value in kept.items() if name != "owner"}, _UNKEPT)
             self.forget_progress()
         return record
 
@@ -87,21 +90,6 @@ class BatchMemory(TaskMemory):
         except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a batch: asking joins it
             self._log.warning("Could not read how far an earlier trigger was: %s", error)
             return {}
-
-    def _stored(self) -> dict[str, Any]:
-        try:
-            kept = self._store.get(KEY) if self._store is not None else None
-        except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a batch: asking joins it
-            self._log.warning("Could not read how far an earlier try was: %s", error)
-            return {}
-        return kept if isinstance(kept, dict) and kept.get("first_try") == self._first_try else {}
-
-    def _keep(self, value: dict[str, Any]) -> None:
-        try:
-            if self._store is not None:
-                self._store.set(KEY, value)
-        except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a batch that is paid for
-            self._log.warning("Could not keep how far the batch is; a retry would ask for all again: %s", error)
 
 
 def _try_of(kept: dict[str, Any]) -> int:

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When Airflow itself ends a deferred task, and what that means: no triggerer did it in time."""
+"""How a deferred task goes on: with its trigger's event, or because Airflow itself ended the wait."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import pendulum
 
-from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
+from airflow_provider_alchemy.api.errors import (
+    AlchemyDeadlineError,
+    AlchemyError,
+    AlchemyUnexpectedAnswerError,
+    error_from_dict,
+)
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+
+R = TypeVar("R")
 
 FAILED_BY_AIRFLOW = "__fail__"
 """The method that Airflow resumes a task with where its trigger failed, or its time was over."""
@@ -38,6 +47,28 @@ def is_time_out(next_kwargs: dict[str, Any] | None) -> bool:
     :return: Whether it was the time.
     """
     return "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
+def read_event(
+    event: Any, good_end: StrEnum, read_record: Callable[[Any], R | None], subject: str
+) -> tuple[R, AlchemyError | None]:
+    """
+    Read what a trigger told, perhaps one of another version of this package.
+
+    :param event: The event: ``status, record, error``.
+    :param good_end: The status of a wait that ended well; its enum has all there are.
+    :param read_record: Rebuilds the record; gives None where it is none.
+    :param subject: What was waited for, for people.
+    :return: The record, and what went wrong.
+    :raises AlchemyUnexpectedAnswerError: It is no event of this package's triggers.
+    """
+    told = event if isinstance(event, dict) else {}
+    status, record = told.get("status"), read_record(told.get("record"))
+    if status not in list(type(good_end)) or record is None:
+        msg = f"the trigger's event is {str(event)[:200]!r}"
+        advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"
+        raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice=advice)
+    return record, None if status == good_end else error_from_dict(told.get("error") or {})
 
 
 def gone_triggerer(subject: str) -> AlchemyDeadlineError:

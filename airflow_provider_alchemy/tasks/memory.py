@@ -49,9 +49,7 @@ class TaskMemory:
         :return: The record; None where there is none, it is another collection's, or that refresh failed. In a
             new try the wait begins anew: only what is known of the refresh itself is left in it.
         """
-        stored = self._read()
-        if not isinstance(stored, dict) or stored.get("first_try") != self._first_try:
-            return None
+        stored = self._recall(KEY, "Could not read what an earlier process knew of the refresh: %s")
         record = WaitRecord.read(stored.get("record"))
         if record is None or record.contract_address != contract_address:
             return None
@@ -67,28 +65,32 @@ class TaskMemory:
             record.looks = record.failures = record.resubmits = 0
         return record
 
-    def _read(self) -> Any:
-        if self._store is None:
-            return None
-        try:
-            return self._store.get(KEY)
-        except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh: asking joins it
-            self._log.warning("Could not read what an earlier process knew of the refresh: %s", error)
-            return None
-
     def keep(self, record: WaitRecord) -> None:
         """
         Keep a record for a later process of this task.
 
         :param record: What was seen.
         """
-        if self._store is None:
-            return
-        value = {"first_try": self._first_try, "try_number": self._try_number, "record": record.to_dict()}
+        self._keep(KEY, self._of_this_try(record), "Could not keep what is known of the refresh for a retry: %s")
+
+    def _of_this_try(self, record: Any) -> dict[str, Any]:
+        return {"first_try": self._first_try, "try_number": self._try_number, "record": record.to_dict()}
+
+    def _recall(self, key: str, trouble: str) -> dict[str, Any]:
+        """Read what is stored of the tries that belong together; nothing where the store is out of reach."""
         try:
-            self._store.set(KEY, value)
+            stored = self._store.get(key) if self._store is not None else None
+        except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh: asking joins it
+            self._log.warning(trouble, error)
+            return {}
+        return stored if isinstance(stored, dict) and stored.get("first_try") == self._first_try else {}
+
+    def _keep(self, key: str, value: dict[str, Any], trouble: str) -> None:
+        try:
+            if self._store is not None:
+                self._store.set(key, value)
         except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh that is paid for
-            self._log.warning("Could not keep what is known of the refresh for a retry: %s", error)
+            self._log.warning(trouble, error)
 
     def earlier_pokes(self, contract_address: str) -> WaitRecord | None:
         """

@@ -23,8 +23,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyExecutionDeadlineError,
     AlchemyQueueFailedError,
-    AlchemyUnexpectedAnswerError,
-    error_from_dict,
 )
 from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
@@ -32,7 +30,13 @@ from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, gone_triggerer, is_time_out
+from airflow_provider_alchemy.tasks.deferring import (
+    FAILED_BY_AIRFLOW,
+    back_stop,
+    gone_triggerer,
+    is_time_out,
+    read_event,
+)
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.memory import TaskMemory
@@ -198,7 +202,8 @@ class ReingestTask(BaseOperator):
         :return: What the task returns; its keys are those of ``WaitRecord.result``.
         """
         label_mapped_task(context)
-        record, error = self._read_event(event)
+        subject = f"Collection {self.contract_address}"
+        record, error = read_event(event, WaitEnd.FINISHED, WaitRecord.read, subject)
         if isinstance(error, AlchemyQueueFailedError) and record.resubmits < self.max_resubmits:
             return self.look_on(context, record)
         TaskMemory(context, self.retries or 0, self.log).keep(record)
@@ -274,15 +279,3 @@ class ReingestTask(BaseOperator):
             multiple_outputs=self.outputs_from_trigger,
             **arguments,
         )
-
-    def _read_event(self, event: Any) -> tuple[WaitRecord, AlchemyError | None]:
-        told = event if isinstance(event, dict) else {}
-        status, record = told.get("status"), WaitRecord.read(told.get("record"))
-        if status not in list(WaitEnd) or record is None:
-            msg = f"the trigger's event is {str(event)[:200]!r}"
-            raise AlchemyUnexpectedAnswerError(
-                msg,
-                subject=f"Collection {self.contract_address}",
-                advice="Check that workers and triggerers run the same version of airflow-provider-alchemy",
-            )
-        return record, None if status == WaitEnd.FINISHED else error_from_dict(told.get("error") or {})

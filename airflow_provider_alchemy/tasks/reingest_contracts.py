@@ -17,14 +17,20 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
 from airflow_provider_alchemy.api.contract_lists import ContractList, pack_addresses, read_contracts, unpack_addresses
-from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError, error_from_dict
+from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.models import read_network
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
 from airflow_provider_alchemy.tasks.arguments import is_template, read_spending_limit
 from airflow_provider_alchemy.tasks.batch_memory import BatchMemory
-from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, gone_triggerer, is_time_out
+from airflow_provider_alchemy.tasks.deferring import (
+    FAILED_BY_AIRFLOW,
+    back_stop,
+    gone_triggerer,
+    is_time_out,
+    read_event,
+)
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
 
@@ -97,7 +103,8 @@ class ReingestContractsTask(BaseOperator):
         :param contract_addresses: The contracts of the batch (``pack_addresses``), as they were when it began.
         :return: The batch's result.
         """
-        record, error = self._read_event(event)
+        subject = f"Batch of task {self.task_id!r}"
+        record, error = read_event(event, BatchEnd.ENDED, BatchRecord.read, subject)
         memory = BatchMemory(context, self.retries or 0, self.log)
         memory.keep_batch(record)
         if (event or {}).get("is_kept"):
@@ -197,15 +204,3 @@ class ReingestContractsTask(BaseOperator):
                 "Airflow keeps nothing of a batch before 3.3: where the triggerer restarts or the task is retried, all "
                 "contracts are asked for again, which joins the refreshes that run"
             )
-
-    def _read_event(self, event: Any) -> tuple[BatchRecord, AlchemyError | None]:
-        told = event if isinstance(event, dict) else {}
-        status, record = told.get("status"), BatchRecord.read(told.get("record"))
-        if status not in list(BatchEnd) or record is None:
-            msg = f"the trigger's event is {str(event)[:200]!r}"
-            raise AlchemyUnexpectedAnswerError(
-                msg,
-                subject=f"Batch of task {self.task_id!r}",
-                advice="Check that workers and triggerers run the same version of airflow-provider-alchemy",
-            )
-        return record, None if status == BatchEnd.ENDED else error_from_dict(told.get("error") or {})
