@@ -8,6 +8,10 @@ from typing import Any
 MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 """What the web UI shows for a mapped task in place of its number."""
 
+_NATIVE_TEMPLATE = f"Collection {MAP_INDEX_TEMPLATE}"
+"""The same in a DAG with ``render_template_as_native_obj``, where Jinja makes a number of an address alone, and Airflow
+fails the task for it."""
+
 
 def label_mapped_task(context: Any) -> None:
     """
@@ -15,5 +19,10 @@ def label_mapped_task(context: Any) -> None:
 
     :param context: The task's context.
     """
-    if getattr(context["ti"], "map_index", -1) >= 0 and context.get("map_index_template") is None:
+    template = context.get("map_index_template")
+    if template not in {None, MAP_INDEX_TEMPLATE}:
+        return
+    if getattr(context.get("dag"), "render_template_as_native_obj", False):
+        context["map_index_template"] = _NATIVE_TEMPLATE
+    elif getattr(context["ti"], "map_index", -1) >= 0:
         context["map_index_template"] = MAP_INDEX_TEMPLATE

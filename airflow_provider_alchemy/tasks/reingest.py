@@ -41,10 +41,11 @@ from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
+from airflow_provider_alchemy.tasks.rendering import PlainTextTask
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
 
 
-class ReingestTask(BaseOperator):
+class ReingestTask(PlainTextTask):
     """The part of a task that looks at a refresh until it ends. Operator and sensor add their arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")

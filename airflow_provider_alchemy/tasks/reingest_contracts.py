@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
 from airflow_provider_alchemy.api.contract_lists import ContractList, pack_addresses, read_contracts, unpack_addresses
@@ -22,7 +21,7 @@ from airflow_provider_alchemy.api.models import read_network
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
-from airflow_provider_alchemy.tasks.arguments import is_template, read_spending_limit
+from airflow_provider_alchemy.tasks.arguments import read_spending_limit
 from airflow_provider_alchemy.tasks.batch_memory import BatchMemory
 from airflow_provider_alchemy.tasks.deferring import (
     FAILED_BY_AIRFLOW,
@@ -32,10 +31,11 @@ from airflow_provider_alchemy.tasks.deferring import (
     read_event,
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
+from airflow_provider_alchemy.tasks.rendering import PlainTextTask
 from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
 
 
-class ReingestContractsTask(BaseOperator):
+class ReingestContractsTask(PlainTextTask):
     """The part of a task that leads a batch through its processes. The operator adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_addresses", "network", "alchemy_conn_id")
@@ -53,19 +53,6 @@ class ReingestContractsTask(BaseOperator):
     max_resubmits: int
     max_consecutive_failures: int | None
     max_compute_units: int | None
-
-    def render_template(
-        self, content: Any, context: Any, jinja_env: Any = None, seen_oids: set[int] | None = None
-    ) -> Any:
-        """
-        Render a template, and leave everything else as it is.
-
-        Jinja takes seconds for ten thousand addresses, in each worker, and makes numbers of them in a DAG with
-        ``render_template_as_native_obj``.
-        """
-        if isinstance(content, str) and not is_template(content):
-            return content
-        return super().render_template(content, context, jinja_env, seen_oids)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """

@@ -44,6 +44,18 @@ def test_submit_then_wait_succeeds_and_leaves_the_documented_xcoms(mode: str, em
     assert set(done["wait"].result) == RESULT_KEYS
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_a_literal_address_stays_what_it_is(native: bool, emulator: AlchemyEmulator) -> None:
+    emulator.set_job(ADDRESS, running_seconds=0)
+    with new_dag(render_template_as_native_obj=native) as dag:
+        submit = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
+        submit >> ReingestSensor(task_id="wait", contract_address=LOWER, poke_interval=0.1)
+
+    done = run(dag)
+
+    assert [done[name].result["contract_address"] for name in ("submit", "wait")] == [LOWER, LOWER]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_tasks_of_a_run_account_for_every_call_that_the_service_counted(
     mode: str, emulator: AlchemyEmulator
