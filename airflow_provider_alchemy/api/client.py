@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api import endpoints
+from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyAddressError
-from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, read_contract_address
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.token_calls import TokenCalls
+from airflow_provider_alchemy.api.token_client import AsyncTokenClient, TokenClient
 from airflow_provider_alchemy.api.transport import AsyncTransport, SyncTransport
 
+T = TypeVar("T")
 
-class AlchemyClient:
+
+class AlchemyClient(TokenClient):
     """
     Alchemy's NFT API for threads.
 
@@ -25,6 +30,7 @@ class AlchemyClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
+        self._calls = TokenCalls(settings)
         self._transport = SyncTransport(settings)
 
     def reingest_contract(
@@ -76,7 +82,7 @@ class AlchemyClient:
         self.close()
 
 
-class AsyncAlchemyClient:
+class AsyncAlchemyClient(AsyncTokenClient):
     """
     Alchemy's NFT API for event loops: the same calls as ``AlchemyClient``.
 
@@ -86,7 +92,27 @@ class AsyncAlchemyClient:
 
     def __init__(self, settings: ClientSettings, *, connections: int = 100) -> None:
         self.settings = settings
+        self._calls = TokenCalls(settings)
         self._transport = AsyncTransport(settings, connections)
+
+    async def send(
+        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+    ) -> T:
+        """
+        Make any call of this API, for those who spend what others share.
+
+        :param call: The call, its arguments checked.
+        :param meter: Counts requests and units, also where the call fails.
+        :param max_attempts: Attempts.
+        :param allowance: What may be spent; each attempt is paid for from it before it is made.
+        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
+        :return: The call's value.
+        :raises AlchemySpendingLimitError: Not enough is left of the allowance.
+        :raises AlchemyError: What went wrong.
+        """
+        return await self._transport.send(
+            call, meter=meter, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+        )
 
     async def reingest_contract(
         self,

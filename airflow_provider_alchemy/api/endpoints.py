@@ -7,6 +7,7 @@ Prices are those of Alchemy's page on compute units: what is billed, and what co
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,12 +72,14 @@ class Call(Generic[T]):
     :param subject: What the call is about, for errors.
     :param read: Makes the value out of the answer's JSON; raises AlchemyUnexpectedAnswerError.
     :param params: Query parameters.
+    :param body: What a POST sends, as JSON values.
     """
 
     endpoint: Endpoint
     subject: str
     read: Callable[[Any], T]
     params: dict[str, str] = field(default_factory=dict)
+    body: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,14 @@ class Request:
     :param url: The URL without its query.
     :param params: Query parameters.
     :param headers: HTTP headers.
+    :param body: JSON; None: nothing.
     """
 
     method: str
     url: str = field(repr=False)
     params: dict[str, str]
     headers: dict[str, str] = field(repr=False)
+    body: bytes | None = None
 
 
 def build_request(call: Call[Any], settings: ClientSettings) -> Request:
@@ -110,7 +115,10 @@ def build_request(call: Call[Any], settings: ClientSettings) -> Request:
         headers["Authorization"] = f"Bearer {settings.api_key}"
     else:
         parts.append(quote(settings.api_key, safe=""))
-    return Request(call.endpoint.method, "/".join([*parts, call.endpoint.name]), call.params, headers)
+    body = None if call.body is None else json.dumps(call.body, separators=(",", ":")).encode()
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    return Request(call.endpoint.method, "/".join([*parts, call.endpoint.name]), call.params, headers, body)
 
 
 def reingest_contract(contract_address: str, settings: ClientSettings) -> Call[RefreshStatus]:
@@ -166,10 +174,10 @@ def read_refresh_status(answer: Any, contract_address: str, network: str) -> Ref
     :return: The status. A state that is not documented is UNKNOWN, hence pending, and never ``finished``.
     :raises AlchemyUnexpectedAnswerError: The answer has another shape, or is about another contract.
     """
-    _check_contract("contractAddress", answer, contract_address)
+    check_contract("contractAddress", answer, contract_address)
     state = answer.get("reingestionState")
     if not isinstance(state, str) or not state:
-        msg = f"the answer has no reingestionState: {_shown(answer)}"
+        msg = f"the answer has no reingestionState: {shown(answer)}"
         raise AlchemyUnexpectedAnswerError(msg)
     return RefreshStatus(
         contract_address=contract_address,
@@ -190,31 +198,51 @@ def read_contract_metadata(answer: Any, contract_address: str, network: str) -> 
     :return: The contract's metadata; fields that are missing or of another type are None.
     :raises AlchemyUnexpectedAnswerError: The answer has another shape, or is about another contract.
     """
-    _check_contract("address", answer, contract_address)
+    check_contract("address", answer, contract_address)
     supply = str(answer.get("totalSupply"))
     return ContractMetadata(
         contract_address=contract_address,
         network=network,
-        name=_text(answer.get("name")),
-        symbol=_text(answer.get("symbol")),
+        name=read_text(answer.get("name")),
+        symbol=read_text(answer.get("symbol")),
         total_supply=int(supply) if _SUPPLY.fullmatch(supply) else None,
-        token_type=_text(answer.get("tokenType")),
+        token_type=read_text(answer.get("tokenType")),
     )
 
 
-def _check_contract(name: str, answer: Any, contract_address: str) -> None:
+def check_contract(name: str, answer: Any, contract_address: str) -> None:
+    """
+    Check that an answer is about the contract that was asked about.
+
+    :param name: The field with the contract's address.
+    :param answer: The answer's JSON.
+    :param contract_address: The contract, in lower case.
+    :raises AlchemyUnexpectedAnswerError: It is about another, or no object.
+    """
     told = answer.get(name) if isinstance(answer, dict) else answer
     if not isinstance(answer, dict) or not (told is None or isinstance(told, str)):
-        msg = f"the answer is not what the API reference shows: {_shown(answer)}"
+        msg = f"the answer is not what the API reference shows: {shown(answer)}"
         raise AlchemyUnexpectedAnswerError(msg)
     if told is not None and told.lower() != contract_address:
         msg = f"the answer is about another contract, {told[:60]!r}"
         raise AlchemyUnexpectedAnswerError(msg)
 
 
-def _text(value: Any) -> str | None:
+def read_text(value: Any) -> str | None:
+    """
+    Read a field that may be missing.
+
+    :param value: What the answer holds.
+    :return: The text; None where it is empty or of another type.
+    """
     return value if isinstance(value, str) and value else None
 
 
-def _shown(answer: Any) -> str:
+def shown(answer: Any) -> str:
+    """
+    Show an answer that nobody expected.
+
+    :param answer: The answer's JSON.
+    :return: Its first characters.
+    """
     return repr(answer)[:SHOWN_CHARACTERS]

@@ -9,96 +9,44 @@ wait it out, give up at once, or fail loudly because the API is not what it was.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from airflow_provider_alchemy.api.redaction import redact
+from airflow_provider_alchemy.api.error_base import AlchemyError, ErrorKind, error_from_dict
 
-
-class ErrorKind(StrEnum):
-    """Whose turn it is after an error."""
-
-    WAIT_OUT = "wait_out"
-    """The service's trouble: trying again later may help."""
-
-    MEND = "mend"
-    """The user's to mend: trying again cannot help."""
-
-    BUG = "bug"
-    """A bug, or an API that changed: fail and show what came."""
-
-
-class AlchemyError(Exception):
-    """
-    Base of everything that goes wrong with Alchemy's API.
-
-    :param what: What happened, as a sentence without its full stop.
-    :param subject: What it happened to: the collection, the network and the connection.
-    :param advice: What to do now; default: the advice of the class.
-    :param http_status: Status of the HTTP answer, None where there was none.
-    :param retry_after_seconds: How long the service asked to wait, in seconds, None where it did not.
-    """
-
-    kind: ClassVar[ErrorKind] = ErrorKind.BUG
-    default_advice: ClassVar[str] = "If it stays, report it to the authors of airflow-provider-alchemy"
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        subject: str | None = None,
-        advice: str | None = None,
-        http_status: int | None = None,
-        retry_after_seconds: float | None = None,
-    ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.subject = subject
-        self.advice = self.default_advice if advice is None else advice
-        self.http_status = http_status
-        self.retry_after_seconds = retry_after_seconds
-
-    def __str__(self) -> str:
-        about = f"{self.subject}: " if self.subject else ""
-        return ". ".join(part.rstrip(".") for part in (f"{about}{self.what}", self.advice) if part) + "."
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return error_from_dict, (self.to_dict(),)
-
-    def about(self, subject: str) -> Self:
-        """
-        Name what the error is about, unless it already does.
-
-        :param subject: The collection, the network and the connection, for a person.
-        :return: This error.
-        """
-        self.subject = self.subject or subject
-        return self
-
-    def without(self, key: str) -> Self:
-        """
-        Take a key out of the error's texts: people paste it into other fields, and servers send it back.
-
-        :param key: The API key.
-        :return: This error.
-        """
-        self.what, self.advice = redact(self.what, key), redact(self.advice, key)
-        self.args = (self.what,)
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the error as JSON values, for the way through Airflow's database.
-
-        :return: ``type, what, subject, advice, http_status, retry_after_seconds``.
-        """
-        return {
-            "type": type(self).__name__,
-            "what": self.what,
-            "subject": self.subject,
-            "advice": self.advice,
-            "http_status": self.http_status,
-            "retry_after_seconds": self.retry_after_seconds,
-        }
+__all__ = [
+    "AlchemyAddressError",
+    "AlchemyArgumentError",
+    "AlchemyAuthenticationError",
+    "AlchemyBadAnswerError",
+    "AlchemyConfigurationError",
+    "AlchemyConnectionError",
+    "AlchemyContractsFailedError",
+    "AlchemyContractsFailedForGoodError",
+    "AlchemyDeadlineError",
+    "AlchemyEndpointGoneError",
+    "AlchemyError",
+    "AlchemyExecutionDeadlineError",
+    "AlchemyHostNotFoundError",
+    "AlchemyNetworkError",
+    "AlchemyNoSuchCollectionError",
+    "AlchemyPermanentError",
+    "AlchemyQueueFailedError",
+    "AlchemyQuotaError",
+    "AlchemyRateLimitError",
+    "AlchemyRefreshFailedError",
+    "AlchemyRequestError",
+    "AlchemyServerError",
+    "AlchemySpendingLimitError",
+    "AlchemyTimeoutError",
+    "AlchemyTokenIdError",
+    "AlchemyTokensFailedError",
+    "AlchemyTokensFailedForGoodError",
+    "AlchemyTransientError",
+    "AlchemyUnexpectedAnswerError",
+    "DeadlineKind",
+    "ErrorKind",
+    "error_from_dict",
+]
 
 
 class AlchemyTransientError(AlchemyError):
@@ -152,6 +100,10 @@ class AlchemyArgumentError(AlchemyPermanentError, ValueError):
 
 class AlchemyAddressError(AlchemyArgumentError):
     """A contract address that cannot be right; nothing was sent."""
+
+
+class AlchemyTokenIdError(AlchemyArgumentError):
+    """A token id that cannot be right; nothing was sent."""
 
 
 class AlchemyConfigurationError(AlchemyPermanentError):
@@ -246,6 +198,22 @@ class AlchemyContractsFailedForGoodError(AlchemyContractsFailedError):
     )
 
 
+class AlchemyTokensFailedError(AlchemyRefreshFailedError):
+    """More tokens of a collection are not proven fresh than the task allows."""
+
+    default_advice = "The XCom 'failures' counts them by reason: retry the task, which asks only for these again"
+
+
+class AlchemyTokensFailedForGoodError(AlchemyTokensFailedError):
+    """More tokens of a collection failed for reasons that no retry can mend than the task allows."""
+
+    kind = ErrorKind.MEND
+    default_advice = (
+        "The XCom 'failures' counts them by reason: have their contract or their metadata mended, leave them out of "
+        "token_ids, or raise max_failed"
+    )
+
+
 class DeadlineKind(StrEnum):
     """Which of a task's two limits ended a wait."""
 
@@ -267,31 +235,3 @@ class AlchemyExecutionDeadlineError(AlchemyDeadlineError):
     """The task's ``execution_timeout`` is over and the refresh has not ended."""
 
     limit = DeadlineKind.EXECUTION_TIMEOUT
-
-
-def _family(parent: type[AlchemyError]) -> dict[str, type[AlchemyError]]:
-    members = {parent.__name__: parent}
-    for child in parent.__subclasses__():
-        if child.__module__ == __name__:
-            members.update(_family(child))
-    return members
-
-
-_TYPES = _family(AlchemyError)
-
-
-def error_from_dict(data: dict[str, Any]) -> AlchemyError:
-    """
-    Rebuild an error that crossed a process as JSON values.
-
-    :param data: What ``AlchemyError.to_dict`` gave.
-    :return: An error of the same type and text; of a type that this version does not know: the base type.
-    """
-    error_type = _TYPES.get(str(data.get("type")), AlchemyError)
-    return error_type(
-        str(data.get("what")),
-        subject=data.get("subject"),
-        advice=data.get("advice"),
-        http_status=data.get("http_status"),
-        retry_after_seconds=data.get("retry_after_seconds"),
-    )

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pendulum import DateTime
+
+from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 
 
 @dataclass(slots=True)
@@ -68,3 +72,25 @@ class Allowance:
         """
         if self.compute_units is not None:
             self.compute_units += compute_units
+
+
+@contextmanager
+def paid(price: int, allowance: Allowance, meter: Meter) -> Iterator[Meter]:
+    """
+    Pay for one request before it is made, and give back what it did not cost.
+
+    :param price: Compute units of the request.
+    :param allowance: What may be spent.
+    :param meter: Counts what was spent, also where the request fails.
+    :return: The meter of the request.
+    :raises AlchemySpendingLimitError: Not enough is left.
+    """
+    if not allowance.take(price):
+        msg = f"one more call costs {price} compute units, and max_compute_units leaves no room for it"
+        raise AlchemySpendingLimitError(msg)
+    spent = Meter()
+    try:
+        yield spent
+    finally:
+        allowance.give_back(price - spent.compute_units)
+        meter.add(spent)

@@ -25,7 +25,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
 )
 from airflow_provider_alchemy.api.following import Follower, next_stroke
-from airflow_provider_alchemy.api.metering import Allowance, Meter
+from airflow_provider_alchemy.api.metering import Allowance, Meter, paid
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.turns import Turns, turns_of
@@ -218,17 +218,13 @@ class RefreshPoller:
         self._sooner.set()
 
     async def _pay_and_ask(self, client: AsyncAlchemyClient, question: Question) -> RefreshStatus:
-        allowance, spent = question.allowance or Allowance(), Meter()
-        price = REINGEST_CONTRACT.compute_units
-        if not allowance.take(price):
-            msg = f"one more poll costs {price} compute units, and max_compute_units leaves no room for it"
-            raise AlchemySpendingLimitError(msg)
+        price, spent = REINGEST_CONTRACT.compute_units, Meter()
         try:
-            return await client.reingest_contract_once(question.contract_address, meter=spent)
+            with paid(price, question.allowance or Allowance(), spent) as meter:
+                return await client.reingest_contract_once(question.contract_address, meter=meter)
         finally:
-            allowance.give_back(price - spent.compute_units)
             question.meter.add(spent)
-            if self._on_call is not None:
+            if spent.calls and self._on_call is not None:
                 self._on_call(spent)
 
     async def _renewed(self, client: AsyncAlchemyClient, outcome: object) -> bool:

@@ -25,6 +25,7 @@ _REASONS: dict[type[AlchemyError], str] = {
     errors.AlchemyPermanentError: "refused",
     errors.AlchemyArgumentError: "argument",
     errors.AlchemyAddressError: "address",
+    errors.AlchemyTokenIdError: "token_id",
     errors.AlchemyConfigurationError: "configuration",
     errors.AlchemyRequestError: "request",
     errors.AlchemyAuthenticationError: "authentication",
@@ -39,6 +40,8 @@ _REASONS: dict[type[AlchemyError], str] = {
     errors.AlchemyNoSuchCollectionError: "does_not_exist",
     errors.AlchemyContractsFailedError: "contracts_failed",
     errors.AlchemyContractsFailedForGoodError: "contracts_failed_for_good",
+    errors.AlchemyTokensFailedError: "tokens_failed",
+    errors.AlchemyTokensFailedForGoodError: "tokens_failed_for_good",
     errors.AlchemyDeadlineError: TIMEOUT,
     errors.AlchemyExecutionDeadlineError: EXECUTION_TIMEOUT,
 }

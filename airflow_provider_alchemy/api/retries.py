@@ -7,7 +7,7 @@ import random
 
 from pendulum import DateTime, now
 
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind
+from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError, ErrorKind
 
 MAX_BACKOFF_SECONDS = 64.0
 """Alchemy's page on retries advises exponential back-off with up to a second of jitter, at most 32 or 64 s."""
@@ -32,12 +32,15 @@ class Retrying:
     Decides for stamina whether a failed call is tried again, and when.
 
     :param deadline: No sleep outlasts it; None: no deadline.
+    :param is_patient: Whether an answer that the API reference does not know is worth another attempt, which it is
+        where hundreds of calls are one task. Default False.
     """
 
-    __slots__ = ("_deadline", "_failures")
+    __slots__ = ("_deadline", "_failures", "_is_patient")
 
-    def __init__(self, deadline: DateTime | None = None) -> None:
+    def __init__(self, deadline: DateTime | None = None, *, is_patient: bool = False) -> None:
         self._deadline = deadline
+        self._is_patient = is_patient
         self._failures = 0
 
     def __call__(self, error: Exception) -> bool | float:
@@ -47,10 +50,13 @@ class Retrying:
         :param error: What the call raised.
         :return: False to give up, or the seconds to wait before the next attempt.
         """
-        if not isinstance(error, AlchemyError) or error.kind is not ErrorKind.WAIT_OUT:
+        is_worth_it = isinstance(error, AlchemyError) and (
+            error.kind is ErrorKind.WAIT_OUT or (self._is_patient and isinstance(error, AlchemyUnexpectedAnswerError))
+        )
+        if not is_worth_it:
             return False
         self._failures += 1
-        delay = backoff_seconds(self._failures, error.retry_after_seconds)
+        delay = backoff_seconds(self._failures, getattr(error, "retry_after_seconds", None))
         if self._deadline is not None and delay > (self._deadline - now("UTC")).total_seconds():
             return False
         return delay

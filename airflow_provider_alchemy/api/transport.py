@@ -32,7 +32,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.failures import explain
-from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.metering import Allowance, Meter, paid
 from airflow_provider_alchemy.api.redaction import Redactor
 from airflow_provider_alchemy.api.retries import Retrying
 from airflow_provider_alchemy.api.routes import authorities, proxy, ssl_context
@@ -57,9 +57,9 @@ class _Transport:
         self._host = urlsplit(settings.base_url).netloc
         self._proxy = proxy(settings)
 
-    def _retry_context(self, attempts: int | None, deadline: DateTime | None) -> Any:
+    def _retry_context(self, attempts: int | None, deadline: DateTime | None, *, is_patient: bool = False) -> Any:
         return stamina.retry_context(
-            on=Retrying(deadline), attempts=attempts or self.settings.max_attempts, timeout=None
+            on=Retrying(deadline, is_patient=is_patient), attempts=attempts or self.settings.max_attempts, timeout=None
         )
 
     def _start_in(self, call: Call[Any], deadline: DateTime | None) -> float:
@@ -161,6 +161,7 @@ class SyncTransport(_Transport):
             request.url,
             params=request.params,
             headers=request.headers,
+            data=request.body,
             timeout=self.settings.timeout,
             allow_redirects=False,
             stream=True,
@@ -203,6 +204,8 @@ class AsyncTransport(_Transport):
         meter: Meter | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
+        allowance: Allowance | None = None,
+        is_patient: bool = False,
     ) -> T:
         """
         Make a call, within the budget and with retries.
@@ -211,13 +214,15 @@ class AsyncTransport(_Transport):
         :param meter: Counts the requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the connection's.
         :param deadline: No sleep outlasts it.
+        :param allowance: What it may cost: each attempt is paid for before it is made. Default: any amount.
+        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
         :return: The call's value.
         :raises AlchemyError: What went wrong.
         """
-        async for attempt in self._retry_context(max_attempts, deadline):
-            with attempt:
+        async for attempt in self._retry_context(max_attempts, deadline, is_patient=is_patient):
+            with attempt, paid(call.endpoint.compute_units, allowance or Allowance(), meter or Meter()) as spent:
                 await asyncio.sleep(self._start_in(call, deadline))
-                return await self.attempt(call, meter=meter)
+                return await self.attempt(call, meter=spent)
         msg = "stamina ends with a value or an error"
         raise AssertionError(msg)
 
@@ -249,6 +254,7 @@ class AsyncTransport(_Transport):
             request.method,
             url,
             headers=request.headers,
+            data=request.body,
             allow_redirects=False,
             proxy=self._proxy,
         ) as response:

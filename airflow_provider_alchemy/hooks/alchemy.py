@@ -13,10 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
-from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_alchemy.hooks.connection import CONNECTION_TYPE, read_extra, read_settings
 from airflow_provider_alchemy.hooks.metrics import counting_calls
+from airflow_provider_alchemy.hooks.tokens import TokenMethods
 
 if TYPE_CHECKING:
     from pendulum import DateTime
@@ -28,7 +29,7 @@ TESTED_CONTRACT = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 """The contract of Alchemy's own documentation: the connection test reads its metadata."""
 
 
-class AlchemyHook(BaseHook):
+class AlchemyHook(TokenMethods, BaseHook):
     """
     Talk to Alchemy's NFT API with an Airflow connection.
 
@@ -180,21 +181,6 @@ class AlchemyHook(BaseHook):
             return await client.reingest_contract(
                 contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline
             )
-
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        """
-        Read what Alchemy knows of a contract, without any side effect (160 compute units).
-
-        :param contract_address: The contract.
-        :param meter: Counts requests and units, also where the call fails.
-        :return: The contract's metadata.
-        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
-        """
-        return self.get_conn().get_contract_metadata(contract_address, meter=meter)
-
-    async def aget_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        """Do what ``get_contract_metadata`` does, in an event loop."""
-        return await (await self.aget_conn()).get_contract_metadata(contract_address, meter=meter)
 
     def test_connection(self) -> tuple[bool, str]:
         """

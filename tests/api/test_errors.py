@@ -43,6 +43,9 @@ KINDS = {
     "AlchemyPermanentError": ErrorKind.MEND,
     "AlchemyArgumentError": ErrorKind.MEND,
     "AlchemyAddressError": ErrorKind.MEND,
+    "AlchemyTokenIdError": ErrorKind.MEND,
+    "AlchemyTokensFailedError": ErrorKind.WAIT_OUT,
+    "AlchemyTokensFailedForGoodError": ErrorKind.MEND,
     "AlchemyConfigurationError": ErrorKind.MEND,
     "AlchemyRequestError": ErrorKind.MEND,
     "AlchemyAuthenticationError": ErrorKind.MEND,
@@ -58,6 +61,7 @@ KINDS = {
 
 SAYS_ITS_ADVICE_WHERE_IT_IS_RAISED = {
     "AlchemyAddressError",
+    "AlchemyTokenIdError",
     "AlchemyArgumentError",
     "AlchemyConfigurationError",
     "AlchemyHostNotFoundError",

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api import errors, reasons
+from airflow_provider_alchemy.api import error_base, errors, reasons
 from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict
 from airflow_provider_alchemy.api.reasons import is_final, reason_of
 
 
 def every_error() -> list[AlchemyError]:
-    return [error_from_dict({"type": name, "what": "it broke"}) for name in errors._TYPES]
+    return [error_from_dict({"type": name, "what": "it broke"}) for name in error_base._TYPES]
 
 
 @pytest.mark.parametrize(

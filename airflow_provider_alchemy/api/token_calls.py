@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of the endpoints of single tokens, with arguments that are checked before anything is sent. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from airflow_provider_alchemy.api import token_endpoints
+from airflow_provider_alchemy.api.endpoints import Call
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.models import ContractMetadata, read_contract_address
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.tokens import Token, TokenMetadata, TokenPage, TokenRefresh, read_token_id
+
+T = TypeVar("T")
+TokenId = int | str
+"""A token's id as a person writes it: an int, or decimal or hexadecimal digits."""
+
+
+class TokenCalls:
+    """
+    Calls with checked arguments, for both clients.
+
+    :param settings: Whose account, and the way to it.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+
+    def refresh_nft_metadata(self, contract_address: str, token_id: TokenId) -> Call[TokenRefresh]:
+        """Check the arguments of ``refreshNftMetadata``."""
+        return self._checked(
+            lambda: token_endpoints.refresh_nft_metadata(_read_token(contract_address, token_id), self._settings)
+        )
+
+    def get_nft_metadata(
+        self, contract_address: str, token_id: TokenId, *, refresh: bool, uri_timeout_ms: int | None
+    ) -> Call[TokenMetadata]:
+        """Check the arguments of ``getNFTMetadata``."""
+        return self._checked(
+            lambda: token_endpoints.get_nft_metadata(
+                _read_token(contract_address, token_id), self._settings, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            )
+        )
+
+    def get_nft_metadata_batch(
+        self, contract_address: str, token_ids: Iterable[TokenId], *, refresh: bool, uri_timeout_ms: int | None
+    ) -> Call[dict[int, TokenMetadata]]:
+        """Check the arguments of ``getNFTMetadataBatch``."""
+
+        def build() -> Call[dict[int, TokenMetadata]]:
+            address = read_contract_address(contract_address)
+            ids = tuple(dict.fromkeys(read_token_id(token_id) for token_id in token_ids))
+            _check_number(len(ids), "token_ids", "tokens")
+            return token_endpoints.get_nft_metadata_batch(
+                address, ids, self._settings, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            )
+
+        return self._checked(build)
+
+    def get_nfts_for_contract(
+        self, contract_address: str, *, start_token: TokenId | None, with_metadata: bool, page_size: int
+    ) -> Call[TokenPage]:
+        """Check the arguments of ``getNFTsForContract``."""
+
+        def build() -> Call[TokenPage]:
+            _check_number(page_size, "page_size", "tokens")
+            return token_endpoints.get_nfts_for_contract(
+                read_contract_address(contract_address),
+                self._settings,
+                start_token=None if start_token is None else str(start_token),
+                with_metadata=with_metadata,
+                limit=page_size,
+            )
+
+        return self._checked(build)
+
+    def get_contract_metadata_batch(self, contract_addresses: Sequence[str]) -> Call[dict[str, ContractMetadata]]:
+        """Check the arguments of ``getContractMetadataBatch``."""
+
+        def build() -> Call[dict[str, ContractMetadata]]:
+            addresses = tuple(dict.fromkeys(read_contract_address(address) for address in contract_addresses))
+            _check_number(len(addresses), "contract_addresses", "contracts")
+            return token_endpoints.get_contract_metadata_batch(addresses, self._settings)
+
+        return self._checked(build)
+
+    def _checked(self, build: Callable[[], Call[T]]) -> Call[T]:
+        try:
+            return build()
+        except AlchemyArgumentError as error:
+            # People paste keys into other fields.
+            raise error.without(self._settings.api_key) from None
+
+
+class PageKeys:
+    """
+    The keys of the pages that were read: a page that leads back would be read for ever, at 600 units each.
+
+    :param first: Where the reading began.
+    """
+
+    def __init__(self, first: TokenId | None = None) -> None:
+        self._known = set() if first is None else {str(first)}
+
+    def check(self, page: TokenPage, contract_address: str) -> None:
+        """
+        Check where a page leads.
+
+        :param page: The page.
+        :param contract_address: The collection's contract, for the error.
+        :raises AlchemyUnexpectedAnswerError: It names a page that was read before.
+        """
+        if page.next_key is None:
+            return
+        if page.next_key in self._known:
+            msg = f"the page of tokens names {page.next_key[:80]!r} as the next page, which was read before"
+            raise AlchemyUnexpectedAnswerError(msg, subject=f"collection {contract_address}")
+        self._known.add(page.next_key)
+
+
+def _read_token(contract_address: str, token_id: Any) -> Token:
+    return Token(read_contract_address(contract_address), read_token_id(token_id))
+
+
+def _check_number(number: int, argument: str, things: str) -> None:
+    if not 1 <= number <= MOST_TOKENS:
+        msg = f"argument {argument!r} stands for {number:,} {things}; one call takes 1 to {MOST_TOKENS}"
+        raise AlchemyArgumentError(msg)
