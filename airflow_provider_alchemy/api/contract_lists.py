@@ -8,16 +8,14 @@ its place, not after a night of polling.
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
+from airflow_provider_alchemy.api.lists import Shortened, read_items
 from airflow_provider_alchemy.api.models import read_contract_address
 
 MOST_CONTRACTS = 10_000
@@ -26,11 +24,9 @@ MOST_CONTRACTS = 10_000
 ARGUMENT = "contract_addresses"
 
 _ADDRESS_BYTES = 20
-_SHOWN_CHARACTERS = 100
-_EXPECTED = (
+EXPECTED = (
     "expected a list of contract addresses, or a text of them: a JSON or Python list, or separated by commas or spaces"
 )
-_SEPARATORS = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +61,9 @@ def read_contracts(value: Any, is_unknown: Callable[[Any], bool] = lambda _: Fal
     :raises AlchemyArgumentError: There is none, there are too many, or the value is no list.
     :raises AlchemyAddressError: One is no address, or fails its checksum; the text names the first with its position.
     """
-    items = read_items(value)
+    items = read_items(value, ARGUMENT, EXPECTED)
     if not items:
-        msg = f"argument {ARGUMENT!r} names no contract: the list is empty; {_EXPECTED}"
+        msg = f"argument {ARGUMENT!r} names no contract: the list is empty; {EXPECTED}"
         raise AlchemyArgumentError(msg)
     # Before the checksums, which take a while: somebody may have passed a list of tokens.
     different = len({item.strip().lower() for item in items if isinstance(item, str)})
@@ -77,22 +73,6 @@ def read_contracts(value: Any, is_unknown: Callable[[Any], bool] = lambda _: Fal
     named = _read_addresses(items, is_unknown)
     addresses = tuple(dict.fromkeys(named))
     return ContractList(addresses, len(named) - len(addresses))
-
-
-def read_items(value: Any) -> list[Any]:
-    """
-    Take a list apart, whatever form it has; the items themselves are not checked.
-
-    :param value: A list or any other iterable, or a text.
-    :return: The items.
-    :raises AlchemyArgumentError: The value is no list.
-    """
-    if isinstance(value, str):
-        return _read_text(value.strip())
-    if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
-        msg = f"argument {ARGUMENT!r} is {_shown(value)} and no list; {_EXPECTED}"
-        raise AlchemyArgumentError(msg, advice=_advice(value))
-    return list(value)
 
 
 def pack_addresses(addresses: Iterable[str]) -> str:
@@ -121,36 +101,6 @@ def unpack_addresses(text: str) -> tuple[str, ...]:
     return tuple(f"0x{packed[start : start + _ADDRESS_BYTES].hex()}" for start in starts)
 
 
-def _read_text(text: str) -> list[Any]:
-    if not text:
-        msg = f"argument {ARGUMENT!r} is empty, or its template rendered to nothing; {_EXPECTED}"
-        raise AlchemyArgumentError(msg)
-    if text[0] not in "[({":
-        return [part for part in _SEPARATORS.split(text) if part]
-    try:
-        return read_items(_read_literal(text))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        pass
-    msg = f"argument {ARGUMENT!r} is {_shown(text)}, which begins like a list but is none; {_EXPECTED}"
-    raise AlchemyArgumentError(msg)
-
-
-def _read_literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        # What Jinja makes of a list.
-        return ast.literal_eval(text)
-
-
-def _advice(value: Any) -> str:
-    if value is None:
-        return "Check the task whose XCom this is: one that was skipped or pushed nothing leaves None"
-    if isinstance(value, Mapping):
-        return "Take the key that holds the list, such as task.output['finished']"
-    return ""
-
-
 def _read_addresses(items: Sequence[Any], is_unknown: Callable[[Any], bool]) -> list[str]:
     addresses: list[str] = []
     first: AlchemyAddressError | None = None
@@ -160,7 +110,7 @@ def _read_addresses(items: Sequence[Any], is_unknown: Callable[[Any], bool]) -> 
             continue
         place = f"{ARGUMENT}[{position}] (number {position + 1:,} of {len(items):,})"
         try:
-            addresses.append(read_contract_address(item if isinstance(item, str) else _Shortened(item), place))
+            addresses.append(read_contract_address(item if isinstance(item, str) else Shortened(item), place))
         except AlchemyAddressError as error:
             error.what = error.what.replace(f"argument {place!r}", place, 1)
             first = first or error
@@ -170,18 +120,3 @@ def _read_addresses(items: Sequence[Any], is_unknown: Callable[[Any], bool]) -> 
     if wrong > 1:
         first.what += f"; {wrong - 1:,} more of the addresses cannot be right either"
     raise first
-
-
-class _Shortened:
-    """An item that is no text, as an error shows it: it may be a list of thousands."""
-
-    def __init__(self, item: Any) -> None:
-        self._item = item
-
-    def __repr__(self) -> str:
-        return _shown(self._item)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_alchemy.api.contract_lists import read_contracts, read_items
+from airflow_provider_alchemy.api.contract_lists import ARGUMENT, EXPECTED, read_contracts
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.lists import read_items
 from airflow_provider_alchemy.tasks.arguments import is_template
 from airflow_provider_alchemy.tasks.failures import final
 
@@ -23,7 +24,7 @@ def read_list(contract_addresses: Any) -> tuple[Any, int]:
     if is_template(contract_addresses):
         return contract_addresses, 1
     try:
-        items = read_items(contract_addresses)
+        items = read_items(contract_addresses, ARGUMENT, EXPECTED)
         known = len(read_contracts(items, is_template).addresses)
     except AlchemyArgumentError as error:
         raise final(error) from None
