@@ -48,7 +48,8 @@ def _log_line(request: ApiRequest, call: Call) -> str:
         address = call.contract_address if is_address(call.contract_address) else "(no address)"
         asked = f"/{call.network}/nft/{request.version}{key}/{call.endpoint}?contractAddress={address}"
     state = f" {call.state}" if call.state else ""
-    return f"{request.method} {asked}: {call.http_status or 'no answer'}{state}, {call.compute_units} units"
+    tokens = f", {len(call.token_ids)} tokens" if call.token_ids else ""
+    return f"{request.method} {asked}: {call.http_status or 'no answer'}{state}{tokens}, {call.compute_units} units"
 
 
 async def handle(
@@ -64,7 +65,8 @@ async def handle(
     """
     if request.path.startswith(PREFIX):
         return await control(request, steering)
-    api_request = read_request(request.method, request.path, request.query, request.headers.get("Authorization"))
+    authorization, body = request.headers.get("Authorization"), await request.read()
+    api_request = read_request(request.method, request.path, request.query, authorization, body)
     decision = process(api_request, state, time.time())
     LOG.info("%s", _log_line(api_request, decision.call))
-    return await deliver(request, decision, stopping)
+    return await deliver(request, decision, stopping, state.settings.latency_seconds)

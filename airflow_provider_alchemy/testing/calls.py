@@ -27,12 +27,15 @@ class Call:
     :param endpoint: the endpoint's name, such as ``reingestContract``, or ``unknown``.
     :param network: the network's slug, such as ``eth-mainnet``; ``***`` where the call had no right key and named
         another network, because it may be the key that was put there.
-    :param contract_address: the contract address as asked, None where there was none; ``***`` where a key may
-        have been put there.
+    :param contract_address: the contract address as asked, the first one of a batch, None where there was none;
+        ``***`` where a key may have been put there.
     :param auth: where the key was: ``path``, ``header`` or ``none``.
     :param http_status: the status that was answered, None when the connection was reset or left hanging.
     :param state: the refresh state that was reported, None where there was none.
     :param compute_units: what the call was billed.
+    :param token_ids: the tokens that ``refreshNftMetadata``, ``getNFTMetadata`` or ``getNFTMetadataBatch`` asked for,
+        in the order of the call; none where the call was not well-formed or had no right key.
+    :param refreshes: whether it asked for a refresh of those tokens.
     """
 
     at: float
@@ -43,6 +46,8 @@ class Call:
     http_status: int | None
     state: str | None
     compute_units: int
+    token_ids: tuple[int, ...] = ()
+    refreshes: bool = False
 
     def matches(self, endpoint: str | None, contract_address: str | None) -> bool:
         """Tell whether the call is one of an endpoint and a contract (in any case); None means any."""

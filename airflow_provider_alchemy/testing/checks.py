@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from math import inf, isfinite
 from typing import Any
@@ -18,11 +19,25 @@ from typing import Any
 Check = Callable[[str, Any], Any]
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_TOKEN_ID = re.compile(r"0x[0-9a-fA-F]{1,64}|[0-9]{1,78}")
+_TOKEN_IDS_END = 2**256
+_LAST_MOMENT = 253_402_300_000.0  # in the year 9999: no answer could write a later one
 
 
 def is_address(text: str | None) -> bool:
     """Tell whether a text has the form of a contract address: 0x and 40 hex digits, in any case."""
     return text is not None and _ADDRESS.fullmatch(text) is not None
+
+
+def read_token_id(value: object) -> int | None:
+    """Read a token's id: a whole number, or its decimal or 0x-hexadecimal text; None where it is none of them."""
+    if isinstance(value, str):
+        if _TOKEN_ID.fullmatch(value) is None:
+            return None
+        value = int(value, 16) if value.startswith("0x") else int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _TOKEN_IDS_END:
+        return None
+    return value
 
 
 def number(minimum: float = 0.0, maximum: float = inf, *, above: bool = False) -> Check:
@@ -42,9 +57,9 @@ def number(minimum: float = 0.0, maximum: float = inf, *, above: bool = False) -
     return check
 
 
-def whole(minimum: int = 0) -> Check:
-    """Accept a whole number of at least ``minimum``."""
-    in_range = number(minimum)
+def whole(minimum: int = 0, maximum: float = inf) -> Check:
+    """Accept a whole number from ``minimum`` to ``maximum``."""
+    in_range = number(minimum, maximum)
 
     def check(field: str, value: Any) -> int:
         if in_range(field, value) != int(value):
@@ -96,6 +111,36 @@ def address(field: str, value: Any) -> str:
         msg = f"{field} must be 0x and 40 hex digits, not {value!r}"
         raise ValueError(msg)
     return value.lower()
+
+
+def token_id(field: str, value: Any) -> int:
+    """Accept a token's id, as a number or as its decimal or 0x-hexadecimal text, and give back the number."""
+    found = read_token_id(value)
+    if found is None:
+        msg = f"{field} must be a token's id from 0 to 2**256 - 1, a number or a text, not {value!r}"
+        raise ValueError(msg)
+    return found
+
+
+def token_ids(field: str, value: Any) -> tuple[int, ...]:
+    """Accept several tokens' ids, each as :func:`token_id` does."""
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+        msg = f"{field} must be a sequence of tokens' ids, not {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 -- one kind of error for every wrong value
+    return tuple(token_id(field, one) for one in value)
+
+
+def moment(field: str, value: Any) -> float:
+    """Accept seconds since the epoch or an ISO 8601 time (UTC where it names no zone), and give back the seconds."""
+    if not isinstance(value, str):
+        return float(number(0, _LAST_MOMENT)(field, value))
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError as error:
+        msg = f"{field} must be seconds since the epoch or an ISO 8601 time, not {value!r}"
+        raise ValueError(msg) from error
+    seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return float(number(0, _LAST_MOMENT)(field, seconds))
 
 
 def mapping(field: str, value: Any) -> dict[str, Any]:

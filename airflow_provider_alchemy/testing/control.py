@@ -28,7 +28,8 @@ def _health(_steering: Steering, _payload: Payload) -> Payload:
 
 
 def _calls(steering: Steering, _payload: Payload) -> Payload:
-    return {"calls": [asdict(call) for call in steering.calls]}
+    # As texts, because many clients' JSON numbers end at 2**53.
+    return {"calls": [{**asdict(call), "token_ids": [*map(str, call.token_ids)]} for call in steering.calls]}
 
 
 def _counters(steering: Steering, _payload: Payload) -> Payload:
@@ -54,6 +55,29 @@ def _set_job(steering: Steering, payload: Payload) -> Payload:
 
 def _set_default_job(steering: Steering, payload: Payload) -> Payload:
     steering.set_default_job(**payload)
+    return _DONE
+
+
+def _set_collection(steering: Steering, payload: Payload) -> Payload:
+    _require(payload, "address")
+    steering.set_collection(**payload)
+    return _DONE
+
+
+def _set_tokens(steering: Steering, payload: Payload) -> Payload:
+    _require(payload, "address")
+    _require(payload, "token_ids")
+    steering.set_tokens(**payload)
+    return _DONE
+
+
+def _grow_collection(steering: Steering, payload: Payload) -> Payload:
+    _require(payload, "address")
+    _require(payload, "tokens")
+    for field in payload.keys() - {"address", "tokens", "network"}:
+        msg = f"{field} is not a field here; there are: address, tokens, network"
+        raise ValueError(msg)
+    steering.grow_collection(**payload)
     return _DONE
 
 
@@ -84,6 +108,9 @@ _COMMANDS: dict[tuple[str, str], Callable[[Steering, Payload], Payload]] = {
     ("GET", "counters"): _counters,
     ("POST", "jobs"): _set_job,
     ("POST", "default_job"): _set_default_job,
+    ("POST", "collections"): _set_collection,
+    ("POST", "tokens"): _set_tokens,
+    ("POST", "grow"): _grow_collection,
     ("POST", "faults"): _add_fault,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "reset"): _reset,

@@ -20,15 +20,20 @@ from airflow_provider_alchemy.testing.processing import Decision
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
-async def deliver(request: web.BaseRequest, decision: Decision, stopping: asyncio.Event) -> web.StreamResponse:
+async def deliver(
+    request: web.BaseRequest, decision: Decision, stopping: asyncio.Event, latency_seconds: float
+) -> web.StreamResponse:
     """Send what was decided.
 
     :param request: the HTTP request.
     :param decision: the answer, and the fault that changes how it is sent.
     :param stopping: set when the server stops; it ends every wait, so that a hanging call does not hold the
         server up.
+    :param latency_seconds: how long every answer waits before it goes out.
     :return: the response for aiohttp to finish.
     """
+    if latency_seconds > 0:
+        await _wait(latency_seconds, stopping)
     fault, answer = decision.fault, decision.answer
     if answer is None:
         if fault is not None and fault.kind is FaultKind.HANG:

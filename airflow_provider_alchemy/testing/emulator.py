@@ -36,6 +36,7 @@ Steering it:
   curl {url}/_emulator/calls
   curl -X POST {url}/_emulator/jobs -d '{{"address": "{address}", "outcome": "queue_failed"}}'
   curl -X POST {url}/_emulator/default_job -d '{{"queued_seconds": 2, "running_seconds": 60}}'
+  curl -X POST {url}/_emulator/collections -d '{{"address": "{address}", "tokens": 500, "refresh_seconds": 5}}'
   curl -X POST {url}/_emulator/faults -d '{{"kind": "http", "status": 503, "body": "html", "times": 3}}'
   curl -X DELETE {url}/_emulator/faults
   curl -X POST {url}/_emulator/settings -d '{{"units_per_second": 1000, "retry_after": 2}}'
@@ -93,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         default="report",
         help="what a call after the end does",
     )
-    parser.add_argument("--speed", type=float, default=1.0, help="job seconds are divided by it")
+    parser.add_argument("--latency-seconds", type=float, default=0.0, help="how much later every answer comes")
+    parser.add_argument("--speed", type=float, default=1.0, help="seconds of jobs and refreshes are divided by it")
     parser.add_argument("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
     return parser
 
@@ -142,6 +144,7 @@ def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Al
             retry_after_form=arguments.retry_after_form,
             monthly_units=arguments.monthly_units,
             after_finished=arguments.after_finished,
+            latency_seconds=arguments.latency_seconds,
             speed=arguments.speed,
         )
     except ValueError as error:

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_alchemy.testing.answers import Answer, error_answer, json_answer
+from airflow_provider_alchemy.testing import contract_endpoints, token_endpoints
+from airflow_provider_alchemy.testing.answers import NOT_ON_THIS_NETWORK, Answer, error_answer, json_answer
+from airflow_provider_alchemy.testing.asked import (
+    INVALID_ARGUMENT,
+    AskedTokens,
+    no_tokens,
+    token_in_body,
+    token_in_query,
+    tokens_in_body,
+)
 from airflow_provider_alchemy.testing.checks import is_address
+from airflow_provider_alchemy.testing.contract_endpoints import lower_address
+from airflow_provider_alchemy.testing.faults import FaultKind
 from airflow_provider_alchemy.testing.jobs import IN_PROGRESS, render_progress
 
 if TYPE_CHECKING:
@@ -21,9 +32,11 @@ if TYPE_CHECKING:
 REINGEST_NETWORK = "eth-mainnet"
 """The one network that ``reingestContract`` ever served (Alchemy's API reference, "reingestContract")."""
 
-_NOT_ON_THIS_NETWORK = (
-    "This endpoint isn't enabled for that chain or network just yet - please contact the Alchemy team for support!"
-)
+Work = Callable[["ApiRequest", "ServiceState", float], Answer]
+"""What answers a call; gets the call, the state and the time."""
+
+_WRONG_IN_NFT = {"tokenId": {}, "timeLastUpdated": 5}
+_WRONG_IN_CONTRACT = {"name": 5, "totalSupply": {}}
 _GONE = {404: "Not found", 410: "Gone", 400: "Unsupported method"}
 
 
@@ -36,28 +49,34 @@ class Endpoint:
     :param versions: the API versions that have it.
     :param compute_units: what a call is billed.
     :param throughput_units: what a call counts in the throughput window.
-    :param answer: does the work and answers, for a call whose key and units are in order; gets the call,
-        the state and the time.
-    :param sample: the payload of a right answer to a call that never reached the service; touches nothing.
-    :param address_field: the answer's field with the contract address.
-    :param state_field: the answer's field with the refresh state, None where there is none.
+    :param answer: does the work and answers, for a call whose key and units are in order.
+    :param sample: a right answer to a call that never reached the service; touches nothing.
     :param wrong_fields: one field with a value of the wrong type, for the fault ``wrong_types``.
+    :param versions: the API versions that have it.
+    :param state_field: the answer's field with the refresh state, None where there is none.
+    :param items_field: the answer's field with its NFTs or contracts, None where it has only one.
+    :param has_address: whether the answer names the contract.
+    :param read_tokens: finds the tokens that a call names, from its query and its body.
     """
 
     name: str
     method: str
-    versions: frozenset[str]
     compute_units: int
     throughput_units: int
-    answer: Callable[[ApiRequest, ServiceState, float], Answer]
-    sample: Callable[[ApiRequest], dict[str, Any]]
-    address_field: str
-    state_field: str | None
+    answer: Work
+    sample: Work
     wrong_fields: Mapping[str, object]
+    versions: frozenset[str] = frozenset({"v3"})
+    state_field: str | None = None
+    items_field: str | None = None
+    has_address: bool = True
+    read_tokens: Callable[[Mapping[str, str], object], AskedTokens] = no_tokens
 
-
-def _lower_address(request: ApiRequest) -> str:
-    return (request.contract_address or "").lower()
+    @property
+    def spared(self) -> frozenset[FaultKind]:
+        """The kinds of fault that cannot happen to its answers, because they have nothing to spoil."""
+        no_state = {FaultKind.UNKNOWN_STATE} if self.state_field is None else set()
+        return frozenset(no_state | (set() if self.has_address else {FaultKind.OTHER_CONTRACT}))
 
 
 def _reingest(request: ApiRequest, state: ServiceState, now: float) -> Answer:
@@ -65,10 +84,10 @@ def _reingest(request: ApiRequest, state: ServiceState, now: float) -> Answer:
     if settings.reingest_gone is not None:
         return error_answer(settings.reingest_gone, _GONE[settings.reingest_gone])
     if request.network != REINGEST_NETWORK and not settings.reingest_on_every_network:
-        return error_answer(400, _NOT_ON_THIS_NETWORK)
+        return error_answer(400, NOT_ON_THIS_NETWORK)
     if not is_address(request.contract_address):
-        return error_answer(400, "Invalid arg")
-    address = _lower_address(request)
+        return error_answer(400, INVALID_ARGUMENT)
+    address = lower_address(request)
     report = state.jobs.ask(request.network, address, now, settings)
     return json_answer(
         {
@@ -79,41 +98,8 @@ def _reingest(request: ApiRequest, state: ServiceState, now: float) -> Answer:
     )
 
 
-def _reingest_sample(request: ApiRequest) -> dict[str, Any]:
-    return {"contractAddress": _lower_address(request), "reingestionState": IN_PROGRESS, "progress": None}
-
-
-def _contract_metadata(request: ApiRequest, _state: ServiceState, _now: float) -> Answer:
-    if not is_address(request.contract_address):
-        return error_answer(400, "Invalid arg")
-    return json_answer(_contract_metadata_sample(request))
-
-
-def _contract_metadata_sample(request: ApiRequest) -> dict[str, Any]:
-    return {
-        "address": _lower_address(request),
-        "name": "Emulated Collection",
-        "symbol": "EMU",
-        "totalSupply": "10000",
-        "tokenType": "ERC721",
-        "contractDeployer": "0x1111111111111111111111111111111111111111",
-        "deployedBlockNumber": 12287507,
-        "openSeaMetadata": {
-            "floorPrice": 0.5,
-            "collectionName": "Emulated Collection",
-            "collectionSlug": "emulated-collection",
-            "safelistRequestStatus": "verified",
-            "imageUrl": None,
-            "description": "A collection that exists in tests only.",
-            "externalUrl": None,
-            "twitterUsername": None,
-            "discordUrl": None,
-            "bannerImageUrl": None,
-            "lastIngestedAt": "2026-01-01T00:00:00.000Z",
-        },
-        "isSpam": None,
-        "spamClassifications": [],
-    }
+def _reingest_sample(request: ApiRequest, _state: ServiceState, _now: float) -> Answer:
+    return json_answer({"contractAddress": lower_address(request), "reingestionState": IN_PROGRESS, "progress": None})
 
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -127,21 +113,69 @@ ENDPOINTS: dict[str, Endpoint] = {
             throughput_units=480,
             answer=_reingest,
             sample=_reingest_sample,
-            address_field="contractAddress",
             state_field="reingestionState",
             wrong_fields={"reingestionState": 5},
         ),
         Endpoint(
+            name="refreshNftMetadata",
+            method="POST",
+            compute_units=40,
+            throughput_units=10,
+            answer=token_endpoints.refresh_nft_metadata,
+            sample=token_endpoints.queued,
+            wrong_fields={"status": 5, "estimatedMsToRefresh": {}},
+            has_address=False,
+            read_tokens=token_in_body,
+        ),
+        Endpoint(
+            name="getNFTMetadata",
+            method="GET",
+            compute_units=80,
+            throughput_units=10,
+            answer=token_endpoints.nft_metadata,
+            sample=token_endpoints.nft_metadata_sample,
+            wrong_fields=_WRONG_IN_NFT,
+            read_tokens=token_in_query,
+        ),
+        Endpoint(
+            name="getNFTMetadataBatch",
+            method="POST",
+            compute_units=480,
+            throughput_units=100,
+            answer=token_endpoints.nft_metadata_batch,
+            sample=token_endpoints.nft_metadata_batch_sample,
+            wrong_fields=_WRONG_IN_NFT,
+            items_field="nfts",
+            read_tokens=tokens_in_body,
+        ),
+        Endpoint(
+            name="getNFTsForContract",
+            method="GET",
+            compute_units=600,
+            throughput_units=50,
+            answer=contract_endpoints.nfts_for_contract,
+            sample=contract_endpoints.nfts_for_contract,
+            wrong_fields=_WRONG_IN_NFT,
+            items_field="nfts",
+        ),
+        Endpoint(
             name="getContractMetadata",
             method="GET",
-            versions=frozenset({"v3"}),
             compute_units=160,
             throughput_units=10,
-            answer=_contract_metadata,
-            sample=_contract_metadata_sample,
-            address_field="address",
-            state_field=None,
-            wrong_fields={"name": 5, "totalSupply": {}},
+            answer=contract_endpoints.contract_metadata,
+            sample=contract_endpoints.contract_metadata_sample,
+            wrong_fields=_WRONG_IN_CONTRACT,
+        ),
+        Endpoint(
+            name="getContractMetadataBatch",
+            method="POST",
+            compute_units=480,
+            throughput_units=100,
+            answer=contract_endpoints.contract_metadata_batch,
+            sample=contract_endpoints.contract_metadata_batch_sample,
+            wrong_fields=_WRONG_IN_CONTRACT,
+            items_field="contracts",
         ),
     )
 }

@@ -8,7 +8,7 @@ is in ``faulty_answers``, and what it does to a connection in ``delivery``.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -94,7 +94,7 @@ class Fault:
     :param times: how many calls it hits; None, the default: every one until the faults are cleared.
     :param probability: the chance, from 0 to 1, that a call is hit; default 1. The dice are seeded.
     :param endpoint: only calls of this endpoint; None: of any.
-    :param contract_address: only calls about this contract; None: about any.
+    :param contract_address: only calls about this contract, the first one of a batch; None: about any.
     :param after_processing: False: the call never reaches the service, so it starts no job; True: the
         service did its work (only calls that it would answer with 200 are hit) and the answer is spoilt.
         None, the default: True for ``slow`` and ``other_contract``, else False. ``slow`` cannot be False.
@@ -108,8 +108,8 @@ class Fault:
     :param location: where ``redirect`` points to; the default is a path that the emulator does not know, so
         that a client that follows it shows up as a call of the endpoint ``unknown``.
     :param state: what ``unknown_state`` reports.
-    :param fields: what ``wrong_types`` puts into the answer; None, the default: one wrong field that suits
-        the endpoint.
+    :param fields: what ``wrong_types`` puts into the answer, or into each of its NFTs or contracts where it has
+        several; None, the default: one wrong field that suits the endpoint.
     :param size: bytes of ``large``; default 5 MB.
     :raises ValueError: a value that is not accepted; the message names the field.
     """
@@ -173,12 +173,14 @@ class FaultPlan:
         self._armed.clear()
         self._left.clear()
 
-    def pick(self, endpoint: str, contract_address: str | None, *, has_state: bool, after: bool) -> Fault | None:
+    def pick(
+        self, endpoint: str, contract_address: str | None, *, spared: Collection[FaultKind], after: bool
+    ) -> Fault | None:
         """Find the fault that hits a call, and count the hit.
 
         :param endpoint: the call's endpoint.
         :param contract_address: the contract it asks about, in any case.
-        :param has_state: whether the endpoint reports a refresh state; ``unknown_state`` hits no other.
+        :param spared: the kinds that cannot happen to this endpoint's answers.
         :param after: whether the service has done its work.
         :return: the fault, None if the call is spared.
         """
@@ -188,7 +190,7 @@ class FaultPlan:
                 and self._left[index] != 0
                 and fault.endpoint in {None, endpoint}
                 and fault.contract_address in {None, (contract_address or "").lower()}
-                and (has_state or fault.kind is not FaultKind.UNKNOWN_STATE)
+                and fault.kind not in spared
                 and self._dice.random() < fault.probability
             ):
                 left = self._left[index]

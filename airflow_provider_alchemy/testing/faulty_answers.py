@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.testing.answers import (
     OVER_THROUGHPUT,
@@ -80,25 +80,47 @@ def _error_object(fault: Fault, _endpoint: Endpoint, _network: str, _right: Answ
     return error_answer(200, fault.message or UNAVAILABLE, fault.body)
 
 
-def _with_fields(right: Answer, fields: dict[str, object]) -> Answer:
-    return json_answer({**(right.payload or {}), **fields})
+def _each(right: Answer, endpoint: Endpoint, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
+    """Change the answer's one object, or each of its NFTs or contracts where it has several."""
+    payload = right.payload or {}
+    if isinstance(payload, list):
+        return json_answer([change(item) for item in payload])
+    if endpoint.items_field is None:
+        return json_answer(change(payload))
+    items = [change(item) for item in payload.get(endpoint.items_field, [])]
+    return json_answer({**payload, endpoint.items_field: items})
 
 
 def _wrong_types(fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
-    return _with_fields(right, dict(endpoint.wrong_fields if fault.fields is None else fault.fields))
+    fields = dict(endpoint.wrong_fields if fault.fields is None else fault.fields)
+    if endpoint.items_field is None or not isinstance(right.payload, dict):
+        return _each(right, endpoint, lambda item: {**item, **fields})
+    # What stands beside the items is not theirs.
+    beside = {name: fields.pop(name) for name in (endpoint.items_field, "pageKey") if name in fields}
+    changed = _each(right, endpoint, lambda item: {**item, **fields})
+    return json_answer({**changed.payload, **beside})
 
 
 def _unknown_state(fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
-    return _with_fields(right, {str(endpoint.state_field): fault.state})
+    return _each(right, endpoint, lambda item: {**item, str(endpoint.state_field): fault.state})
 
 
 def _other_contract(_fault: Fault, endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
-    return _with_fields(right, {endpoint.address_field: OTHER_CONTRACT})
+    return _each(right, endpoint, _of_other_contract)
+
+
+def _of_other_contract(item: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(contract := item.get("contract"), dict):
+        return {**item, "contract": _of_other_contract(contract)}
+    return {**item, **{name: OTHER_CONTRACT for name in ("contractAddress", "address") if name in item}}
 
 
 def _large(fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
-    bare = len(json.dumps({**(right.payload or {}), "padding": ""}))
-    return _with_fields(right, {"padding": "x" * max(0, fault.size - bare)})
+    payload = right.payload or {}
+    padded = payload[0] if isinstance(payload, list) else payload
+    padded["padding"] = ""
+    padded["padding"] = "x" * max(0, fault.size - len(json.dumps(payload)))
+    return json_answer(payload)
 
 
 def _right(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
@@ -106,7 +128,7 @@ def _right(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _no
 
 
 def _cut(_fault: Fault, _endpoint: Endpoint, _network: str, right: Answer, _now: float) -> Answer:
-    return replace(right, payload=None)
+    return replace(right, is_own=False)
 
 
 _SPOIL: dict[FaultKind, Callable[[Fault, Endpoint, str, Answer, float], Answer]] = {

@@ -15,7 +15,6 @@ from airflow_provider_alchemy.testing.answers import (
     Answer,
     BodyForm,
     error_answer,
-    json_answer,
     retry_after_header,
 )
 from airflow_provider_alchemy.testing.calls import Auth, Call
@@ -65,6 +64,8 @@ def process(request: ApiRequest, state: ServiceState, now: float) -> Decision:
             http_status=answer.status if answer else None,
             state=_reported_state(request.endpoint, answer),
             compute_units=units,
+            token_ids=tuple(token_id for _, token_id in request.asked.tokens) if is_trusted else (),
+            refreshes=request.asked.refreshes,
         )
         state.calls.append(call)
         state.compute_units += units
@@ -77,7 +78,7 @@ def _settle(request: ApiRequest, state: ServiceState, now: float) -> tuple[Fault
         return None, error_answer(404, "Not found"), 0
     fault = _pick(request, endpoint, state, after=False)
     if fault is not None:
-        spoilt = spoil(fault, endpoint, request.network, json_answer(endpoint.sample(request)), now)
+        spoilt = spoil(fault, endpoint, request.network, endpoint.sample(request, state, now), now)
         billed = is_billed(spoilt.status if spoilt else None)
         if billed:
             state.window.add(now, endpoint.throughput_units)
@@ -92,8 +93,7 @@ def _settle(request: ApiRequest, state: ServiceState, now: float) -> tuple[Fault
 
 
 def _pick(request: ApiRequest, endpoint: Endpoint, state: ServiceState, *, after: bool) -> Fault | None:
-    has_state = endpoint.state_field is not None
-    return state.faults.pick(endpoint.name, request.contract_address, has_state=has_state, after=after)
+    return state.faults.pick(endpoint.name, request.contract_address, spared=endpoint.spared, after=after)
 
 
 def _serve(request: ApiRequest, endpoint: Endpoint, state: ServiceState, now: float) -> Answer:
@@ -127,7 +127,7 @@ def _address_to_show(request: ApiRequest, *, is_trusted: bool) -> str | None:
 
 
 def _reported_state(endpoint: Endpoint | None, answer: Answer | None) -> str | None:
-    if endpoint is None or endpoint.state_field is None or answer is None or answer.payload is None:
+    if endpoint is None or endpoint.state_field is None or answer is None or not answer.is_own:
         return None
     state = answer.payload.get(endpoint.state_field)
     return state if isinstance(state, str) else None

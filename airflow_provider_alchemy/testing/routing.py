@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a path and a header to the call that is meant: network, version, key, endpoint.
+"""From a path, a header and a body to the call that is meant: network, version, key, endpoint, tokens.
 
 A pure function, so that the many forms of a path are tested without a server. The path is not kept: it may
 hold a key.
@@ -7,10 +7,13 @@ hold a key.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from airflow_provider_alchemy.testing.asked import NO_TOKENS, AskedTokens, asked_contract
 from airflow_provider_alchemy.testing.calls import UNKNOWN_ENDPOINT, Auth
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS, Endpoint
 
@@ -33,6 +36,7 @@ class ApiRequest:
     :param auth: where the key was.
     :param key: the key, empty if there is none; never part of the representation.
     :param query: the query's parameters.
+    :param body: the parsed JSON body; None where there is none, or none that is JSON.
     """
 
     method: str
@@ -42,25 +46,34 @@ class ApiRequest:
     auth: Auth
     key: str = field(repr=False)
     query: Mapping[str, str]
+    body: object = field(default=None, repr=False)
 
     @property
     def endpoint_name(self) -> str:
         """The endpoint's name, ``unknown`` if the path is none of the emulator's."""
         return self.endpoint.name if self.endpoint else UNKNOWN_ENDPOINT
 
-    @property
+    @cached_property
     def contract_address(self) -> str | None:
-        """The contract address as asked, None if there is none."""
-        return self.query.get("contractAddress")
+        """The contract address as asked, the first one where there are several, None if there is none."""
+        return asked_contract(self.query, self.body)
+
+    @cached_property
+    def asked(self) -> AskedTokens:
+        """The tokens that the call names."""
+        return self.endpoint.read_tokens(self.query, self.body) if self.endpoint else NO_TOKENS
 
 
-def read_request(method: str, path: str, query: Mapping[str, str], authorization: str | None) -> ApiRequest:
+def read_request(
+    method: str, path: str, query: Mapping[str, str], authorization: str | None, body: bytes = b""
+) -> ApiRequest:
     """Find out what a request asks for.
 
     :param method: HTTP method.
     :param path: the URL's decoded path, with or without a network and with or without a key.
     :param query: the query's parameters.
     :param authorization: the ``Authorization`` header, None if there is none. A key in the path goes first.
+    :param body: the bytes of the body.
     :return: the call; its endpoint is None where the path is none of the emulator's.
     """
     parts = _PATH.fullmatch(path)
@@ -73,4 +86,11 @@ def read_request(method: str, path: str, query: Mapping[str, str], authorization
         key, auth = (bearer[1], Auth.HEADER) if bearer else ("", Auth.NONE)
     if endpoint is not None and version not in endpoint.versions:
         endpoint = None
-    return ApiRequest(method, endpoint, network, version, auth, key, query)
+    return ApiRequest(method, endpoint, network, version, auth, key, query, _parse(body))
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return None

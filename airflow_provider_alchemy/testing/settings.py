@@ -45,6 +45,41 @@ class RetryAfterForm(StrEnum):
     DATE = "date"
 
 
+class RepeatedRefresh(StrEnum):
+    """What ``refreshNftMetadata`` answers for a token that was queued a short time ago."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+class EstimateForm(StrEnum):
+    """The forms of ``estimatedMsToRefresh``: the one that is shown and the one that is documented."""
+
+    INT = "int"
+    TEXT = "text"
+
+
+class BatchForm(StrEnum):
+    """The forms of a batch's answer: in an object, which the SDKs read, or the documented bare array."""
+
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+class PageKeyForm(StrEnum):
+    """The forms of a listing's ``pageKey``: ``0x`` and 64 digits, or decimal."""
+
+    HEX = "hex"
+    DECIMAL = "decimal"
+
+
+class LastPageKey(StrEnum):
+    """What the last page of a listing has for a ``pageKey``."""
+
+    ABSENT = "absent"
+    NULL = "null"
+
+
 _CHECKS: dict[str, checks.Check] = {
     "units_per_second": checks.optional(checks.number(above=True)),
     "retry_after": checks.optional(checks.number()),
@@ -57,6 +92,16 @@ _CHECKS: dict[str, checks.Check] = {
     "repeated_state": checks.member(RepeatedState),
     "after_finished": checks.member(AfterFinished),
     "progress_form": checks.member(ProgressForm),
+    "refresh_rule_seconds": checks.number(),
+    "repeated_refresh": checks.member(RepeatedRefresh),
+    "refresh_on_every_network": checks.flag,
+    "estimate_form": checks.member(EstimateForm),
+    "batch_form": checks.member(BatchForm),
+    "page_size": checks.whole(1, 100),
+    "page_key_form": checks.member(PageKeyForm),
+    "last_page_key": checks.member(LastPageKey),
+    "repeat_page_key": checks.flag,
+    "latency_seconds": checks.number(),
     "speed": checks.number(above=True),
 }
 
@@ -87,7 +132,22 @@ class Settings:
         with a new job.
     :param progress_form: ``null``, ``int``, ``text`` (default, the documented one), ``percent`` or
         ``empty``.
-    :param speed: job seconds are divided by it; default 1.0, real time.
+    :param refresh_rule_seconds: for how long after ``refreshNftMetadata`` for a token another one does nothing;
+        default 900, the documented 15 minutes.
+    :param repeated_refresh: what such another one answers, open at Alchemy: ``accepted`` (default), the same answer,
+        or ``refused``, 400 with a sentence that says so.
+    :param refresh_on_every_network: whether ``refreshNftMetadata`` works elsewhere than on the documented networks;
+        default no.
+    :param estimate_form: the type of ``estimatedMsToRefresh``, ``int`` (default) or ``text``.
+    :param batch_form: ``object`` (default, ``{"nfts": […]}``) or ``array``.
+    :param page_size: how many tokens a page of a listing holds at most, whatever the call's ``limit``; default 100.
+    :param page_key_form: ``hex`` (default) or ``decimal``.
+    :param last_page_key: ``absent`` (default) or ``null``.
+    :param repeat_page_key: whether every page names itself as the next one, so that a client that follows goes on
+        for ever; default no.
+    :param latency_seconds: how much later every answer of the API comes; default 0.
+    :param speed: the seconds of jobs, of refreshes and of ``refresh_rule_seconds`` are divided by it; default 1.0,
+        real time.
     :raises ValueError: a value that is not accepted; the message names the field.
     """
 
@@ -102,6 +162,16 @@ class Settings:
     repeated_state: RepeatedState = RepeatedState.ALREADY_QUEUED
     after_finished: AfterFinished = AfterFinished.REPORT
     progress_form: ProgressForm = ProgressForm.TEXT
+    refresh_rule_seconds: float = 900.0
+    repeated_refresh: RepeatedRefresh = RepeatedRefresh.ACCEPTED
+    refresh_on_every_network: bool = False
+    estimate_form: EstimateForm = EstimateForm.INT
+    batch_form: BatchForm = BatchForm.OBJECT
+    page_size: int = 100
+    page_key_form: PageKeyForm = PageKeyForm.HEX
+    last_page_key: LastPageKey = LastPageKey.ABSENT
+    repeat_page_key: bool = False
+    latency_seconds: float = 0.0
     speed: float = 1.0
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_alchemy.testing.jobs import JobBoard, JobPlan
 from airflow_provider_alchemy.testing.keys import ApiKeys, KeyRing
 from airflow_provider_alchemy.testing.metering import ThroughputWindow
 from airflow_provider_alchemy.testing.settings import Settings
+from airflow_provider_alchemy.testing.token_collections import CollectionBoard
 
 
 class ServiceState:
@@ -38,6 +39,7 @@ class ServiceState:
         with self.lock:
             self.settings = settings
             self.jobs = JobBoard(default_plan)
+            self.collections = CollectionBoard()
             self.faults = FaultPlan(seed)
             self.window = ThroughputWindow()
             self.calls: list[Call] = []

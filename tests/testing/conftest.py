@@ -14,6 +14,7 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 
 Ask = Callable[..., requests.Response]
+Send = Callable[..., requests.Response]
 
 
 @pytest.fixture
@@ -39,3 +40,20 @@ def ask(emulator: AlchemyEmulator) -> Ask:
         )
 
     return call
+
+
+@pytest.fixture
+def send(emulator: AlchemyEmulator) -> Send:
+    """Call a v3 endpoint: with POST where there is a body, else with GET and the query."""
+
+    def call(endpoint: str, body: object = None, *, network: str = "eth-mainnet", **query: object) -> requests.Response:
+        url = f"{emulator.url}/{network}/nft/v3/{emulator.api_key}/{endpoint}"
+        parameters = {name: str(value) for name, value in query.items()}
+        return requests.request("GET" if body is None else "POST", url, params=parameters, json=body, timeout=5)
+
+    return call
+
+
+def batch(*token_ids: object, address: str = ADDRESS, **fields: object) -> dict[str, Any]:
+    """Write the body of ``getNFTMetadataBatch`` for tokens of one contract."""
+    return {"tokens": [{"contractAddress": address, "tokenId": token_id} for token_id in token_ids], **fields}

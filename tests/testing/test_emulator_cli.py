@@ -18,7 +18,7 @@ import requests
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.emulator import main
 
-from .conftest import ADDRESS
+from .conftest import ADDRESS, batch
 
 MODULE = "airflow_provider_alchemy.testing.emulator"
 SECRET = "the-one-and-only-key"
@@ -76,7 +76,7 @@ def test_it_serves_until_a_signal_and_then_exits_quietly(run: Run, number: signa
 def test_the_commands_of_the_banner_are_understood(run: Run) -> None:
     _process, url, banner = run()
     commands = re.findall(r"curl (?:-X (\w+) )?(\S+)(?: -d '(.*)')?", banner)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for method, target, body in commands:
         answer = requests.request(method or "GET", target, data=body or None, timeout=5)
         assert answer.ok, answer.text
@@ -96,6 +96,15 @@ def test_one_line_is_written_for_each_call_with_the_key_masked(run: Run) -> None
     )
     assert second.endswith("GET (unknown path): 404, 0 units")
     assert SECRET not in banner + output
+
+
+def test_the_line_of_a_batch_tells_how_many_tokens_it_named(run: Run) -> None:
+    process, url, _banner = run("--latency-seconds", "0.01")
+    requests.post(f"{url}/nft/v3/{SECRET}/getNFTMetadataBatch", json=batch(1, 2), timeout=5)
+    _status, output = end(process, signal.SIGTERM)
+    line = f"POST /eth-mainnet/nft/v3/***/getNFTMetadataBatch?contractAddress={ADDRESS}: 200, 2 tokens, 480 units"
+    assert output.strip().endswith(line)
+    assert SECRET not in output
 
 
 def test_only_the_key_in_the_named_variable_is_accepted_when_one_is_named(run: Run) -> None:
@@ -123,6 +132,7 @@ def test_a_taken_port_is_one_sentence_and_status_one(emulator: AlchemyEmulator) 
     ("options", "sentence"),
     [
         (["--speed", "0"], "speed must be above 0"),
+        (["--latency-seconds", "-1"], "latency_seconds must be at least 0"),
         (["--running-seconds", "-5"], "running_seconds must be at least 0"),
         (["--api-key-env", SECRET], "is not set, or empty"),
     ],

@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
-from .conftest import ADDRESS, Ask
+from .conftest import ADDRESS, Ask, Send, batch
 
 Control = Callable[..., requests.Response]
 
@@ -44,6 +44,25 @@ def test_jobs_can_be_set(control: Control, ask: Ask) -> None:
     assert ask(address="0x" + "1" * 40).json()["reingestionState"] == "queued"
 
 
+def test_collections_can_be_set_and_grow(control: Control, send: Send) -> None:
+    assert control("POST", "collections", {"address": ADDRESS, "tokens": 3, "first_id": "0x5"}).ok
+    assert control("POST", "grow", {"address": ADDRESS, "tokens": 2}).ok
+    nfts = send("getNFTsForContract", contractAddress=ADDRESS, withMetadata="false").json()["nfts"]
+    assert [nft["tokenId"] for nft in nfts] == ["5", "6", "7", "8", "9"]
+
+
+def test_single_tokens_can_be_made_special(control: Control, send: Send) -> None:
+    assert control("POST", "tokens", {"address": ADDRESS, "token_ids": [1, "2"], "error": "Bad Token URI"}).ok
+    nfts = send("getNFTMetadataBatch", batch(1, 2, 3)).json()["nfts"]
+    assert [nft["raw"]["error"] for nft in nfts] == ["Bad Token URI", "Bad Token URI", None]
+
+
+def test_the_tokens_of_a_call_are_read_as_decimal_texts(control: Control, send: Send) -> None:
+    send("getNFTMetadataBatch", batch(1, 2**200, refreshCache=True))
+    (call,) = control("GET", "calls").json()["calls"]
+    assert (call["token_ids"], call["refreshes"]) == (["1", str(2**200)], True)
+
+
 def test_faults_can_be_added_and_cleared(control: Control, ask: Ask) -> None:
     assert control("POST", "faults", {"kind": "http", "status": 503}).ok
     assert ask().status_code == 503
@@ -71,6 +90,13 @@ def test_a_reset_empties_the_record(emulator: AlchemyEmulator, control: Control,
         ("jobs", {"address": "0x1"}, "address must be 0x and 40 hex digits"),
         ("jobs", {"address": ADDRESS, "network": 5}, "network must be a text"),
         ("jobs", {"address": ADDRESS, "running": 5}, "running is not a field here"),
+        ("collections", {}, "address is missing"),
+        ("collections", {"address": ADDRESS, "supply": 5}, "supply is not a field here"),
+        ("tokens", {"address": ADDRESS}, "token_ids is missing"),
+        ("tokens", {"address": ADDRESS, "token_ids": [10_000]}, "token_ids must be in the collection"),
+        ("grow", {"address": ADDRESS}, "tokens is missing"),
+        ("grow", {"address": ADDRESS, "tokens": 0}, "tokens must be at least 1"),
+        ("grow", {"address": ADDRESS, "tokens": 1, "first_id": 5}, "first_id is not a field here"),
         ("default_job", {"running_seconds": -1}, "running_seconds must be at least 0"),
         ("faults", {}, "kind is missing"),
         ("faults", {"kind": "http", "status": "500"}, "status must be one of"),

@@ -18,7 +18,7 @@ import requests
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.waiting import eventually
 
-from .conftest import ADDRESS, Ask
+from .conftest import ADDRESS, Ask, batch
 
 
 def send_raw(emulator: AlchemyEmulator, text: str) -> bytes:
@@ -82,6 +82,20 @@ def test_a_stop_does_not_wait_for_calls_that_hang_drip_or_are_slow(caplog: pytes
         assert ends.count(200) == 1
     gc.collect()
     assert caplog.records == []
+
+
+def test_late_answers_wait_side_by_side_and_end_with_the_server(emulator: AlchemyEmulator, ask: Ask) -> None:
+    emulator.configure(latency_seconds=3600)
+    statuses: list[int] = []
+    clients = [threading.Thread(target=lambda: statuses.append(ask().status_code)) for _ in range(5)]
+    for client in clients:
+        client.start()
+    eventually(lambda: emulator.count() == len(clients))
+    assert statuses == []
+    emulator.stop()
+    for client in clients:
+        client.join(5)
+    assert statuses == [200] * 5
 
 
 def test_a_stop_does_not_wait_for_idle_connections(emulator: AlchemyEmulator) -> None:
@@ -156,6 +170,7 @@ def test_no_key_shows_up_in_calls_representations_or_logs(
     ask()
     ask(key=wrong)
     ask(address=key)
+    requests.post(f"{emulator.url}/nft/v3/{wrong}/getNFTMetadataBatch", json=batch(key, address=key), timeout=5)
     query = {"contractAddress": ADDRESS}
     for secret in (key, wrong):
         headers = {"Authorization": f"Bearer {secret}"}

@@ -238,6 +238,10 @@ def test_a_reset_forgets_everything_but_the_key(emulator: AlchemyEmulator, ask: 
         ({"units_per_second": 0}, "units_per_second must be above 0"),
         ({"reingest_gone": 418}, "reingest_gone must be one of 404, 410, 400"),
         ({"header_auth_v2": 1}, "header_auth_v2 must be true or false"),
+        ({"page_size": 101}, "page_size must be at least 1 and at most 100"),
+        ({"batch_form": "list"}, "batch_form must be one of object, array"),
+        ({"repeated_refresh": "ignored"}, "repeated_refresh must be one of accepted, refused"),
+        ({"latency_seconds": -1}, "latency_seconds must be at least 0"),
         ({"unit_per_second": 5}, "unit_per_second is not a field here; there are: units_per_second"),
     ],
 )

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moments by position, at eight bytes each: what is remembered of a collection of any size stays small.
+
+Memory is taken in pages, so that a collection of which a few tokens are refreshed costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+_PAGE = 256
+
+
+class SparseTimes:
+    """A list of moments without an end, all the same at first.
+
+    :param empty: the moment at every position that was not set.
+    """
+
+    __slots__ = ("_empty", "_pages")
+
+    def __init__(self, empty: float) -> None:
+        self._empty = empty
+        self._pages: dict[int, array[float]] = {}
+
+    def __getitem__(self, position: int) -> float:
+        page = self._pages.get(position // _PAGE)
+        return self._empty if page is None else page[position % _PAGE]
+
+    def __setitem__(self, position: int, moment: float) -> None:
+        page = self._pages.get(position // _PAGE)
+        if page is None:
+            page = self._pages[position // _PAGE] = array("d", [self._empty]) * _PAGE
+        page[position % _PAGE] = moment
