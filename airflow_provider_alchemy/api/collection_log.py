@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Stage
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.token_groups import TokenGroup
 
 STEP_PERCENT = 10
@@ -118,13 +119,14 @@ class CollectionLog:
         say = self._log.warning if self._refusals == 1 else self._log.debug
         say("Token %d was not queued, perhaps because somebody refreshed it minutes ago: %s", token_id, error)
 
-    def say_the_end(self, record: CollectionRecord, seconds: float) -> None:
+    def say_the_end(self, record: CollectionRecord) -> None:
         """
         Tell how it ended, and what it cost.
 
         :param record: The refresh.
-        :param seconds: How long it took.
         """
+        began, ended = read_moment(record.submitted_at), read_moment(record.finished_at)
+        seconds = (ended - began).total_seconds() if began and ended else 0.0
         if not record.tokens:
             self._log.info("%s: there is no token to refresh", self._subject)
         left = f", {tell_reasons(record.failed)}" if record.failed else ""

@@ -200,7 +200,7 @@ class ReingestContractsOperator(ReingestContractsTask):
         self.adaptive = adaptive
         self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
         self.timeout = read_seconds(timeout, "timeout")
-        self.max_failed = read_max_failed(max_failed)
+        self.max_failed = read_max_failed(max_failed, "contracts")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_compute_units = read_spending_limit(max_compute_units, calls=contracts)

@@ -32,11 +32,12 @@ def read_list(contract_addresses: Any) -> tuple[Any, int]:
     return contract_addresses if is_as_given else items, max(known, 1)
 
 
-def read_max_failed(value: float) -> float:
+def read_max_failed(value: float, things: str) -> float:
     """
-    Check how many contracts may fail.
+    Check how many may fail.
 
     :param value: An int from 0 for their number, or a float from 0 to 1 for their share.
+    :param things: What they are, for the error.
     :return: The same.
     :raises AlchemyArgumentError: It is neither.
     """
@@ -44,7 +45,7 @@ def read_max_failed(value: float) -> float:
     is_share = isinstance(value, float) and 0 <= value <= 1
     if not is_number and not is_share:
         msg = (
-            f"argument 'max_failed' is {value!r}; expected a whole number of contracts from 0, or a share of them as a "
+            f"argument 'max_failed' is {value!r}; expected a whole number of {things} from 0, or a share of them as a "
             "decimal from 0.0 to 1.0"
         )
         raise final(AlchemyArgumentError(msg))

@@ -32,6 +32,7 @@ from airflow_provider_alchemy.tasks.deferring import (
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.rendering import PlainTextTask
+from airflow_provider_alchemy.tasks.reports import push_result
 from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
 
 
@@ -107,7 +108,7 @@ class ReingestContractsTask(PlainTextTask):
                 # The list may be another by now: then there is no result to tell.
                 with suppress(AlchemyError):
                     if record is not None:
-                        self._push(context, record.result(self._addresses(record), error))
+                        push_result(self, context, record.result(self._addresses(record), error))
                 raise airflow_exception(error, self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -156,19 +157,8 @@ class ReingestContractsTask(PlainTextTask):
         error = stopped_by or record.verdict(addresses, self.max_failed, subject)
         if error is None:
             return result
-        self._push(context, result)
+        push_result(self, context, result)
         raise airflow_exception(error, self, context)
-
-    def _push(self, context: Any, result: dict[str, Any]) -> None:
-        """Push what the task would return: Airflow does so only for a task that ends well."""
-        if not self.do_xcom_push:
-            return
-        values = {**(result if self.multiple_outputs else {}), "return_value": result}
-        try:
-            for key, value in values.items():
-                context["ti"].xcom_push(key=key, value=value)
-        except Exception as error:  # noqa: BLE001 - why the batch failed is what the task must end with
-            self.log.warning("Could not push the result of the batch: %s", error)
 
     def _addresses(self, record: BatchRecord, packed: str | None = None) -> Sequence[str]:
         # dag.test() forgets what a task gave itself on the way, and Airflow does where it ends a wait.

@@ -265,7 +265,7 @@ class TestWhereTheTaskFails:
         monkeypatch.setattr(life.ti, "xcom_push", refuse)
 
         assert isinstance(life.failure(), AlchemyContractsFailedError)
-        assert "Could not push the result of the batch: too large" in task_log()
+        assert "Could not push the result: too large" in task_log()
 
 
 class TestTimeouts:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator that refreshes a collection's tokens on today's API, and proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_alchemy.api.collection_record import LEAST_SECONDS_BETWEEN_ATTEMPTS
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
+from airflow_provider_alchemy.tasks.batch_arguments import read_max_failed
+from airflow_provider_alchemy.tasks.collection import RefreshCollectionTask
+from airflow_provider_alchemy.tasks.collection_arguments import read_attempts, read_interval, read_method, read_tokens
+from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
+
+
+class RefreshCollectionOperator(RefreshCollectionTask):
+    """
+    Refresh the metadata of every token of an NFT collection, or of some of them, and prove it.
+
+    A token counts as refreshed only when its ``timeLastUpdated`` is later than the task's first request for it. What
+    the refresh costs is known, and in the log, before anything is refreshed. On Airflow 3.3 a retry, also after a kill
+    of the worker, asks only for the tokens that are not proven yet; before, it starts over.
+
+    :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
+        Templated.
+    :param token_ids: The tokens: a list of ints or of decimal or hexadecimal texts, or a text of them (a JSON or
+        Python list, or separated by commas or spaces). One that is named twice is asked for once; an empty list is
+        none. Default: all of the collection, which is listed for 600 compute units a hundred. Templated.
+    :param method: ``batch`` (default: 480 units for 100 tokens): ``getNFTMetadataBatch`` with ``refreshCache``;
+        ``queue``: ``refreshNftMetadata`` for each token (40 units, once in 15 minutes), and the proof by reading;
+        ``auto``: ``batch``, then ``queue`` for the tokens that it left stale, where the network has it.
+    :param network: The network's slug; default: the connection's. Templated.
+    :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
+    :param token_attempts: How often a token that stays stale, or fails for a reason that may pass, is tried by each
+        method. Default 3.
+    :param attempt_interval: Seconds (or a timedelta) between two tries of a token. Default 10, the least, which is
+        what Alchemy asks for; a refresh may take longer to show.
+    :param max_failed: How many tokens may end without proof: an int is their number, a float from 0 to 1 their share.
+        More fail the task, after everything was tried. Default 0.
+    :param max_compute_units: What the task may spend in all, its retries included. A refresh that would cost more is
+        refused before it begins; one that needs more tries than that pays for stops. Default: any amount.
+    :param report_path: Where to write the full list of tokens without proof, as JSON lines: any path of Airflow's
+        ``ObjectStoragePath``. Default: nowhere; the result names 100 for each reason. Templated.
+    :param deferrable: Whether to wait in the triggerer instead of the worker between two tries. Default:
+        ``[operators] default_deferrable`` of Airflow's configuration.
+    :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :return: XCom, pushed also where too many tokens fail: a dict of ``contract_address, network, state, progress,
+        already_finished, submitted_at, finished_at, polls, compute_units, method, counts`` (``tokens, refreshed,
+        stale, failed``), ``failures`` (reason to ``tokens`` and up to 100 ``token_ids``) and ``duration_seconds``.
+    :raises AlchemyTokensFailedError: More tokens than ``max_failed`` are not proven fresh. Airflow may retry it, unless
+        more than that failed for reasons that no retry can mend: then it is an ``AirflowFailException`` as well.
+    :raises AirflowFailException: What a retry cannot mend: a wrong argument or connection, a contract that is no
+        collection, a refused key, a used-up quota, too small a ``max_compute_units``. It is an ``AlchemyError`` too.
+    :raises AlchemyError: Anything else, which Airflow may retry.
+    """
+
+    def __init__(
+        self,
+        *,
+        contract_address: str,
+        token_ids: Iterable[int | str] | str | None = None,
+        method: str = "batch",
+        network: str | None = None,
+        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        token_attempts: int = 3,
+        attempt_interval: float | timedelta = LEAST_SECONDS_BETWEEN_ATTEMPTS,
+        max_failed: float = 0,
+        max_compute_units: int | None = None,
+        report_path: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        map_index_template: str | None = MAP_INDEX_TEMPLATE,
+        multiple_outputs: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
+        check_literals(contract_address, network, alchemy_conn_id)
+        self.contract_address = contract_address
+        self.token_ids = read_tokens(token_ids)
+        self.method = read_method(method)
+        self.network = network
+        self.alchemy_conn_id = alchemy_conn_id
+        self.token_attempts = read_attempts(token_attempts)
+        self.attempt_interval = read_interval(attempt_interval)
+        self.max_failed = read_max_failed(max_failed, "tokens")
+        self.max_compute_units = read_count(max_compute_units, "max_compute_units")
+        self.report_path = report_path
+        self.deferrable = deferrable

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The refresh of a collection's tokens as a piece of a task's work: begin or go on, run, pause, conclude.
+
+Which task it is a piece of, and where that task spends the pauses, is the task's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pendulum
+
+from airflow_provider_alchemy.api.client import AsyncAlchemyClient
+from airflow_provider_alchemy.api.collection_log import CollectionLog
+from airflow_provider_alchemy.api.collection_price import check_price, price_of_rest
+from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
+from airflow_provider_alchemy.api.collection_run import CollectionRun
+from airflow_provider_alchemy.api.endpoints import describe
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
+from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.metering import Allowance, Meter
+from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.token_calling import RefreshPlan
+from airflow_provider_alchemy.api.token_lists import read_token_ids
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.hooks.metrics import count_calls
+from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
+
+NO_COLLECTION = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
+"""The token types of what is no NFT contract (Alchemy's API reference, "getContractMetadata")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionArguments:
+    """
+    The rendered arguments of a task that refreshes a collection's tokens; see ``RefreshCollectionOperator``.
+
+    :param contract_address: The collection's contract.
+    :param network: The network's slug; None: the connection's.
+    :param alchemy_conn_id: The connection.
+    :param token_ids: The tokens' ids; None: all of the collection.
+    :param method: How they are refreshed.
+    :param token_attempts: How often a token is tried.
+    :param interval_seconds: Seconds between two tries of a token.
+    :param max_compute_units: What may be spent; None: any amount.
+    """
+
+    contract_address: Any
+    network: Any
+    alchemy_conn_id: Any
+    token_ids: Any = None
+    method: Method = Method.BATCH
+    token_attempts: int = 3
+    interval_seconds: float = 10.0
+    max_compute_units: int | None = None
+
+
+class CollectionJob:
+    """
+    Refreshes tokens, from where an earlier process of the task left off.
+
+    :param arguments: What is to be refreshed, and how.
+    :param memory: What the task remembers.
+    :param log: The task's log.
+    :param record: How far an earlier process was; default: what the task remembers.
+    :raises AlchemyError: An argument or the connection cannot be right, the contract is no collection, or the refresh
+        costs more than the task may spend.
+    """
+
+    def __init__(
+        self, arguments: CollectionArguments, memory: CollectionMemory, log: Log, record: CollectionRecord | None = None
+    ) -> None:
+        self._arguments = arguments
+        self._memory = memory
+        self._given: Sequence[int] | None = None
+        digest = ""
+        if arguments.token_ids is not None:
+            tokens = read_token_ids(arguments.token_ids)
+            self._given, digest = tokens.ids, tokens.digest()
+            if tokens.duplicates:
+                log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")
+        address = read_contract_address(arguments.contract_address)
+        network = None if arguments.network is None else read_network(arguments.network)
+        with AlchemyHook(read_connection_id(arguments.alchemy_conn_id), network) as hook:
+            self._settings: ClientSettings = hook.get_conn().settings
+            self.subject = describe(address, self._settings).replace("collection", "Collection", 1)
+            self.log = CollectionLog(log, self.subject)
+            wanted = CollectionRecord.begin(address, self._settings.network, arguments.method, digest)
+            known = record if record is not None and record.is_about(wanted) else memory.recall_collection(wanted)
+            self.record = wanted if known is None else known
+            if known is None:
+                self._begin(hook)
+            if self.record.next_at > 0 and known is not None:
+                # After a pause: the tries that are left were known, and priced, before it.
+                return
+            price = price_of_rest(self.record)
+            check_price(price, self.record.compute_units, arguments.max_compute_units, self.subject)
+            self.log.say_the_price(self.record, price)
+
+    def _begin(self, hook: AlchemyHook) -> None:
+        record, spent = self.record, Meter()
+        record.submitted_at = pendulum.now("UTC").isoformat()
+        if self._given is not None:
+            record.supply = len(self._given)
+            return
+        try:
+            metadata = hook.get_contract_metadata(record.contract_address, meter=spent)
+        finally:
+            record.polls += spent.calls
+            record.compute_units += spent.compute_units
+        record.supply = metadata.total_supply
+        if metadata.token_type in NO_COLLECTION:
+            msg = f"the contract is no NFT contract: Alchemy calls its type {metadata.token_type}"
+            raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
+
+    def run(self, patience_seconds: float) -> float | None:
+        """
+        Refresh tokens until all are settled, or a pause is too long to wait for.
+
+        :param patience_seconds: The longest pause that is spent here; infinity: any.
+        :return: Seconds of the pause that is due now; None: all tokens are settled.
+        :raises AlchemyError: What concerns all tokens.
+        """
+        return asyncio.run(self._run(patience_seconds))
+
+    async def _run(self, patience_seconds: float) -> float | None:
+        arguments, limit = self._arguments, self._arguments.max_compute_units
+        plan = RefreshPlan(
+            token_attempts=arguments.token_attempts,
+            interval_seconds=arguments.interval_seconds,
+            allowance=Allowance(None if limit is None else limit - self.record.compute_units),
+            keep=self._memory.keep_collection,
+            on_call=count_calls,
+        )
+        async with AsyncAlchemyClient(self._settings) as client:
+            run = CollectionRun(client, self.record, self._given, plan, self.log)
+            while (pause := await run.until_pause()) is not None:
+                if pause > patience_seconds:
+                    return pause
+                await asyncio.sleep(pause)
+        return None
+
+    def conclude(self) -> CollectionRecord:
+        """
+        Note the end, and tell of it.
+
+        :return: The refresh as it ended.
+        """
+        record, now = self.record, pendulum.now("UTC")
+        record.finished_at = record.finished_at or now.isoformat()
+        if self._memory.keep_collection is not None:
+            self._memory.keep_collection(record.to_dict())
+        self.log.say_the_end(record)
+        return record
