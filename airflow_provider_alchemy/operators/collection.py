@@ -82,6 +82,8 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         check_literals(contract_address, network, alchemy_conn_id)
         self.contract_address = contract_address
         self.token_ids = read_tokens(token_ids)
+        # A template that renders to nothing is a mistake, and no wish to pay for the whole collection.
+        self.is_whole_collection = token_ids is None
         self.method = read_method(method)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id

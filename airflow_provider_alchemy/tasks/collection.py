@@ -18,6 +18,7 @@ from airflow_provider_alchemy.api.collection_record import CollectionRecord, Met
 from airflow_provider_alchemy.api.collection_result import error_of, report_lines, result_of
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyExecutionDeadlineError
 from airflow_provider_alchemy.api.records import read_moment
+from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.collection_job import CollectionArguments, CollectionJob
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
@@ -41,6 +42,7 @@ class RefreshCollectionTask(PlainTextTask):
 
     contract_address: str
     token_ids: Any
+    is_whole_collection: bool
     network: str | None
     alchemy_conn_id: str
     method: Method
@@ -108,7 +110,7 @@ class RefreshCollectionTask(PlainTextTask):
             contract_address=self.contract_address,
             network=self.network,
             alchemy_conn_id=self.alchemy_conn_id,
-            token_ids=self.token_ids,
+            tokens=None if self.is_whole_collection else read_token_ids(self.token_ids),
             method=self.method,
             token_attempts=self.token_attempts,
             interval_seconds=self.attempt_interval,

@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
-from airflow_provider_alchemy.api.token_lists import read_token_ids
+from airflow_provider_alchemy.api.token_lists import TokenList
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.metrics import count_calls
@@ -44,7 +44,7 @@ class CollectionArguments:
     :param contract_address: The collection's contract.
     :param network: The network's slug; None: the connection's.
     :param alchemy_conn_id: The connection.
-    :param token_ids: The tokens' ids; None: all of the collection.
+    :param tokens: The tokens, checked; None: all of the collection.
     :param method: How they are refreshed.
     :param token_attempts: How often a token is tried.
     :param interval_seconds: Seconds between two tries of a token.
@@ -54,7 +54,7 @@ class CollectionArguments:
     contract_address: Any
     network: Any
     alchemy_conn_id: Any
-    token_ids: Any = None
+    tokens: TokenList | None = None
     method: Method = Method.BATCH
     token_attempts: int = 3
     interval_seconds: float = 10.0
@@ -80,8 +80,7 @@ class CollectionJob:
         self._memory = memory
         self._given: Sequence[int] | None = None
         digest = ""
-        if arguments.token_ids is not None:
-            tokens = read_token_ids(arguments.token_ids)
+        if (tokens := arguments.tokens) is not None:
             self._given, digest = tokens.ids, tokens.digest()
             if tokens.duplicates:
                 log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")

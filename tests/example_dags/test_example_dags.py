@@ -19,8 +19,11 @@ FOLDER = Path(__file__).parents[2] / "example_dags"
 DAG_IDS = [
     "alchemy_nightly_batch",
     "alchemy_nightly_refresh",
+    "alchemy_nightly_tokens",
     "alchemy_refresh_after_reveal",
+    "alchemy_refresh_minted",
     "alchemy_submit_and_wait",
+    "alchemy_tokens_after_reveal",
 ]
 
 
@@ -111,3 +114,31 @@ class TestTheNightlyBatch:
         done = run(quick(load().dags["alchemy_nightly_batch"]))
 
         assert "2 of 3 fresh, failed: {'does_not_exist': 1}" in done["report"].result
+
+
+class TestTheTokens:
+    def test_after_a_reveal_they_are_refreshed_and_proven(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection("0xE9FCa552b9eb110c2d170962aF740725F71F5644", tokens=250)
+
+        done = run(quick(load().dags["alchemy_tokens_after_reveal"]))
+
+        assert done["publish"].result.startswith("250 of 250 tokens refreshed for 3400 compute units; 100 of 100")
+
+    def test_after_a_mint_only_the_new_ones_are_asked_for(self, emulator: AlchemyEmulator) -> None:
+        done = run(quick(load().dags["alchemy_refresh_minted"]))
+
+        assert (done.state, set(emulator.asked_tokens())) == ("success", {7, 8, 9})
+        assert set(done["export"].result) == {"7", "8", "9"}
+
+    def test_every_night_they_are_refreshed_within_the_limit(self, emulator: AlchemyEmulator) -> None:
+        dag = quick(load().dags["alchemy_nightly_tokens"])
+        addresses = dag.get_task("summarize").op_args[0]
+        for address in addresses:
+            emulator.set_collection(address, tokens=120)
+        emulator.set_collection(addresses[1], tokens=100_000)
+
+        told = run(dag)["summarize"].result
+
+        fresh = [address.lower() for address in (addresses[0], addresses[2])]
+        assert (told["refreshed"], told["refused"]) == (dict.fromkeys(fresh, 120), [addresses[1]])
+        assert told["compute_units"] == emulator.compute_units - 160
