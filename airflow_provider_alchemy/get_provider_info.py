@@ -33,7 +33,11 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.alchemy")],
         "operators": [_modules("operators.reingest", "operators.collection")],
         "sensors": [_modules("sensors.reingest", "sensors.collection")],
-        "triggers": [_modules("triggers.reingest", "triggers.reingest_contracts", "triggers.metadata_fresh", "triggers.collection")],
+        "triggers": [
+            _modules(
+                "triggers.reingest", "triggers.reingest_contracts", "triggers.metadata_fresh", "triggers.collection"
+            )
+        ],
         "extra-links": [
             "airflow_provider_alchemy.links.collection.ContractLink",
             "airflow_provider_alchemy.links.collection.DashboardLink",

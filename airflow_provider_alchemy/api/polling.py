@@ -12,11 +12,12 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from airflow_provider_alchemy.api.agenda import Agenda, Question
 from airflow_provider_alchemy.api.budget import budget_of
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
-from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
+from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT, Call
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyError,
@@ -30,6 +31,8 @@ from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.turns import Turns, turns_of
 from airflow_provider_alchemy.api.waiting import RefreshWait
+
+T = TypeVar("T")
 
 CONNECTIONS = 16
 """Calls under way at once, hence connections: at a tenth of a second for an answer they carry 160 polls a second,
@@ -132,6 +135,34 @@ class RefreshPoller:
         finally:
             self._agenda.remove(question)
         return status
+
+    async def send(
+        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+    ) -> T:
+        """
+        Make any other call through the session that all waits share, as ``AsyncAlchemyClient.send`` does.
+
+        :param call: The call, its arguments checked.
+        :param meter: Counts requests and units, also where the call fails.
+        :param max_attempts: Attempts; one more after the service refused a key that somebody has rotated.
+        :param allowance: What may be spent; each attempt is paid for from it before it is made.
+        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
+        :return: The call's value.
+        :raises AlchemyError: What went wrong.
+        """
+        while True:
+            client, spent = self._client, Meter()
+            try:
+                return await client.send(
+                    call, meter=spent, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+                )
+            except AlchemyAuthenticationError as refusal:
+                if not await self._renewed(client, refusal):
+                    raise
+            finally:
+                meter.add(spent)
+                if spent.calls and self._on_call is not None:
+                    self._on_call(spent)
 
     async def aclose(self) -> None:
         """End what is under way and close the session."""

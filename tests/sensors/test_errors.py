@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from tests.conftest import ConnectTo
-from tests.tasks.lives import ADDRESS, MODES, Life, failure, once, outcome, sensor_in, was_asked
+from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, failure, once, outcome, sensor_in, was_asked
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
 
@@ -165,3 +167,43 @@ def test_failures_beyond_the_connections_attempts_are_the_waits_to_count(
     failure(sensor_in(mode, max_consecutive_failures=0))
 
     assert emulator.count() == 3
+
+
+@pytest.mark.parametrize("status", [404, 410, 400])
+class TestWhereTheEndpointIsGone:
+    LINE = f"RefreshCollectionOperator(task_id='refresh', contract_address='{LOWER}')"
+
+    def test_it_names_the_line_to_write(self, mode: str, status: int, emulator: AlchemyEmulator) -> None:
+        emulator.configure(reingest_gone=status)
+
+        error = failure(sensor_in(mode))
+
+        assert isinstance(error, AirflowFailException)
+        assert isinstance(error, AlchemyEndpointGoneError)
+        assert self.LINE in str(error)
+
+    def test_in_the_middle_of_a_wait_it_does_too(self, mode: str, status: int, emulator: AlchemyEmulator) -> None:
+        emulator.set_job(ADDRESS, queued_seconds=600)
+
+        with once(was_asked(emulator), lambda: emulator.configure(reingest_gone=status)):
+            error = failure(sensor_in(mode))
+
+        assert isinstance(error, AlchemyEndpointGoneError)
+        assert self.LINE in str(error)
+
+    def test_it_promises_no_fallback_of_its_own(self, mode: str, status: int, emulator: AlchemyEmulator) -> None:
+        emulator.configure(reingest_gone=status)
+
+        assert "fallback" not in str(failure(sensor_in(mode)))
+
+
+def test_a_network_without_the_endpoint_names_the_line_with_the_network(
+    mode: str, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "alchemy", "host": emulator.url + "/{network}", "password": emulator.api_key}
+    monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps(connection))
+
+    error = failure(sensor_in(mode, network="base-mainnet"))
+
+    assert isinstance(error, AlchemyNetworkError)
+    assert f"contract_address='{LOWER}', network='base-mainnet')" in str(error)

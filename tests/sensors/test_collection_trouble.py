@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sensor of fresh metadata in trouble: faults, deadlines, skips, restarts of its task."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyAuthenticationError,
+    AlchemyDeadlineError,
+    AlchemyServerError,
+    AlchemySpendingLimitError,
+    AlchemyUnexpectedAnswerError,
+)
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.conftest import ConnectTo, TaskLog
+from tests.sensors.freshness import BATCH, LIST, looks_of, minutes_ago, refresh, sensor_in, set_fresh, spent_on_looking
+from tests.tasks.lives import (
+    ADDRESS,
+    LOWER,
+    MODES,
+    Life,
+    TaskInstance,
+    context_of,
+    context_without_store,
+    failure,
+    once,
+)
+
+pytestmark = pytest.mark.integration
+
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "http", "status": 500},
+    {"kind": "http", "status": 429},
+    {"kind": "cut_json"},
+    {"kind": "html"},
+    {"kind": "reset"},
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("quick_backoff")
+class TestFaults:
+    @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.get("status") or fault["kind"]))
+    def test_a_fifth_of_faulty_answers_leaves_the_counts_right(
+        self, mode: str, fault: dict[str, Any], emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=600)
+        emulator.set_tokens(ADDRESS, [599], error="Malformed token uri")
+        emulator.set_tokens(ADDRESS, [598], stale=True)
+        since = minutes_ago(1)
+        refresh(emulator, range(400))
+        emulator.add_fault(**fault, probability=0.2)
+
+        with once(lambda: len(looks_of(emulator)) > 20, lambda: refresh(emulator, range(600))):
+            result = Life().lead(sensor_in(mode, fresh_since=since, sample_size=600, min_fresh=598, poke_interval=0.02))
+
+        assert result["counts"] == {"tokens": 600, "fresh": 598, "stale": 1, "failed": 1}
+        assert (result["polls"], result["compute_units"]) == spent_on_looking(emulator)
+
+    def test_a_pass_that_failed_goes_on_where_it_failed(self, mode: str, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator, tokens=300)
+        emulator.set_tokens(ADDRESS, [0], error="Internal service")
+        sensor = sensor_in(mode, token_ids=range(300), min_fresh=299)
+
+        with once(lambda: len(looks_of(emulator)) > 0, lambda: emulator.add_fault("http", status=503, times=2)):
+            Life().lead(sensor)
+
+        firsts = [tokens[0] for tokens in looks_of(emulator)]
+        assert firsts.count(0) == 1
+
+    def test_a_page_of_the_list_is_tried_ten_times(self, mode: str, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator)
+        emulator.add_fault("http", status=500, endpoint=LIST, times=9)
+
+        result = Life().lead(sensor_in(mode))
+
+        assert (emulator.count(LIST), result["counts"]["fresh"]) == (10, 10)
+
+    def test_a_page_that_the_api_reference_does_not_know_is_tried_again_too(
+        self, mode: str, emulator: AlchemyEmulator
+    ) -> None:
+        set_fresh(emulator)
+        emulator.add_fault("wrong_types", endpoint=LIST, times=3)
+
+        assert Life().lead(sensor_in(mode))["counts"]["fresh"] == 10
+
+    def test_a_list_that_stays_out_of_reach_fails_in_a_way_that_airflow_retries(
+        self, mode: str, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.add_fault("http", status=500, endpoint=LIST)
+
+        error = failure(sensor_in(mode))
+
+        assert (type(error), emulator.count(LIST)) == (AlchemyServerError, 10)
+
+    def test_polls_that_fail_in_a_row_are_given_up(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.add_fault("http", status=500, endpoint=BATCH)
+
+        error = failure(sensor_in(mode, max_consecutive_failures=3))
+
+        assert (type(error), len(looks_of(emulator))) == (AlchemyServerError, 4)
+        assert f"ollection {LOWER} on eth-mainnet (connection 'alchemy_default')" in str(error)
+
+    def test_a_refused_key_fails_for_good(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.add_fault("http", status=401)
+
+        error = failure(sensor_in(mode))
+
+        assert isinstance(error, AlchemyAuthenticationError)
+        assert isinstance(error, AirflowFailException)
+        assert emulator.count() == 1
+
+    def test_an_answer_that_the_api_reference_does_not_know_fails(self, mode: str, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator)
+        emulator.add_fault("wrong_types", endpoint=BATCH, fields={"tokenId": None})
+
+        assert type(failure(sensor_in(mode))) is AlchemyUnexpectedAnswerError
+
+    def test_a_time_that_cannot_be_read_proves_nothing(self, mode: str, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator)
+        emulator.add_fault("wrong_types", endpoint=BATCH, fields={"timeLastUpdated": 42})
+
+        assert isinstance(failure(sensor_in(mode, timeout=0.3)), AirflowSensorTimeout)
+
+    def test_the_documented_array_is_read_as_well(self, mode: str, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator)
+        emulator.configure(batch_form="array")
+
+        assert Life().lead(sensor_in(mode))["counts"]["fresh"] == 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+class TestDeadlines:
+    def test_the_timeout_ends_the_wait_with_airflows_exception(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        began = time.monotonic()
+
+        error = failure(sensor_in(mode, timeout=0.5, poke_interval=600))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert isinstance(error, AlchemyDeadlineError)
+        assert "when the task's timeout was over" in str(error)
+        assert time.monotonic() - began < 5
+
+    def test_the_last_look_is_at_the_deadline(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        began = time.time()
+
+        failure(sensor_in(mode, timeout=0.5, poke_interval=0.2))
+
+        assert emulator.calls[-1].at - began >= 0.5
+
+    def test_tokens_that_are_fresh_at_the_last_look_are_no_timeout(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        with once(lambda: len(looks_of(emulator)) > 0, lambda: refresh(emulator, range(10))):
+            assert Life().lead(sensor_in(mode, timeout=1, poke_interval=600))["state"] == "finished"
+
+    def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        assert isinstance(failure(sensor_in(mode, timeout=0)), AirflowSensorTimeout)
+        assert len(looks_of(emulator)) == 1
+
+    def test_a_list_that_takes_longer_than_the_timeout_ends_with_it(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.configure(latency_seconds=0.1)
+
+        error = failure(sensor_in(mode, timeout=0.5))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert "the collection's tokens were not known when the task's timeout was over" in str(error)
+        assert emulator.count(LIST) < 20
+
+    def test_an_account_without_room_outlasts_no_deadline_for_long(
+        self, mode: str, emulator: AlchemyEmulator, connect: ConnectTo
+    ) -> None:
+        connect(compute_units_per_second=48, timeout=0.3)
+        set_fresh(emulator, tokens=1_000)
+        began = time.monotonic()
+
+        error = failure(sensor_in(mode, timeout=0.3, token_ids=range(1_000)))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert "left no room" in str(error)
+        assert time.monotonic() - began < 5
+
+    def test_exponential_backoff_and_max_wait_set_the_interval(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        growing: dict[str, Any] = {"timeout": 1.0, "poke_interval": 0.1, "exponential_backoff": True}
+
+        failure(sensor_in(mode, **growing))
+        slow = len(looks_of(emulator))
+        failure(sensor_in(mode, **growing, max_wait=timedelta(seconds=0.2)))
+
+        assert 2 <= slow <= 5
+        assert len(looks_of(emulator)) - slow > slow
+
+    @pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
+    def test_a_timeout_is_skipped_where_the_sensor_says_so(
+        self, mode: str, rule: str, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        assert type(failure(sensor_in(mode, timeout=0.2, **{rule: True}))) is AirflowSkipException
+
+    def test_soft_fail_skips_what_no_retry_mends_and_nothing_else(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, token_type="NOT_A_CONTRACT")
+        assert type(failure(sensor_in(mode, soft_fail=True))) is AirflowSkipException
+
+        emulator.configure(repeat_page_key=True)
+        set_fresh(emulator)
+        assert not isinstance(failure(sensor_in(mode, soft_fail=True)), AirflowSkipException)
+        assert type(failure(sensor_in(mode, never_fail=True))) is AirflowSkipException
+
+
+class TestDeferred:
+    def test_execution_timeout_ends_the_wait(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.4)))
+
+        assert isinstance(error, AirflowTaskTimeout)
+
+    def test_the_worker_takes_the_sample_and_the_first_look(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+        life = Life()
+
+        with once(lambda: len(looks_of(emulator)) > 1, lambda: refresh(emulator, range(250))):
+            life.lead(sensor_in("deferred"))
+
+        assert len(life.deferrals) == 1
+        record = life.deferrals[0].trigger.serialize()[1]["record"]
+        assert (record["looks"], record["polls"]) == (1, 5)
+
+    def test_tokens_that_are_fresh_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
+        set_fresh(emulator)
+        life = Life()
+
+        life.lead(sensor_in("deferred"))
+
+        assert life.deferrals == []
+
+    def test_airflows_own_deferral_timeout_is_a_back_stop(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        life = Life()
+
+        with pytest.raises(AirflowSensorTimeout):
+            life.lead(sensor_in("deferred", timeout=0.2))
+
+        assert type(life.deferrals[0].timeout) is timedelta
+        assert timedelta(minutes=9) < life.deferrals[0].timeout < timedelta(minutes=11)
+
+    @pytest.mark.usefixtures("emulator")
+    def test_a_wait_that_airflow_ended_for_its_time_is_a_timeout_too(self) -> None:
+        with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
+            sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
+
+    @pytest.mark.usefixtures("emulator")
+    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
+    def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
+        with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
+            sensor_in("deferred").execute_complete(context_of(), event)
+
+    def test_tokens_that_were_given_do_not_travel_back(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, token_ids=[number * 2**200 for number in range(500)])
+        life = Life()
+
+        with once(lambda: len(looks_of(emulator)) > 5, lambda: set_fresh(emulator, tokens=1)):
+            ids = [number * 2**200 for number in range(500)]
+            result = life.lead(sensor_in("deferred", token_ids=ids, min_fresh=1))
+
+        assert result["token_ids"][:2] == ["0", str(2**200)]
+        assert len(json.dumps(life.events[0])) < 2_000
+
+    def test_other_tokens_than_it_began_with_are_no_result(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        life = Life()
+        sensor = sensor_in("deferred", token_ids=[1, 2])
+
+        def change() -> None:
+            sensor.token_ids = [3, 4]
+            set_fresh(emulator)
+
+        with (
+            once(lambda: len(looks_of(emulator)) > 1, change),
+            pytest.raises(AlchemyUnexpectedAnswerError, match="not the one that the wait began with"),
+        ):
+            life.lead(sensor)
+
+
+class TestRescheduled:
+    def test_each_poke_is_a_process_of_its_own_with_one_look(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        life = Life()
+
+        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
+            life.lead(sensor_in("reschedule"))
+
+        assert len(looks_of(emulator)) == len(life.reschedules) + 1
+
+    def test_without_a_store_the_list_is_read_by_each_poke_and_the_log_warns(
+        self, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=1_000)
+        context = context_without_store(TaskInstance())
+        life = Life()
+
+        with once(lambda: len(looks_of(emulator)) > 1, lambda: refresh(emulator, range(1_000))):
+            result = life.lead(sensor_in("reschedule", sample_size=20), context)
+
+        assert (result["counts"]["fresh"], len({*looks_of(emulator)})) == (20, 1)
+        log = task_log()  # which has each line twice before Airflow 3.1
+        assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, 20 of 20 tokens")
+
+    def test_without_a_store_the_pokes_of_which_nothing_is_kept_are_counted_all_the_same(
+        self, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        context = context_without_store(TaskInstance())
+
+        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
+            result = Life().lead(sensor_in("reschedule"), context)
+
+        assert (result["polls"], result["compute_units"]) == spent_on_looking(emulator)
+
+    def test_without_a_store_the_units_end_the_wait_all_the_same(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        error = failure(sensor_in("reschedule", max_compute_units=3_000), context_without_store(TaskInstance()))
+
+        assert isinstance(error, AlchemySpendingLimitError)
+        assert emulator.compute_units <= 4_000
+
+    def test_without_a_store_the_timeout_counts_from_the_first_poke(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+
+        error = failure(sensor_in("reschedule", timeout=0.6), context_without_store(TaskInstance()))
+
+        assert isinstance(error, AirflowSensorTimeout)
+
+
+class TestPoke:
+    def test_it_looks_once_for_those_who_call_it_themselves(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=10)
+        sensor, context = sensor_in("poke"), context_of()
+
+        first = sensor.poke(context)
+        refresh(emulator, range(10))
+        second = sensor.poke(context)
+
+        assert (first.is_done, first.xcom_value, second.is_done) == (False, None, True)
+        assert (second.xcom_value or {})["counts"]["fresh"] == 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_key_is_in_no_text(mode: str, emulator: AlchemyEmulator, connect: ConnectTo, task_log: TaskLog) -> None:
+    connect(max_attempts=1)
+    emulator.set_collection(ADDRESS, tokens=10)
+    life = Life()
+
+    with pytest.raises(AirflowSensorTimeout) as caught:
+        life.lead(sensor_in(mode, timeout=0.3))
+
+    told = json.dumps([life.events, [one.trigger.serialize() for one in life.deferrals]])
+    assert emulator.api_key not in f"{told}{caught.value}{task_log()}"
