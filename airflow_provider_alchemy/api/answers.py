@@ -33,6 +33,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
     AlchemyUnexpectedAnswerError,
 )
+from airflow_provider_alchemy.api.missing_endpoints import NOT_OFFERED
 
 MAX_RETRY_AFTER_SECONDS = 300.0
 """The longest Retry-After that is honoured: a proxy that asks for a day is mistaken more often than right."""
@@ -130,11 +131,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[AlchemyError], str | None], ...] = (
     (("monthly capacity",), AlchemyQuotaError, None),
     (("compute units per second",), AlchemyRateLimitError, None),
     (("unsupported method",), AlchemyEndpointGoneError, None),
-    (
-        ("isn't enabled for that chain", "endpoint isn't enabled"),
-        AlchemyNetworkError,
-        "Check the network: reingestContract knows eth-mainnet only",
-    ),
+    (NOT_OFFERED, AlchemyNetworkError, "Check the network, or enable it for the app in the Alchemy dashboard"),
     (
         ("is not enabled for this app",),
         AlchemyNetworkError,

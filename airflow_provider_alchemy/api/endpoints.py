@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.missing_endpoints import advise_on_reingest, is_not_offered
 from airflow_provider_alchemy.api.models import (
     ContractMetadata,
     RefreshState,
@@ -41,7 +42,7 @@ class Endpoint:
     :param compute_units: Units billed for a call.
     :param throughput_units: Units counted in the 10-second window.
     :param method: HTTP method.
-    :param advice_when_gone: What to do where it does not exist any more; empty: the error's own advice.
+    :param advice_where_not_offered: What to do on a network that does not have it; empty: the error's own advice.
     """
 
     name: str
@@ -49,17 +50,10 @@ class Endpoint:
     compute_units: int
     throughput_units: int
     method: str = "GET"
-    advice_when_gone: str = ""
+    advice_where_not_offered: str = ""
 
 
-REINGEST_CONTRACT = Endpoint(
-    "reingestContract",
-    None,
-    compute_units=480,
-    throughput_units=480,
-    advice_when_gone="Alchemy has deprecated reingestContract: leave the connection's host empty, try the other "
-    "api_version in its extra, and if it is gone for good refresh the collection's tokens one by one",
-)
+REINGEST_CONTRACT = Endpoint("reingestContract", None, compute_units=480, throughput_units=480)
 GET_CONTRACT_METADATA = Endpoint("getContractMetadata", "v3", compute_units=160, throughput_units=10)
 
 
@@ -73,6 +67,7 @@ class Call(Generic[T]):
     :param read: Makes the value out of the answer's JSON; raises AlchemyUnexpectedAnswerError.
     :param params: Query parameters.
     :param body: What a POST sends, as JSON values.
+    :param advise: Gives what to do about an error; default: what the endpoint or the error itself says.
     """
 
     endpoint: Endpoint
@@ -80,6 +75,18 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     params: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    advise: Callable[[AlchemyError], str] | None = None
+
+    def advice_on(self, error: AlchemyError) -> str:
+        """
+        Give what to do about an error of the call.
+
+        :param error: What went wrong.
+        :return: The advice; of the error itself where the call knows nothing better.
+        """
+        if self.advise is not None:
+            return self.advise(error)
+        return (is_not_offered(error) and self.endpoint.advice_where_not_offered) or error.advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +140,11 @@ def reingest_contract(contract_address: str, settings: ClientSettings) -> Call[R
     def read(answer: Any) -> RefreshStatus:
         return read_refresh_status(answer, contract_address, settings.network)
 
+    def advise(error: AlchemyError) -> str:
+        return advise_on_reingest(error, contract_address, settings)
+
     subject = describe(contract_address, settings)
-    return Call(REINGEST_CONTRACT, subject, read, {"contractAddress": contract_address})
+    return Call(REINGEST_CONTRACT, subject, read, {"contractAddress": contract_address}, advise=advise)
 
 
 def get_contract_metadata(contract_address: str, settings: ClientSettings) -> Call[ContractMetadata]:

@@ -35,7 +35,6 @@ from airflow_provider_alchemy.api.tokens import (
 MOST_TOKENS = 100
 """Tokens that one call of ``getNFTMetadataBatch`` takes, and that a page of ``getNFTsForContract`` holds."""
 
-REFRESH_NFT_METADATA = Endpoint("refreshNftMetadata", "v3", compute_units=40, throughput_units=10, method="POST")
 GET_NFT_METADATA = Endpoint("getNFTMetadata", "v3", compute_units=80, throughput_units=10)
 GET_NFT_METADATA_BATCH = Endpoint("getNFTMetadataBatch", "v3", compute_units=480, throughput_units=100, method="POST")
 GET_NFTS_FOR_CONTRACT = Endpoint("getNFTsForContract", "v3", compute_units=600, throughput_units=50)
@@ -55,6 +54,16 @@ REFRESHING_NETWORKS = frozenset(
     }
 )
 """Where Alchemy's API reference offers ``refreshNftMetadata``."""
+
+REFRESH_NFT_METADATA = Endpoint(
+    "refreshNftMetadata",
+    "v3",
+    compute_units=40,
+    throughput_units=10,
+    method="POST",
+    advice_where_not_offered="Refresh the tokens with getNFTMetadataBatch, which every network has (method='batch' of "
+    f"RefreshCollectionOperator): refreshNftMetadata is offered on {', '.join(sorted(REFRESHING_NETWORKS))} only",
+)
 
 
 def refresh_nft_metadata(token: Token, settings: ClientSettings) -> Call[TokenRefresh]:
@@ -166,8 +175,7 @@ def get_nfts_for_contract(
 
     def read(answer: Any) -> TokenPage:
         items = read_items(answer, "nfts")
-        key = answer.get("pageKey") if isinstance(answer, dict) else None
-        next_key = str(key) if isinstance(key, str | int) and not isinstance(key, bool) and key != "" else None
+        next_key = _read_page_key(answer.get("pageKey") if isinstance(answer, dict) else None)
         if not with_metadata:
             return TokenPage(tuple(_read_token(item, contract_address) for item in items), next_key=next_key)
         metadata = tuple(read_nft(item, contract_address) for item in items)
@@ -261,7 +269,7 @@ def read_nft(answer: Any, contract_address: str) -> TokenMetadata:
 
 def _read_token(answer: Any, contract_address: str) -> Token:
     contract = answer.get("contract") if isinstance(answer, dict) else None
-    if isinstance(contract, dict):
+    if contract is not None:
         check_contract("address", contract, contract_address)
     check_contract("contractAddress", answer, contract_address)
     try:
@@ -271,10 +279,20 @@ def _read_token(answer: Any, contract_address: str) -> Token:
         raise AlchemyUnexpectedAnswerError(msg) from None
 
 
+def _read_page_key(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    # Taken for the last page, it would make a collection look smaller than it is.
+    msg = f"the answer's pageKey is {shown(value)}"
+    raise AlchemyUnexpectedAnswerError(msg)
+
+
 def _read_milliseconds(value: Any) -> float | None:
     """Read a duration that is documented as text and shown as a number."""
     try:
         seconds = float(value) / 1000
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds < float("inf") else None

@@ -25,7 +25,6 @@ from airflow_provider_alchemy.api.budget import budget_of
 from airflow_provider_alchemy.api.endpoints import Call, Request, build_request
 from airflow_provider_alchemy.api.errors import (
     AlchemyBadAnswerError,
-    AlchemyEndpointGoneError,
     AlchemyError,
     AlchemyRateLimitError,
     AlchemyTimeoutError,
@@ -89,8 +88,7 @@ class _Transport:
                 self._budget.slow_down(started_at, time.monotonic())
                 if meter is not None:
                     meter.throttled += 1
-            if isinstance(error, AlchemyEndpointGoneError) and call.endpoint.advice_when_gone:
-                error.advice = call.endpoint.advice_when_gone
+            error.advice = call.advice_on(error)
             raise error.without(self.settings.api_key).about(call.subject) from None
 
     def _answer(self, status: int, body: bytes, headers: Any) -> Answer:

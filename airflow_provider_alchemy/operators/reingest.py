@@ -21,13 +21,13 @@ from airflow_provider_alchemy.tasks.arguments import (
     read_spending_limit,
 )
 from airflow_provider_alchemy.tasks.batch_arguments import read_list, read_max_failed
+from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.tasks.reingest import ReingestTask
 from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
 
 
-class ReingestContractOperator(ReingestTask):
+class ReingestContractOperator(FallbackTask):
     """
     Submit the metadata refresh of an NFT collection (``reingestContract``), or join the one that runs.
 
@@ -40,6 +40,10 @@ class ReingestContractOperator(ReingestTask):
     :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
     :param wait_for_completion: Whether to wait for the refresh's end. Default False, because a ``ReingestSensor``
         or another DAG may wait for it.
+    :param fallback: What to do where ``reingestContract`` is gone, or the network does not have it: ``tokens``: refresh
+        the collection's tokens instead, as ``RefreshCollectionOperator`` does it (``batch``, all tokens, each proven),
+        in a worker, with a warning and the same result. ``timeout`` limits the wait for ``reingestContract`` only.
+        Needs ``wait_for_completion``. Default None: fail.
     :param deferrable: Whether to wait in the triggerer instead of a worker. Default:
         ``[operators] default_deferrable`` of Airflow's configuration.
     :param poll_interval: Seconds between two polls (or a timedelta), the fewest where ``adaptive``. Default 60: each
@@ -48,8 +52,8 @@ class ReingestContractOperator(ReingestTask):
         it is queued. Default True, because each poll costs 480 compute units; False: every ``poll_interval`` seconds.
     :param max_poll_interval: Seconds (or a timedelta) between two polls at most, where ``adaptive``. Default: ten
         minutes, or ``poll_interval`` where that is longer.
-    :param max_compute_units: What the task may spend in all: it fails before a poll that would cost more. Default:
-        any amount.
+    :param max_compute_units: What the task may spend in all: it fails before a poll, or a refresh of the tokens, that
+        would cost more. Default: any amount.
     :param start_from_trigger: Whether the task starts in the triggerer, without a worker; it is deferrable then.
         Default: ``[alchemy] start_from_trigger`` of Airflow's configuration, for deferrable tasks that can.
     :param end_from_trigger: Whether a task that ends well ends in the triggerer, without a worker; it is deferrable
@@ -67,6 +71,7 @@ class ReingestContractOperator(ReingestTask):
         finished_at, polls, compute_units``.
     :raises AirflowFailException: What a retry cannot mend: a wrong argument or connection, a contract that is no
         collection, a refused key, a used-up quota, an endpoint that is gone. It is an ``AlchemyError`` as well.
+    :raises AlchemyTokensFailedError: Not all tokens are proven fresh (``fallback``).
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
@@ -78,6 +83,7 @@ class ReingestContractOperator(ReingestTask):
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         wait_for_completion: bool = False,
+        fallback: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta = 60,
         adaptive: bool = True,
@@ -101,6 +107,7 @@ class ReingestContractOperator(ReingestTask):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.wait_for_completion = wait_for_completion
+        self.fallback = read_fallback(fallback, wait_for_completion=wait_for_completion)
         self.deferrable = deferrable
         self.poll_interval = read_seconds(poll_interval, "poll_interval")
         self.timeout = read_seconds(timeout, "timeout")
@@ -130,7 +137,8 @@ class ReingestContractOperator(ReingestTask):
         """
         label_mapped_task(context)
         warn_of_mapping(self)
-        return self.look_on(context, until_the_end=self.wait_for_completion)
+        result = self.go_on_with_tokens(context)
+        return self.look_on(context, until_the_end=self.wait_for_completion) if result is None else result
 
 
 class ReingestContractsOperator(ReingestContractsTask):

@@ -105,6 +105,7 @@ class ReingestTask(PlainTextTask):
         :return: What the task returns; its keys are those of ``WaitRecord.result``.
         """
         memory = TaskMemory(context, self.retries or 0, self.log)
+        wait: RefreshWait | None = None
         try:
             with self.hook() as hook:
                 wait = self.begin(hook, memory, record)
@@ -116,7 +117,19 @@ class ReingestTask(PlainTextTask):
             wait.say_the_end()
             return wait.result()
         except AlchemyError as error:
-            raise airflow_exception(error, self, context) from None
+            failure = error
+        return self.end_failed(failure, None if wait is None else wait.record, context)
+
+    def end_failed(self, error: AlchemyError, record: WaitRecord | None, context: Any) -> dict[str, Any]:  # noqa: ARG002
+        """
+        End a wait that has failed, by raising what Airflow wants for it; who knows another way may return instead.
+
+        :param error: Why it has failed.
+        :param record: What was seen; None where nothing was asked.
+        :param context: The task's context.
+        :return: What the task returns; its keys are those of ``WaitRecord.result``.
+        """
+        raise airflow_exception(error, self, context)
 
     def _look_and_sleep(self, hook: AlchemyHook, wait: RefreshWait, memory: TaskMemory, *, until_the_end: bool) -> None:
         if not until_the_end:
@@ -209,9 +222,7 @@ class ReingestTask(PlainTextTask):
             return self.look_on(context, record)
         TaskMemory(context, self.retries or 0, self.log).keep(record)
         self._wait_of(record).say_the_end()
-        if error is not None:
-            raise airflow_exception(error, self, context)
-        return record.result()
+        return record.result() if error is None else self.end_failed(error, record, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a deferral; a wait that Airflow itself ended for its time is a time-out."""

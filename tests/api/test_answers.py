@@ -40,7 +40,7 @@ BODY_FORMS: dict[str, Callable[[int, str], str]] = {
 TABLE: list[tuple[int, str, type[AlchemyError], str]] = [
     (400, "Unsupported method", errors.AlchemyEndpointGoneError, "Leave the connection's host empty"),
     (400, "Invalid arg", errors.AlchemyRequestError, "Check the arguments"),
-    (400, NOT_THERE, errors.AlchemyNetworkError, "eth-mainnet only"),
+    (400, NOT_THERE, errors.AlchemyNetworkError, "Check the network, or enable it for the app"),
     (400, TOO_MANY, errors.AlchemyRequestError, "Check the arguments"),
     (401, "Must be authenticated!", errors.AlchemyAuthenticationError, "API key"),
     (401, "Invalid access key", errors.AlchemyAuthenticationError, "API key"),

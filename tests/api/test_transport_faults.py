@@ -142,7 +142,7 @@ def test_a_retired_endpoint_is_gone(client: Client, emulator: AlchemyEmulator, s
 
 def test_a_retired_endpoint_says_what_to_use_instead(client: Client, emulator: AlchemyEmulator) -> None:
     emulator.configure(reingest_gone=404)
-    assert "refresh the collection's tokens one by one" in str(fails(client))
+    assert f"RefreshCollectionOperator(task_id='refresh', contract_address='{LOWER}')" in str(fails(client))
 
 
 def test_a_network_without_the_endpoint_is_named(connect: Connect, emulator: AlchemyEmulator) -> None:
