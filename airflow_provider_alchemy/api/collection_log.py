@@ -43,9 +43,7 @@ class CollectionLog:
                 self._subject,
             )
             return
-        tokens = (
-            record.open_in_stage if record.is_taken else (record.supply or 0) - record.tokens + record.open_in_stage
-        )
+        tokens = record.open_in_stage + (0 if record.is_taken else max((record.supply or 0) - record.tokens, 0))
         done = f"; {record.refreshed:,} are proven fresh already" if record.refreshed else ""
         self._log.info(
             "%s: refreshing %s tokens with method %r costs %s compute units, more where some have to be tried again%s",

@@ -9,7 +9,7 @@ kept here is enough for another process to go on, and no more: of tokens that ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -21,6 +21,9 @@ QUEUE_RULE_SECONDS = 900.0
 
 LEAST_SECONDS_BETWEEN_ATTEMPTS = 10.0
 """What Alchemy's API reference asks for where a token's URI is throttled."""
+
+
+Chunk = tuple[TokenGroup, ...]
 
 
 class Method(StrEnum):
@@ -96,7 +99,7 @@ class CollectionRecord:
     submitted_at: str = ""
     finished_at: str | None = None
     execution_deadline: str | None = None
-    _under_way: dict[int, tuple[TokenGroup, ...]] = field(default_factory=dict, repr=False)
+    _under_way: dict[Chunk, Chunk] = field(default_factory=dict, repr=False)
 
     @classmethod
     def begin(cls, contract_address: str, network: str, method: Method, digest: str = "") -> Self:
@@ -184,11 +187,14 @@ class CollectionRecord:
         """
         return bool(self.todo) and (self.is_taken or count(self.todo) >= most)
 
-    def take(self, most: int = MOST_TOKENS) -> tuple[TokenGroup, ...] | None:
+    def take(self, most: int = MOST_TOKENS, *, now: float | None = None) -> Chunk | None:
         """
         Take the tokens of the next call.
 
         :param most: How many, at most. Fewer are taken only where no more will come, because a call costs the same.
+        :param now: Seconds since the epoch, where ``to_dict`` is to give these tokens as asked for now. Should the
+            process die before their answers, the refreshes that it has queued are not taken for older than a request
+            that another process sends, and that changes nothing for 15 minutes.
         :return: They; None where there are none, or not enough yet.
         """
         if not self.has_chunk(most):
@@ -201,26 +207,27 @@ class CollectionRecord:
             taken.append(first)
             room -= first.count
         chunk = tuple(taken)
-        self._under_way[id(chunk)] = chunk
+        self._under_way[chunk] = tuple(replace(group, asked_at=group.asked_at or now) for group in chunk)
         return chunk
 
-    def put_back(self, chunk: tuple[TokenGroup, ...]) -> None:
+    def put_back(self, chunk: Chunk) -> None:
         """
         Take up tokens again whose call says nothing of them.
 
         :param chunk: What ``take`` gave.
         """
-        del self._under_way[id(chunk)]
-        self.todo[:0] = chunk
+        self.settle(chunk, (), left=chunk)
 
-    def settle(self, chunk: tuple[TokenGroup, ...], groups: Sequence[TokenGroup]) -> None:
+    def settle(self, chunk: Chunk, groups: Sequence[TokenGroup], *, left: Sequence[TokenGroup] = ()) -> None:
         """
         Note what a stage has made of tokens.
 
         :param chunk: What ``take`` gave.
         :param groups: The same tokens with what is known of them now; those without a reason are proven.
+        :param left: Those of them that the stage still has to ask for.
         """
-        del self._under_way[id(chunk)]
+        del self._under_way[chunk]
+        self.todo[:0] = left
         for group in groups:
             if not group.reason:
                 self.refreshed += group.count
@@ -245,7 +252,7 @@ class CollectionRecord:
         elif self.stage is Stage.REFRESH and can_queue:
             self.failed += [group for group in self.todo if group.reason != STALE]
             self.todo = [group for group in self.todo if group.reason == STALE]
-            self.stage, self.attempt, self.next_at = Stage.QUEUE, 1, now
+            self.stage, self.attempt, self.next_at = Stage.QUEUE, 1, now + interval_seconds
         else:
             self.failed += self.todo
             self.todo = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from pendulum import UTC, DateTime
 
+from airflow_provider_alchemy.api.batches import allowed_failures
 from airflow_provider_alchemy.api.collection_log import tell_reasons
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Stage
 from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError
@@ -86,11 +87,11 @@ def error_of(record: CollectionRecord, max_failed: float, subject: str) -> Alche
     :param subject: What was refreshed, for the error.
     :return: The error; None where all is well.
     """
-    allowed = max_failed if isinstance(max_failed, int) else max_failed * record.tokens
+    allowed = allowed_failures(max_failed, record.tokens)
     failed, final = count(record.failed), count(group for group in record.failed if group.is_final)
     if failed <= allowed:
         return None
-    shown = f"{max_failed}" if isinstance(max_failed, int) else f"{max_failed:g} of them, {int(allowed):,}"
+    shown = f"{max_failed}" if isinstance(max_failed, int) else f"{max_failed:g} of them, {allowed:,}"
     msg = (
         f"{failed:,} of {record.tokens:,} tokens are not proven fresh ({tell_reasons(record.failed)}); max_failed "
         f"allows {shown}"

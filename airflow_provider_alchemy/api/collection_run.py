@@ -108,10 +108,15 @@ class CollectionRun:
         record = self._record
         while True:
             await self._until(lambda: record.is_taken or record.has_chunk())
-            chunk = None if self._error is not None else record.take()
+            queues = record.stage is Stage.QUEUE
+            now = pendulum.now("UTC").timestamp() if queues else None
+            chunk = None if self._error is not None else record.take(now=now)
             if chunk is None:
                 return
             await self._tell_the_others()
+            if queues:
+                # The service does not queue these again for a while: whoever comes after a kill must know of them.
+                await self._keeper.kept()
             await self._caller.settle(chunk)
             self._log.say_progress(record)
             # Before the next call: what is under way and not kept is all that a kill can lose.

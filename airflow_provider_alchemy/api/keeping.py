@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-Keep = Callable[[dict[str, Any]], None]
+Keep = Callable[[dict[str, Any]], object]
 
 
 class Keeper:

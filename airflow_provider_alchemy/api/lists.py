@@ -80,5 +80,9 @@ def shown(value: Any) -> str:
     :param value: The value.
     :return: It, or its first characters.
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # Python writes no int of more than 4,300 digits, and no list that is nested too deep.
+        return "too large to show"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

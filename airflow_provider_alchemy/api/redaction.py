@@ -16,10 +16,13 @@ class Redactor:
     :param key: The API key; empty: nothing is taken out.
     """
 
-    __slots__ = ("_encoded", "_in_any_url")
+    __slots__ = ("_encoded", "_in_any_url", "_part")
 
     def __init__(self, key: str) -> None:
         self._encoded = base64.b64encode(key.encode()).decode()
+        # What no form of the key is without: looking for it takes a fraction of what the pattern takes, which for a key
+        # that begins with another character than these goes through a text one by one.
+        self._part = max(re.findall(r"[0-9A-Za-z]+", key), key=len, default="")
         # Each library has its own mind about which characters a URL must quote: either form of each, then.
         self._in_any_url = re.compile(
             "".join(
@@ -35,7 +38,10 @@ class Redactor:
         :param text: The text of a body or of somebody's exception.
         :return: The text with ``***`` in the key's places.
         """
-        return self._in_any_url.sub(REDACTED, text.replace(self._encoded, REDACTED)) if self._encoded else text
+        if not self._encoded:
+            return text
+        text = text.replace(self._encoded, REDACTED)
+        return self._in_any_url.sub(REDACTED, text) if self._part in text else text
 
 
 def redact(text: str, key: str) -> str:

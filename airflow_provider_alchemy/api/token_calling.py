@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from itertools import count
+from typing import Any, TypeVar
 
 import pendulum
 
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.collection_log import CollectionLog
-from airflow_provider_alchemy.api.collection_record import CollectionRecord, Stage, was_just_queued
+from airflow_provider_alchemy.api.collection_record import (
+    QUEUE_RULE_SECONDS,
+    Chunk,
+    CollectionRecord,
+    Stage,
+    was_just_queued,
+)
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
@@ -25,12 +32,12 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.keeping import Keep
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.reasons import reason_of
+from airflow_provider_alchemy.api.retries import backoff_seconds
 from airflow_provider_alchemy.api.token_endpoints import get_nft_metadata_batch, refresh_nft_metadata
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
 from airflow_provider_alchemy.api.tokens import Token, TokenPage
 
 T = TypeVar("T")
-Chunk = tuple[TokenGroup, ...]
 
 PAGE_ATTEMPTS = 10
 """How often a page of the listing is tried: without it nothing goes on, and some five minutes pass until then."""
@@ -44,6 +51,8 @@ THROTTLED_SECONDS = 600.0
 
 USUAL_ESTIMATE_SECONDS = 10.0
 """What Alchemy's API reference shows as ``estimatedMsToRefresh``."""
+
+_UNSETTLED = "unsettled"
 
 CALLS_FOR_QUEUE = 16
 """Calls of ``refreshNftMetadata`` under way at once for the tokens of one chunk."""
@@ -66,6 +75,27 @@ class RefreshPlan:
     allowance: Allowance
     keep: Keep | None = None
     on_call: Callable[[Meter], None] | None = None
+
+
+class _QueueCall:
+    """A call for one token, and what is known of the token in the end."""
+
+    def __init__(
+        self,
+        work: Callable[[int, TokenGroup, Meter], Coroutine[Any, Any, TokenGroup]],
+        token_id: int,
+        group: TokenGroup,
+    ) -> None:
+        self._group = group
+        self._spent = Meter()
+        self.task = asyncio.create_task(work(token_id, group, self._spent))
+
+    def end(self) -> TokenGroup:
+        """Tell what is known of the token; without a settled answer it is to be asked for again."""
+        if self.task.done() and not self.task.cancelled() and self.task.exception() is None:
+            return self.task.result()
+        self.task.cancel()
+        return replace(self._group, asked_at=self._group.asked_at or _moment(self._spent), reason=_UNSETTLED)
 
 
 class TokenCaller:
@@ -106,9 +136,11 @@ class TokenCaller:
         :param chunk: Up to 100 tokens that the record gave.
         :raises AlchemyError: What concerns all tokens, not these alone; these are open again then.
         """
-        settle = self._queue if self._record.stage is Stage.QUEUE else self._read
+        if self._record.stage is Stage.QUEUE:
+            await self._queue(chunk)
+            return
         try:
-            groups = await settle(chunk)
+            groups = await self._read(chunk)
         except BaseException:
             self._record.put_back(chunk)
             raise
@@ -134,22 +166,30 @@ class TokenCaller:
         asked = _asked(chunk, spent, refreshes=refreshes)
         return regroup(asked, lambda token_id, group: judge(group, found.get(token_id)))
 
-    async def _queue(self, chunk: Chunk) -> list[TokenGroup]:
+    async def _queue(self, chunk: Chunk) -> None:
         """Queue tokens one by one, except those that the service would not take again yet."""
         now = pendulum.now("UTC").timestamp()
-        known = {
-            token_id: asyncio.ensure_future(self._queue_one(token_id, replace(group, packed="", count=0)))
+        calls = {
+            token_id: _QueueCall(self._queue_one, token_id, replace(group, packed="", count=0))
             for group in chunk
             if not was_just_queued(group, now)
             for token_id in group.token_ids
         }
-        await asyncio.gather(*known.values(), return_exceptions=True)
+        try:
+            await asyncio.gather(*(call.task for call in calls.values()), return_exceptions=True)
+        finally:
+            # Also where the whole refresh stops here: what was queued is paid for, and not taken again for a while.
+            known = regroup(chunk, lambda token_id, group: calls[token_id].end() if token_id in calls else group)
+            self._record.settle(
+                chunk,
+                [group for group in known if group.reason != _UNSETTLED],
+                left=[replace(group, reason="") for group in known if group.reason == _UNSETTLED],
+            )
         # All have ended: what they cost is known. The first error that concerns all tokens is raised here.
-        found = {token_id: task.result() for token_id, task in known.items()}
-        return regroup(chunk, found.get)
+        for call in calls.values():
+            call.task.result()
 
-    async def _queue_one(self, token_id: int, group: TokenGroup) -> TokenGroup:
-        spent = Meter()
+    async def _queue_one(self, token_id: int, group: TokenGroup, spent: Meter) -> TokenGroup:
         call = refresh_nft_metadata(Token(self._record.contract_address, token_id), self._client.settings)
         reason = STALE
         try:
@@ -163,7 +203,8 @@ class TokenCaller:
             reason = reason_of(error)
         else:
             seconds = USUAL_ESTIMATE_SECONDS if answer.estimated_seconds is None else answer.estimated_seconds
-            self._record.estimated_seconds = max(self._record.estimated_seconds, seconds)
+            # After that time it may be asked for again: nobody waits longer, whatever an answer says.
+            self._record.estimated_seconds = min(max(self._record.estimated_seconds, seconds), QUEUE_RULE_SECONDS)
         sent_at = _moment(spent)
         queued_at = sent_at if reason == STALE else group.queued_at
         return replace(
@@ -183,15 +224,18 @@ class TokenCaller:
         return value
 
     async def _send(self, call: Call[T], spent: Meter, attempts: int) -> T:
-        while True:
+        for refusals in count(attempts):
             try:
                 return await self._client.send(
                     call, meter=spent, max_attempts=attempts, allowance=self._plan.allowance, is_patient=True
                 )
-            except AlchemyRateLimitError:
+            except AlchemyRateLimitError as error:
                 # The account's trouble and no token's: it is not billed, and passes.
                 if time.monotonic() - self._answered_at >= THROTTLED_SECONDS:
                     raise
+                await asyncio.sleep(backoff_seconds(refusals, error.retry_after_seconds))
+        msg = "nobody counts to the end"
+        raise AssertionError(msg)
 
     def _check(self, error: AlchemyError) -> None:
         """Raise what concerns all tokens: what only the user can mend, or a service that is down."""

@@ -7,11 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider_alchemy.api import token_endpoints
+from airflow_provider_alchemy.api.contract_lists import read_contracts
 from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.errors import (
+    AlchemyArgumentError,
+    AlchemyTokenIdError,
+    AlchemyUnexpectedAnswerError,
+)
+from airflow_provider_alchemy.api.lists import shown
 from airflow_provider_alchemy.api.models import ContractMetadata, read_contract_address
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.api.tokens import Token, TokenMetadata, TokenPage, TokenRefresh, read_token_id
 
 T = TypeVar("T")
@@ -52,7 +59,7 @@ class TokenCalls:
 
         def build() -> Call[dict[int, TokenMetadata]]:
             address = read_contract_address(contract_address)
-            ids = tuple(dict.fromkeys(read_token_id(token_id) for token_id in token_ids))
+            ids = read_token_ids(token_ids).ids
             _check_number(len(ids), "token_ids", "tokens")
             return token_endpoints.get_nft_metadata_batch(
                 address, ids, self._settings, refresh=refresh, uri_timeout_ms=uri_timeout_ms
@@ -66,11 +73,14 @@ class TokenCalls:
         """Check the arguments of ``getNFTsForContract``."""
 
         def build() -> Call[TokenPage]:
+            if not isinstance(page_size, int) or isinstance(page_size, bool):
+                msg = f"argument 'page_size' is {shown(page_size)}; expected a whole number from 1 to {MOST_TOKENS}"
+                raise AlchemyArgumentError(msg)
             _check_number(page_size, "page_size", "tokens")
             return token_endpoints.get_nfts_for_contract(
                 read_contract_address(contract_address),
                 self._settings,
-                start_token=None if start_token is None else str(start_token),
+                start_token=None if start_token is None else _read_start(start_token),
                 with_metadata=with_metadata,
                 limit=page_size,
             )
@@ -81,7 +91,7 @@ class TokenCalls:
         """Check the arguments of ``getContractMetadataBatch``."""
 
         def build() -> Call[dict[str, ContractMetadata]]:
-            addresses = tuple(dict.fromkeys(read_contract_address(address) for address in contract_addresses))
+            addresses = read_contracts(contract_addresses).addresses
             _check_number(len(addresses), "contract_addresses", "contracts")
             return token_endpoints.get_contract_metadata_batch(addresses, self._settings)
 
@@ -125,7 +135,17 @@ def _read_token(contract_address: str, token_id: Any) -> Token:
     return Token(read_contract_address(contract_address), read_token_id(token_id))
 
 
+def _read_start(value: Any) -> str:
+    """Check where a listing begins. The key of a page has a form of its own: any text but an empty one."""
+    if not isinstance(value, str):
+        return str(read_token_id(value, "start_token"))
+    if not value.strip():
+        msg = "argument 'start_token' is empty, or its template rendered to nothing; expected a token id or a page key"
+        raise AlchemyTokenIdError(msg)
+    return value
+
+
 def _check_number(number: int, argument: str, things: str) -> None:
     if not 1 <= number <= MOST_TOKENS:
-        msg = f"argument {argument!r} stands for {number:,} {things}; one call takes 1 to {MOST_TOKENS}"
+        msg = f"argument {argument!r} stands for {shown(number)} {things}; one call takes 1 to {MOST_TOKENS}"
         raise AlchemyArgumentError(msg)

@@ -92,7 +92,11 @@ def _run(first: int, last: int) -> str:
 
 def _ids_of(run: str) -> Iterable[int]:
     first, _, last = run.partition("-")
-    return range(int(first, 16), int(last or first, 16) + 1)
+    ids = range(int(first, 16), int(last or first, 16) + 1)
+    if not ids or ids[0] < 0:
+        msg = f"{run[:100]!r} is no run of token ids"
+        raise ValueError(msg)
+    return ids
 
 
 def _read_ids(items: list[Any], is_unknown: Callable[[Any], bool]) -> Iterator[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from pendulum import UTC, DateTime
 
 from airflow_provider_alchemy.api.errors import AlchemyTokenIdError
+from airflow_provider_alchemy.api.lists import shown
 
 LARGEST_TOKEN_ID = 2**256 - 1
 """Token ids are a uint256 (ERC-721, ERC-1155)."""
@@ -18,7 +19,6 @@ LARGEST_TOKEN_ID = 2**256 - 1
 _DECIMAL = re.compile(r"[0-9]+")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+")
 _MOST_DIGITS = 100
-_SHOWN_CHARACTERS = 100
 
 
 class MetadataError(StrEnum):
@@ -184,10 +184,10 @@ def read_token_id(value: Any, argument: str = "token_id") -> int:
         number = int(text) if _DECIMAL.fullmatch(text) else int(text, 16) if _HEX.fullmatch(text) else None
     if number is not None and 0 <= number <= LARGEST_TOKEN_ID:
         return number
-    shown = "empty" if text == "" else repr(value)[:_SHOWN_CHARACTERS]
+    problem = "empty" if text == "" else shown(value)
     msg = (
-        f"argument {argument!r} is {shown}, which is no token id; expected a whole number from 0 to 2^256 - 1: an int, "
-        "or a text of decimal digits or of 0x and hexadecimal digits"
+        f"argument {argument!r} is {problem}, which is no token id; expected a whole number from 0 to 2^256 - 1: "
+        "an int, or a text of decimal digits or of 0x and hexadecimal digits"
     )
     raise AlchemyTokenIdError(msg)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.metering import Meter
@@ -88,15 +89,16 @@ class TokenMethods:
         :return: The pages; each is asked for when it is taken.
         :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
         """
-        client = self.get_conn()
-        with counting_calls(meter) as spent:
-            yield from client.get_nfts_for_contract(
-                contract_address,
-                with_metadata=with_metadata,
-                start_token=start_token,
-                page_size=page_size,
-                meter=spent,
-            )
+        spent = Meter()
+        pages = self.get_conn().get_nfts_for_contract(
+            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, meter=spent
+        )
+        while True:
+            with _counting_page(spent, meter):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield page
 
     async def aget_nfts_for_contract(
         self,
@@ -108,16 +110,16 @@ class TokenMethods:
         meter: Meter | None = None,
     ) -> AsyncIterator[TokenPage]:
         """Do what ``get_nfts_for_contract`` does, in an event loop."""
-        client = await self.aget_conn()
-        with counting_calls(meter) as spent:
-            async for page in client.get_nfts_for_contract(
-                contract_address,
-                with_metadata=with_metadata,
-                start_token=start_token,
-                page_size=page_size,
-                meter=spent,
-            ):
-                yield page
+        spent, client = Meter(), await self.aget_conn()
+        pages = client.get_nfts_for_contract(
+            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, meter=spent
+        )
+        while True:
+            with _counting_page(spent, meter):
+                page = await anext(pages, None)
+            if page is None:
+                return
+            yield page
 
     def get_nft_metadata(
         self,
@@ -226,3 +228,14 @@ class TokenMethods:
         client = await self.aget_conn()
         with counting_calls(meter) as spent:
             return await client.refresh_nft_metadata(contract_address, token_id, meter=spent)
+
+
+@contextmanager
+def _counting_page(spent: Meter, meter: Meter | None) -> Iterator[None]:
+    """Count a page when it has come: whoever takes pages may stop at any of them, or keep the rest for later."""
+    with counting_calls(meter) as counted:
+        try:
+            yield
+        finally:
+            counted.add(spent)
+            spent.calls = spent.compute_units = spent.throttled = 0

@@ -99,6 +99,8 @@ class RefreshCollectionTask(PlainTextTask):
             if memory.keep_collection is None and record is None:
                 self.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
             pause = job.run(SHORTEST_DEFERRAL_SECONDS if self.deferrable else math.inf)
+        except TimeoutError:
+            raise airflow_exception(self._time_is_over(), self, context) from None
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
         if pause is not None:
@@ -135,14 +137,13 @@ class RefreshCollectionTask(PlainTextTask):
         due_at = now + timedelta(seconds=pause_seconds)
         if deadline is not None:
             due_at = min(due_at, deadline)
-        if memory.keep_collection is not None:
-            memory.keep_collection(record.to_dict())
+        is_kept = memory.keep_record(record)
         self.log.info("Waiting in the triggerer for %.0f s", (due_at - now).total_seconds())
         self.defer(
             trigger=NextAttemptTrigger(due_at.isoformat()),
             method_name="execute_complete",
-            # Where there is a store, the record is there already: it may be large.
-            kwargs={} if memory.keep_collection is not None else {"record": record.to_dict()},
+            # Where a store has it, it goes no second way: it may be large.
+            kwargs={} if is_kept else {"record": record.to_dict()},
             timeout=back_stop(record.execution_deadline),
         )
 
@@ -151,7 +152,11 @@ class RefreshCollectionTask(PlainTextTask):
         result = result_of(record)
         error = error_of(record, self.max_failed, job.subject)
         if self.report_path:
-            write_report(self.report_path, report_lines(record), self.log)
+            try:
+                write_report(self.report_path, report_lines(record), self.log)
+            except AlchemyError:
+                push_result(self, context, result)
+                raise
         if error is None:
             return result
         push_result(self, context, result)

@@ -20,10 +20,12 @@ from airflow_provider_alchemy.api.collection_price import check_price, price_of_
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
 from airflow_provider_alchemy.api.collection_run import CollectionRun
 from airflow_provider_alchemy.api.endpoints import describe
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemySpendingLimitError
+from airflow_provider_alchemy.api.interruptions import uninterrupted
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
 from airflow_provider_alchemy.api.token_lists import TokenList
@@ -49,6 +51,7 @@ class CollectionArguments:
     :param token_attempts: How often a token is tried.
     :param interval_seconds: Seconds between two tries of a token.
     :param max_compute_units: What may be spent; None: any amount.
+    :param spent_elsewhere: What of it the task has spent otherwise; it is not part of the record.
     """
 
     contract_address: Any
@@ -59,6 +62,7 @@ class CollectionArguments:
     token_attempts: int = 3
     interval_seconds: float = 10.0
     max_compute_units: int | None = None
+    spent_elsewhere: int = 0
 
 
 class CollectionJob:
@@ -93,30 +97,31 @@ class CollectionJob:
             wanted = CollectionRecord.begin(address, self._settings.network, arguments.method, digest)
             known = record if record is not None and record.is_about(wanted) else memory.recall_collection(wanted)
             self.record = wanted if known is None else known
-            if known is None:
+            if not self.record.submitted_at:
                 self._begin(hook)
             if self.record.next_at > 0 and known is not None:
                 # After a pause: the tries that are left were known, and priced, before it.
                 return
             price = price_of_rest(self.record)
-            check_price(price, self.record.compute_units, arguments.max_compute_units, self.subject)
+            spent = self.record.compute_units + arguments.spent_elsewhere
+            check_price(price, spent, arguments.max_compute_units, self.subject)
             self.log.say_the_price(self.record, price)
 
     def _begin(self, hook: AlchemyHook) -> None:
-        record, spent = self.record, Meter()
-        record.submitted_at = pendulum.now("UTC").isoformat()
+        record, spent, began_at = self.record, Meter(), pendulum.now("UTC").isoformat()
         if self._given is not None:
-            record.supply = len(self._given)
+            record.supply, record.submitted_at = len(self._given), began_at
             return
         try:
             metadata = hook.get_contract_metadata(record.contract_address, meter=spent)
+            if metadata.token_type in NO_COLLECTION:
+                msg = f"the contract is no NFT contract: Alchemy calls its type {metadata.token_type}"
+                raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
+            record.supply, record.submitted_at = metadata.total_supply, began_at
         finally:
             record.polls += spent.calls
             record.compute_units += spent.compute_units
-        record.supply = metadata.total_supply
-        if metadata.token_type in NO_COLLECTION:
-            msg = f"the contract is no NFT contract: Alchemy calls its type {metadata.token_type}"
-            raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
+            self._memory.keep_record(record)
 
     def run(self, patience_seconds: float) -> float | None:
         """
@@ -125,25 +130,54 @@ class CollectionJob:
         :param patience_seconds: The longest pause that is spent here; infinity: any.
         :return: Seconds of the pause that is due now; None: all tokens are settled.
         :raises AlchemyError: What concerns all tokens.
+        :raises TimeoutError: The record's ``execution_deadline`` is over.
         """
-        return asyncio.run(self._run(patience_seconds))
+        try:
+            return asyncio.run(uninterrupted(self._run(patience_seconds)))
+        except AlchemySpendingLimitError as error:
+            raise self._too_dear(error) from None
+        except BaseException:
+            # Such as Airflow's time-out: what is known is kept, and the retry asks for the rest.
+            self._memory.keep_record(self.record)
+            raise
+
+    def _too_dear(self, error: AlchemySpendingLimitError) -> AlchemySpendingLimitError:
+        record = self.record
+        msg = (
+            f"{record.refreshed:,} of {max(record.supply or 0, record.tokens):,} tokens are proven fresh, for "
+            f"{record.compute_units:,} compute units: {error.what}"
+        )
+        advice = (
+            "Raise max_compute_units: another try of the task then asks only for the tokens that are left, and a task "
+            "that is cleared begins anew"
+        )
+        return AlchemySpendingLimitError(msg, subject=self.subject, advice=advice)
 
     async def _run(self, patience_seconds: float) -> float | None:
+        deadline = read_moment(self.record.execution_deadline)
+        seconds_left = None if deadline is None else (deadline - pendulum.now("UTC")).total_seconds()
+        async with asyncio.timeout(seconds_left):
+            return await self._until_done(patience_seconds)
+
+    async def _until_done(self, patience_seconds: float) -> float | None:
         arguments, limit = self._arguments, self._arguments.max_compute_units
         plan = RefreshPlan(
             token_attempts=arguments.token_attempts,
             interval_seconds=arguments.interval_seconds,
-            allowance=Allowance(None if limit is None else limit - self.record.compute_units),
+            allowance=Allowance(
+                None if limit is None else limit - self.record.compute_units - arguments.spent_elsewhere
+            ),
             keep=self._memory.keep_collection,
             on_call=count_calls,
         )
         async with AsyncAlchemyClient(self._settings) as client:
-            run = CollectionRun(client, self.record, self._given, plan, self.log)
-            while (pause := await run.until_pause()) is not None:
-                if pause > patience_seconds:
+            while True:
+                # A new one after each pause, in which no answer came: the service is not down for that.
+                run = CollectionRun(client, self.record, self._given, plan, self.log)
+                pause = await run.until_pause()
+                if pause is None or pause > patience_seconds:
                     return pause
                 await asyncio.sleep(pause)
-        return None
 
     def conclude(self) -> CollectionRecord:
         """
@@ -153,7 +187,6 @@ class CollectionJob:
         """
         record, now = self.record, pendulum.now("UTC")
         record.finished_at = record.finished_at or now.isoformat()
-        if self._memory.keep_collection is not None:
-            self._memory.keep_collection(record.to_dict())
+        self._memory.keep_record(record)
         self.log.say_the_end(record)
         return record

@@ -29,6 +29,15 @@ class CollectionMemory(TaskMemory):
         """What keeps a record, as JSON values, for a later process of this task; None before Airflow 3.3."""
         return None if self._store is None else self._keep_collection
 
+    def keep_record(self, record: CollectionRecord) -> bool:
+        """
+        Keep a record for a later process of this task.
+
+        :param record: How far the refresh is.
+        :return: Whether it is kept.
+        """
+        return self._keep_collection(record.to_dict())
+
     def recall_collection(self, wanted: CollectionRecord) -> CollectionRecord | None:
         """
         Recall how far an earlier process of this task was.
@@ -52,6 +61,6 @@ class CollectionMemory(TaskMemory):
             )
         return record
 
-    def _keep_collection(self, value: dict[str, Any]) -> None:
+    def _keep_collection(self, value: dict[str, Any]) -> bool:
         of_this_try = {"first_try": self._first_try, "try_number": self._try_number}
-        self._keep(KEY, {**of_this_try, "record": value}, _UNKEPT)
+        return self._keep(KEY, {**of_this_try, "record": value}, _UNKEPT)

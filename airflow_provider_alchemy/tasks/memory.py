@@ -85,12 +85,15 @@ class TaskMemory:
             return {}
         return stored if isinstance(stored, dict) and stored.get("first_try") == self._first_try else {}
 
-    def _keep(self, key: str, value: dict[str, Any], trouble: str) -> None:
+    def _keep(self, key: str, value: dict[str, Any], trouble: str) -> bool:
+        """Keep a value, and tell whether it is kept."""
         try:
             if self._store is not None:
                 self._store.set(key, value)
+                return True
         except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh that is paid for
             self._log.warning(trouble, error)
+        return False
 
     def earlier_pokes(self, contract_address: str) -> WaitRecord | None:
         """

@@ -43,7 +43,7 @@ def write_report(path: str, lines: Iterable[str], log: Log) -> None:
     try:
         target = ObjectStoragePath(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w") as report:
+        with target.open("w") as report:  # type: ignore[no-untyped-call]  # Airflow's class is not typed
             for line in lines:
                 report.write(line)
                 number += 1

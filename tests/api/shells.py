@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pendulum import DateTime
@@ -13,6 +13,8 @@ from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClien
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.token_calls import TokenId
+from airflow_provider_alchemy.api.tokens import TokenMetadata, TokenPage, TokenRefresh
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 LOWER = ADDRESS.lower()
@@ -34,6 +36,44 @@ class Client(Protocol):
     ) -> RefreshStatus: ...
 
     def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata: ...
+
+    def get_contract_metadata_batch(
+        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
+    ) -> dict[str, ContractMetadata]: ...
+
+    def refresh_nft_metadata(
+        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
+    ) -> TokenRefresh: ...
+
+    def get_nft_metadata(
+        self,
+        contract_address: str,
+        token_id: TokenId,
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        meter: Meter | None = None,
+    ) -> TokenMetadata: ...
+
+    def get_nft_metadata_batch(
+        self,
+        contract_address: str,
+        token_ids: Iterable[TokenId],
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        meter: Meter | None = None,
+    ) -> dict[int, TokenMetadata]: ...
+
+    def get_nfts_for_contract(
+        self,
+        contract_address: str,
+        *,
+        with_metadata: bool = False,
+        start_token: TokenId | None = None,
+        page_size: int = 100,
+        meter: Meter | None = None,
+    ) -> Iterator[TokenPage]: ...
 
     def close(self) -> None: ...
 
@@ -64,6 +104,65 @@ class LoopClient:
 
     def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
         return self._runner.run(self._client.get_contract_metadata(contract_address, meter=meter))
+
+    def get_contract_metadata_batch(
+        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
+    ) -> dict[str, ContractMetadata]:
+        return self._runner.run(self._client.get_contract_metadata_batch(contract_addresses, meter=meter))
+
+    def refresh_nft_metadata(
+        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
+    ) -> TokenRefresh:
+        return self._runner.run(self._client.refresh_nft_metadata(contract_address, token_id, meter=meter))
+
+    def get_nft_metadata(
+        self,
+        contract_address: str,
+        token_id: TokenId,
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        meter: Meter | None = None,
+    ) -> TokenMetadata:
+        return self._runner.run(
+            self._client.get_nft_metadata(
+                contract_address, token_id, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
+            )
+        )
+
+    def get_nft_metadata_batch(
+        self,
+        contract_address: str,
+        token_ids: Iterable[TokenId],
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        meter: Meter | None = None,
+    ) -> dict[int, TokenMetadata]:
+        return self._runner.run(
+            self._client.get_nft_metadata_batch(
+                contract_address, token_ids, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
+            )
+        )
+
+    def get_nfts_for_contract(
+        self,
+        contract_address: str,
+        *,
+        with_metadata: bool = False,
+        start_token: TokenId | None = None,
+        page_size: int = 100,
+        meter: Meter | None = None,
+    ) -> Iterator[TokenPage]:
+        pages = self._client.get_nfts_for_contract(
+            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, meter=meter
+        )
+
+        async def take() -> TokenPage | None:
+            return await anext(pages, None)
+
+        while (page := self._runner.run(take())) is not None:
+            yield page
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())

@@ -21,13 +21,17 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_alchemy import __version__
 from airflow_provider_alchemy.api import errors
+from airflow_provider_alchemy.api.collection_price import price_of
+from airflow_provider_alchemy.api.collection_record import Method
 from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, REINGEST_CONTRACT
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
+from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
@@ -167,7 +171,16 @@ def test_the_options_of_the_extra_fields_are_named() -> None:
             assert f"`{choice}`" in meanings[field.name]
 
 
-@pytest.mark.parametrize("task_class", [ReingestContractOperator, ReingestContractsOperator, ReingestSensor])
+@pytest.mark.parametrize(
+    "task_class",
+    [
+        RefreshCollectionOperator,
+        MetadataFreshSensor,
+        ReingestContractOperator,
+        ReingestContractsOperator,
+        ReingestSensor,
+    ],
+)
 def test_the_table_of_arguments_is_the_constructors(task_class: type[Any]) -> None:
     rows = table("argument", "default", "meaning", after=f"### {task_class.__name__}\n")
     parameters = inspect.signature(task_class.__init__).parameters
@@ -193,6 +206,8 @@ def test_the_classes_of_the_table_exist() -> None:
         module, name = path.rsplit(".", 1)
         assert inspect.isclass(getattr(importlib.import_module(module), name))
     assert {path.rsplit(".", 1)[1] for path in paths} == {
+        "RefreshCollectionOperator",
+        "MetadataFreshSensor",
         "ReingestContractOperator",
         "ReingestContractsOperator",
         "ReingestSensor",
@@ -241,6 +256,16 @@ def test_the_costs_are_calls_times_the_price() -> None:
     assert all(units == calls * REINGEST_CONTRACT.compute_units for calls, units in calls_and_units)
     assert f"**{REINGEST_CONTRACT.compute_units} compute units**" in README
     assert f"`getContractMetadata` ({GET_CONTRACT_METADATA.compute_units} compute units)" in README
+
+
+def test_the_costs_of_ten_thousand_tokens_are_the_prices_that_tasks_go_by() -> None:
+    shown = {row[0]: int(row[1].replace(",", "")) for row in table("way", "compute units", "of them")[1:4]}
+    supply = GET_CONTRACT_METADATA.compute_units
+    assert list(shown.values()) == [
+        price_of(10_000, Method.BATCH, is_listed=False),
+        price_of(10_000, Method.BATCH, is_listed=True) + supply,
+        price_of(10_000, Method.QUEUE, is_listed=True) + supply,
+    ]
 
 
 @pytest.mark.integration
