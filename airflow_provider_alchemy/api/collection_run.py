@@ -22,11 +22,14 @@ from airflow_provider_alchemy.api.token_calling import RefreshPlan, TokenCaller
 from airflow_provider_alchemy.api.token_endpoints import REFRESHING_NETWORKS
 from airflow_provider_alchemy.api.token_source import TokenSource
 
-FEWEST_CALLS, MOST_CALLS = 6, 16
-"""Calls under way at once. What is under way when a worker is killed is asked for again: of a large collection a tenth
-at most. At a tenth of a second for an answer, 16 refresh 16,000 tokens a second."""
+FEWEST_CALLS, MOST_CALLS = 2, 16
+"""Calls under way at once. At a tenth of a second for an answer, 16 refresh 16,000 tokens a second."""
 
 TOKENS_PER_CALL_UNDER_WAY = 1_000
+"""What is under way when a worker is killed is asked for again: a tenth of 2,000 tokens or more."""
+
+CALLS_FOR_ANY_NUMBER = 6
+"""Calls under way where nobody knows how many tokens there are."""
 
 
 class CollectionRun:
@@ -78,8 +81,10 @@ class CollectionRun:
         return None
 
     async def _go_through(self) -> None:
-        tokens = self._record.supply or 0
-        calls = min(max(tokens // TOKENS_PER_CALL_UNDER_WAY, FEWEST_CALLS), MOST_CALLS)
+        supply = self._record.supply
+        calls = CALLS_FOR_ANY_NUMBER
+        if supply is not None:
+            calls = min(max(supply // TOKENS_PER_CALL_UNDER_WAY, FEWEST_CALLS), MOST_CALLS)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._until_error(self._take_on()))
             for _ in range(calls):

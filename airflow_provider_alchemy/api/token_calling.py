@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pendulum
 
+from airflow_provider_alchemy.api import retries
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.collection_log import CollectionLog
 from airflow_provider_alchemy.api.collection_record import (
@@ -32,7 +33,6 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.keeping import Keep
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.reasons import reason_of
-from airflow_provider_alchemy.api.retries import backoff_seconds
 from airflow_provider_alchemy.api.token_endpoints import get_nft_metadata_batch, refresh_nft_metadata
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
 from airflow_provider_alchemy.api.tokens import Token, TokenPage
@@ -233,7 +233,7 @@ class TokenCaller:
                 # The account's trouble and no token's: it is not billed, and passes.
                 if time.monotonic() - self._answered_at >= THROTTLED_SECONDS:
                     raise
-                await asyncio.sleep(backoff_seconds(refusals, error.retry_after_seconds))
+                await asyncio.sleep(retries.backoff_seconds(refusals, error.retry_after_seconds))
         msg = "nobody counts to the end"
         raise AssertionError(msg)
 

@@ -8,6 +8,7 @@ Airflow's database while it runs.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -86,13 +87,13 @@ def judge(group: TokenGroup, metadata: TokenMetadata | None) -> TokenGroup:
     :param group: What was known of it.
     :param metadata: What the answer says of it; None: nothing.
     :return: What is known of it now. Without a reason it is refreshed, and proven: its metadata has no error and is
-        newer than the task's first request for it.
+        newer than the task's first request for it, to the millisecond in which the service tells times.
     """
     if metadata is None:
         return _with_reason(group, MISSING, is_final=group.is_final)
     if metadata.error is not None:
         return _with_reason(group, metadata.error.value, is_final=metadata.error.is_final)
-    is_proven = group.asked_at is not None and metadata.is_newer_than(_moment(group.asked_at))
+    is_proven = group.asked_at is not None and metadata.is_newer_than(_just_before(group.asked_at))
     return _with_reason(group, "" if is_proven else STALE, is_final=group.is_final)
 
 
@@ -102,9 +103,13 @@ def _with_reason(group: TokenGroup, reason: str, *, is_final: bool) -> TokenGrou
 
 
 @lru_cache(maxsize=64)
-def _moment(timestamp: float) -> DateTime:
-    """Give a moment; the tokens of a call share theirs, and making one takes long."""
-    return DateTime.fromtimestamp(timestamp, UTC)
+def _just_before(asked_at: float) -> DateTime:
+    """
+    Give the last moment before the millisecond of a request; the tokens of a call share theirs.
+
+    The service cuts its times to milliseconds: a refresh right after the request would seem to come before it.
+    """
+    return DateTime.fromtimestamp(math.floor(asked_at * 1000) / 1000 - 1e-6, UTC)
 
 
 def regroup(groups: Iterable[TokenGroup], known_of: Callable[[int, TokenGroup], TokenGroup]) -> list[TokenGroup]:

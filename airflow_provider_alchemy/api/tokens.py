@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from pendulum import UTC, DateTime
+from pendulum import UTC, DateTime, now
 
 from airflow_provider_alchemy.api.errors import AlchemyTokenIdError
 from airflow_provider_alchemy.api.lists import shown
 
 LARGEST_TOKEN_ID = 2**256 - 1
 """Token ids are a uint256 (ERC-721, ERC-1155)."""
+
+MOST_AHEAD = timedelta(hours=1)
+"""How far the service's clock may be ahead of this machine's: a time beyond that tells of no refresh."""
 
 _DECIMAL = re.compile(r"[0-9]+")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+")
@@ -132,9 +136,11 @@ class TokenMetadata:
         Tell whether this proves that the metadata was refreshed.
 
         :param moment: What it is to be later than, such as the request for the refresh.
-        :return: Whether the metadata is later, and there is no error. A refresh that was accepted is no proof.
+        :return: Whether the metadata is later, and there is no error. A refresh that was accepted is no proof, and
+            neither is a time that lies in the future.
         """
-        return self.error is None and self.time_last_updated is not None and self.time_last_updated > moment
+        told = self.time_last_updated
+        return self.error is None and told is not None and moment < told < now("UTC") + MOST_AHEAD
 
 
 @dataclass(frozen=True, slots=True)

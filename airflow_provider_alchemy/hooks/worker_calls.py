@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event-loop calls in a worker, whose task is a function: one loop and one HTTP session for the task's process."""
+"""Event-loop calls in a worker, whose task is a function: each run has a loop beside it, with one HTTP session."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.interruptions import uninterrupted
+from airflow_provider_alchemy.api.loop_thread import run_beside
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.hooks.metrics import counting_calls
@@ -27,8 +25,7 @@ class WorkerCalls:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self._runner = asyncio.Runner()
-        self._client = AsyncAlchemyClient(settings)
+        self._client: AsyncAlchemyClient
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """
@@ -37,7 +34,12 @@ class WorkerCalls:
         :param work: The coroutine.
         :return: What it returns; what it raises is raised, and so is what a signal raises meanwhile.
         """
-        return self._runner.run(uninterrupted(work))
+
+        async def with_client() -> T:
+            async with AsyncAlchemyClient(self.settings) as self._client:
+                return await work
+
+        return run_beside(with_client)
 
     async def send(
         self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
@@ -47,18 +49,3 @@ class WorkerCalls:
             return await self._client.send(
                 call, meter=spent, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
             )
-
-    def close(self) -> None:
-        """Close the session and the loop."""
-        try:
-            self._runner.run(self._client.aclose())
-        finally:
-            self._runner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -102,13 +102,13 @@ class MetadataFreshTask(PlainTextTask):
         try:
             settings, asked = self._read_arguments(context)
             wait = self._begin(asked, settings, memory)
-            with WorkerCalls(settings) as calls:
-                try:
-                    self._choose(calls, wait, memory)
-                    self._look_and_sleep(calls, wait, memory, until_the_end=until_the_end)
-                except AlchemyError:
-                    wait.say_the_end()
-                    raise
+            calls = WorkerCalls(settings)
+            try:
+                self._choose(calls, wait, memory)
+                self._look_and_sleep(calls, wait, memory, until_the_end=until_the_end)
+            except AlchemyError:
+                wait.say_the_end()
+                raise
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
         return wait

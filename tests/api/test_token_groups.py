@@ -14,7 +14,7 @@ from pendulum import UTC, DateTime
 from airflow_provider_alchemy.api.token_groups import MISSING, STALE, TokenGroup, count, judge, read_groups, regroup
 from airflow_provider_alchemy.api.tokens import LARGEST_TOKEN_ID, MetadataError, Token, TokenMetadata
 
-ASKED_AT = 1_800_000_000.25
+ASKED_AT = 1_700_000_000.2504
 GROUP = TokenGroup("", 0, ASKED_AT)
 
 token_ids = st.lists(st.integers(0, LARGEST_TOKEN_ID) | st.integers(0, 50), unique=True)
@@ -28,10 +28,13 @@ def metadata(after: float | None, error: MetadataError | None = None) -> TokenMe
 class TestTheVerdict:
     @pytest.mark.parametrize(
         ("after", "reason"),
-        [(0.001, ""), (3600, ""), (0.0, STALE), (-0.001, STALE), (-1e9, STALE), (None, STALE)],
+        [(0.001, ""), (3600, ""), (-0.001, STALE), (-3600, STALE), (-1e9, STALE), (None, STALE)],
     )
     def test_only_later_metadata_is_a_proof(self, after: float | None, reason: str) -> None:
         assert judge(GROUP, metadata(after)).reason == reason
+
+    def test_a_time_that_was_cut_to_the_millisecond_of_the_request_is_a_proof(self) -> None:
+        assert judge(GROUP, metadata(-0.0004)).reason == ""
 
     def test_without_a_request_nothing_is_a_proof(self) -> None:
         assert judge(TokenGroup("", 0), metadata(3600)).reason == STALE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pendulum import UTC, DateTime, datetime, parse
+from pendulum import UTC, DateTime, datetime, now, parse
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
 from airflow_provider_alchemy.api.tokens import (
@@ -224,6 +224,12 @@ class TestAProof:
         later = TokenMetadata(token=TOKEN, time_last_updated=MOMENT.add(hours=1), error=error)
 
         assert not later.is_newer_than(MOMENT)
+
+    def test_a_time_far_in_the_future_is_none(self) -> None:
+        assert not TokenMetadata(token=TOKEN, time_last_updated=now("UTC").add(hours=2)).is_newer_than(MOMENT)
+
+    def test_the_service_s_clock_may_be_ahead(self) -> None:
+        assert TokenMetadata(token=TOKEN, time_last_updated=now("UTC").add(minutes=10)).is_newer_than(MOMENT)
 
     def test_times_in_different_zones_are_compared_as_moments(self) -> None:
         elsewhere = parse("2026-11-05T21:00:00+09:00")

@@ -13,14 +13,12 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
-    AirflowTaskTimeout,
 )
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyDeadlineError,
     AlchemyServerError,
-    AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -31,9 +29,6 @@ from tests.tasks.lives import (
     LOWER,
     MODES,
     Life,
-    TaskInstance,
-    context_of,
-    context_without_store,
     failure,
     once,
 )
@@ -223,145 +218,6 @@ class TestDeadlines:
         set_fresh(emulator)
         assert not isinstance(failure(sensor_in(mode, soft_fail=True)), AirflowSkipException)
         assert type(failure(sensor_in(mode, never_fail=True))) is AirflowSkipException
-
-
-class TestDeferred:
-    def test_execution_timeout_ends_the_wait(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-
-        error = failure(sensor_in("deferred", execution_timeout=timedelta(seconds=0.4)))
-
-        assert isinstance(error, AirflowTaskTimeout)
-
-    def test_the_worker_takes_the_sample_and_the_first_look(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=250)
-        life = Life()
-
-        with once(lambda: len(looks_of(emulator)) > 1, lambda: refresh(emulator, range(250))):
-            life.lead(sensor_in("deferred"))
-
-        assert len(life.deferrals) == 1
-        record = life.deferrals[0].trigger.serialize()[1]["record"]
-        assert (record["looks"], record["polls"]) == (1, 5)
-
-    def test_tokens_that_are_fresh_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
-        set_fresh(emulator)
-        life = Life()
-
-        life.lead(sensor_in("deferred"))
-
-        assert life.deferrals == []
-
-    def test_airflows_own_deferral_timeout_is_a_back_stop(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        life = Life()
-
-        with pytest.raises(AirflowSensorTimeout):
-            life.lead(sensor_in("deferred", timeout=0.2))
-
-        assert type(life.deferrals[0].timeout) is timedelta
-        assert timedelta(minutes=9) < life.deferrals[0].timeout < timedelta(minutes=11)
-
-    @pytest.mark.usefixtures("emulator")
-    def test_a_wait_that_airflow_ended_for_its_time_is_a_timeout_too(self) -> None:
-        with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
-            sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
-
-    @pytest.mark.usefixtures("emulator")
-    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
-    def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
-        with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
-            sensor_in("deferred").execute_complete(context_of(), event)
-
-    def test_tokens_that_were_given_do_not_travel_back(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, token_ids=[number * 2**200 for number in range(500)])
-        life = Life()
-
-        with once(lambda: len(looks_of(emulator)) > 5, lambda: set_fresh(emulator, tokens=1)):
-            ids = [number * 2**200 for number in range(500)]
-            result = life.lead(sensor_in("deferred", token_ids=ids, min_fresh=1))
-
-        assert result["token_ids"][:2] == ["0", str(2**200)]
-        assert len(json.dumps(life.events[0])) < 2_000
-
-    def test_other_tokens_than_it_began_with_are_no_result(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        life = Life()
-        sensor = sensor_in("deferred", token_ids=[1, 2])
-
-        def change() -> None:
-            sensor.token_ids = [3, 4]
-            set_fresh(emulator)
-
-        with (
-            once(lambda: len(looks_of(emulator)) > 1, change),
-            pytest.raises(AlchemyUnexpectedAnswerError, match="not the one that the wait began with"),
-        ):
-            life.lead(sensor)
-
-
-class TestRescheduled:
-    def test_each_poke_is_a_process_of_its_own_with_one_look(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        life = Life()
-
-        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
-            life.lead(sensor_in("reschedule"))
-
-        assert len(looks_of(emulator)) == len(life.reschedules) + 1
-
-    def test_without_a_store_the_list_is_read_by_each_poke_and_the_log_warns(
-        self, emulator: AlchemyEmulator, task_log: TaskLog
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=1_000)
-        context = context_without_store(TaskInstance())
-        life = Life()
-
-        with once(lambda: len(looks_of(emulator)) > 1, lambda: refresh(emulator, range(1_000))):
-            result = life.lead(sensor_in("reschedule", sample_size=20), context)
-
-        assert (result["counts"]["fresh"], len({*looks_of(emulator)})) == (20, 1)
-        log = task_log()  # which has each line twice before Airflow 3.1
-        assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, 20 of 20 tokens")
-
-    def test_without_a_store_the_pokes_of_which_nothing_is_kept_are_counted_all_the_same(
-        self, emulator: AlchemyEmulator
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        context = context_without_store(TaskInstance())
-
-        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
-            result = Life().lead(sensor_in("reschedule"), context)
-
-        assert (result["polls"], result["compute_units"]) == spent_on_looking(emulator)
-
-    def test_without_a_store_the_units_end_the_wait_all_the_same(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-
-        error = failure(sensor_in("reschedule", max_compute_units=3_000), context_without_store(TaskInstance()))
-
-        assert isinstance(error, AlchemySpendingLimitError)
-        assert emulator.compute_units <= 4_000
-
-    def test_without_a_store_the_timeout_counts_from_the_first_poke(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-
-        error = failure(sensor_in("reschedule", timeout=0.6), context_without_store(TaskInstance()))
-
-        assert isinstance(error, AirflowSensorTimeout)
-
-
-class TestPoke:
-    def test_it_looks_once_for_those_who_call_it_themselves(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        sensor, context = sensor_in("poke"), context_of()
-
-        first = sensor.poke(context)
-        refresh(emulator, range(10))
-        second = sensor.poke(context)
-
-        assert (first.is_done, first.xcom_value, second.is_done) == (False, None, True)
-        assert (second.xcom_value or {})["counts"]["fresh"] == 10
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -126,7 +126,8 @@ def really_refreshed(emulator: AlchemyEmulator, address: str = ADDRESS, network:
     return {
         token_id
         for token_id, asked_at in first_requests(emulator).items()
-        if emulator.time_last_updated(address, token_id, network) >= asked_at
+        # The emulator rounds up to milliseconds by way of microseconds.
+        if emulator.time_last_updated(address, token_id, network) >= asked_at - 1e-6
     }
 
 

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator for a collection's tokens through its processes: results, prices, failures, pauses."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyAuthenticationError,
+    AlchemyNetworkError,
+    AlchemyNoSuchCollectionError,
+    AlchemySpendingLimitError,
+    AlchemyTokensFailedError,
+    AlchemyTokensFailedForGoodError,
+    AlchemyUnexpectedAnswerError,
+)
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
+from tests.conftest import TaskLog
+from tests.tasks.lives import ADDRESS, LOWER
+from tests.tasks.tokens import (
+    BATCH,
+    LISTING,
+    METADATA,
+    QUEUE,
+    RESULT_KEYS,
+    Tries,
+    counts,
+    really_refreshed,
+    refresh,
+)
+from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def zora(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the connection lead to any network, and not only to the emulator's usual one."""
+    connection = json.loads(connection_json(emulator, compute_units_per_second=1_000_000, max_attempts=1))
+    monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps({**connection, "host": emulator.url + "/{network}"}))
+
+
+class TestTheResult:
+    def test_it_is_that_of_the_documentation(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+
+        result = Tries().lead(refresh())
+
+        assert set(result) == RESULT_KEYS
+        assert (result["contract_address"], result["network"], result["method"]) == (LOWER, "eth-mainnet", "batch")
+        assert (result["state"], result["progress"], result["counts"]) == ("finished", 100, counts(250))
+        assert (result["polls"], result["compute_units"]) == (emulator.count(), emulator.compute_units)
+        assert really_refreshed(emulator) == set(range(250))
+
+    def test_an_empty_collection_is_finished_and_said(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+        emulator.set_collection(ADDRESS, tokens=0)
+
+        result = Tries().lead(refresh())
+
+        assert (result["state"], result["counts"], emulator.count(BATCH)) == ("finished", counts(0), 0)
+        assert "there is no token to refresh" in task_log()
+
+    def test_an_empty_list_is_no_token_and_not_the_whole_collection(self, emulator: AlchemyEmulator) -> None:
+        result = Tries().lead(refresh(token_ids=[]))
+
+        assert (result["state"], result["counts"], emulator.count()) == ("finished", counts(0), 0)
+
+    @pytest.mark.parametrize("supply", [None, "0", "7", "1000000", "many"])
+    def test_a_wrong_supply_changes_nothing(self, supply: str | None, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=250, total_supply=supply)
+
+        result = Tries().lead(refresh())
+
+        assert (result["counts"], result["progress"]) == (counts(250), 100)
+
+    def test_mixed_and_doubled_ids_are_asked_for_once(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+        result = Tries().lead(refresh(token_ids=[7, "7", "0x7", "007", "0xA", 10, "11"]))
+
+        assert result["counts"] == counts(3)
+        assert (emulator.count(), emulator.asked_tokens()) == (1, {7: 1, 10: 1, 11: 1})
+        assert "4 token ids were named more than once" in task_log()
+
+    @pytest.mark.usefixtures("emulator")
+    def test_failures_are_named_by_reason(self) -> None:
+        result = Tries().lead(refresh(token_ids=[5, 10_000, 10_001], max_failed=2))
+
+        assert result["failures"] == {"no_such_token": {"tokens": 2, "token_ids": ["10000", "10001"]}}
+        assert result["counts"] == counts(3, failed=2)
+
+    def test_the_key_is_in_nothing_that_is_left(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+        emulator.add_fault("http", status=500, message=f"bad key {emulator.api_key}", times=1, endpoint=BATCH)
+        tries = Tries()
+
+        result = tries.lead(refresh(attempt_interval=10, token_attempts=1, max_failed=1.0))
+
+        assert tries.store is not None
+        assert emulator.api_key not in json.dumps([result, tries.store.texts]) + task_log()
+
+
+class TestThePrice:
+    def test_it_is_known_and_told_before_anything_is_refreshed(
+        self, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+
+        Tries().lead(refresh())
+
+        assert emulator.calls[0].endpoint == METADATA
+        assert "refreshing 250 tokens with method 'batch' costs 3,240 compute units" in task_log()
+
+    @pytest.mark.parametrize(
+        ("arguments", "price", "sent"),
+        [
+            ({}, 160 + 3 * 1080, 1),
+            ({"method": "queue"}, 160 + 3 * 1080 + 250 * 40, 1),
+            ({"token_ids": range(250)}, 3 * 480, 0),
+            ({"token_ids": range(250), "method": "queue"}, 3 * 480 + 250 * 40, 0),
+        ],
+    )
+    def test_what_would_cost_more_is_refused_before_anything_else_is_sent(
+        self, arguments: dict[str, Any], price: int, sent: int, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+
+        refused = Tries().failure(refresh(**arguments, max_compute_units=price - 1))
+
+        assert isinstance(refused, AlchemySpendingLimitError)
+        assert isinstance(refused, AirflowFailException)
+        assert (emulator.count(METADATA), emulator.count()) == (sent, sent)
+        assert f"Raise max_compute_units to {price:,} at least" in str(refused)
+
+    def test_what_it_pays_for_is_done(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+
+        assert Tries().lead(refresh(max_compute_units=160 + 3 * 1080))["counts"] == counts(250)
+
+
+@pytest.mark.usefixtures("short_intervals")
+class TestMethods:
+    def test_queue_asks_for_each_token_and_proves_by_reading(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=120, queue_seconds=0.05)
+
+        result = Tries().lead(refresh(method="queue", attempt_interval=short_intervals))
+
+        assert (result["method"], result["counts"]) == ("queue", counts(120))
+        assert set(emulator.asked_tokens(QUEUE).values()) == {1}
+        assert really_refreshed(emulator) == set(range(120))
+        assert result["compute_units"] == emulator.compute_units
+
+    def test_auto_queues_what_batch_left_stale(self, emulator: AlchemyEmulator, short_intervals: float) -> None:
+        emulator.set_collection(ADDRESS, tokens=120, queue_seconds=0.05)
+        emulator.set_tokens(ADDRESS, range(5), stale_refreshes=3)
+
+        result = Tries().lead(refresh(method="auto", attempt_interval=short_intervals))
+
+        assert result["counts"] == counts(120)
+        assert set(emulator.asked_tokens(QUEUE)) == set(range(5))
+
+    @pytest.mark.usefixtures("zora")
+    def test_auto_does_without_where_the_network_has_no_queue(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, "zora-mainnet", tokens=120)
+        emulator.set_tokens(ADDRESS, [5], "zora-mainnet", stale=True)
+
+        result = Tries().lead(
+            refresh(method="auto", network="zora-mainnet", attempt_interval=short_intervals, max_failed=1)
+        )
+
+        assert (result["counts"], result["network"]) == (counts(120, stale=1), "zora-mainnet")
+        assert emulator.count(QUEUE) == 0
+
+    @pytest.mark.usefixtures("zora")
+    def test_queue_on_a_network_without_it_is_refused_for_good(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, "zora-mainnet", tokens=300)
+
+        refused = Tries().failure(refresh(method="queue", network="zora-mainnet", attempt_interval=short_intervals))
+
+        assert isinstance(refused, AlchemyNetworkError)
+        assert isinstance(refused, AirflowFailException)
+
+
+class TestFailures:
+    @pytest.mark.parametrize("token_type", ["NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"])
+    def test_a_contract_that_is_no_nft_is_refused_with_one_call(
+        self, token_type: str, emulator: AlchemyEmulator
+    ) -> None:
+        emulator.set_collection(ADDRESS, token_type=token_type)
+
+        refused = Tries().failure(refresh())
+
+        assert isinstance(refused, AlchemyNoSuchCollectionError)
+        assert isinstance(refused, AirflowFailException)
+        assert (emulator.count(), token_type in str(refused)) == (1, True)
+
+    def test_tokens_of_what_is_no_contract_fail_for_good(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, token_type="NOT_A_CONTRACT")
+
+        refused = Tries().failure(refresh(token_ids=[1, 2]))
+
+        assert isinstance(refused, AlchemyTokensFailedForGoodError)
+        assert "2 contract_without_code" in str(refused)
+
+    @pytest.mark.usefixtures("short_intervals")
+    def test_too_many_stale_tokens_fail_the_task_after_everything_was_tried(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=150)
+        emulator.set_tokens(ADDRESS, range(4), stale=True)
+        tries = Tries()
+
+        failure = tries.failure(refresh(attempt_interval=short_intervals, max_failed=0.02))
+
+        assert isinstance(failure, AlchemyTokensFailedError)
+        assert not isinstance(failure, AirflowFailException)
+        assert emulator.asked_tokens(BATCH)[0] == 3
+        assert tries.ti.xcoms["return_value"]["counts"] == tries.ti.xcoms["counts"] == counts(150, stale=4)
+
+    def test_a_key_that_is_refused_ends_it_at_once(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=5000)
+        emulator.add_fault("http", status=401, endpoint=BATCH)
+
+        refused = Tries().failure(refresh())
+
+        assert isinstance(refused, AlchemyAuthenticationError)
+        assert emulator.count(BATCH) <= 6
+
+    @pytest.mark.usefixtures("quick_backoff")
+    def test_pages_that_repeat_a_key_end_with_an_error(self, emulator: AlchemyEmulator) -> None:
+        emulator.configure(repeat_page_key=True)
+
+        assert isinstance(Tries().failure(refresh()), AlchemyUnexpectedAnswerError)
+
+        assert emulator.count(LISTING) <= 2
+
+    @pytest.mark.usefixtures("short_intervals")
+    def test_a_limit_that_is_reached_on_the_way_keeps_what_was_paid(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=150)
+        emulator.set_tokens(ADDRESS, range(4), stale_refreshes=1)
+        tries = Tries()
+
+        refused = tries.failure(refresh(attempt_interval=short_intervals, max_compute_units=160 + 2 * 1080))
+
+        assert isinstance(refused, AlchemySpendingLimitError)
+        assert "146 of 150 tokens are proven fresh, for 2,320 compute units" in str(refused)
+        assert "poll_interval" not in str(refused)
+        tries.next_try()
+        result = tries.lead(refresh(attempt_interval=short_intervals, max_compute_units=3000))
+        assert result["counts"] == counts(150)
+        assert result["compute_units"] == emulator.compute_units == 160 + 2 * 1080 + 480
+
+
+class TestTheReport:
+    @pytest.mark.usefixtures("short_intervals")
+    def test_it_has_every_token_without_proof(
+        self, emulator: AlchemyEmulator, short_intervals: float, tmp_path: Path
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=300)
+        emulator.set_tokens(ADDRESS, range(150), stale=True)
+        path = tmp_path / "reports" / "tokens.jsonl"
+
+        tries = Tries()
+        tries.failure(refresh(attempt_interval=short_intervals, report_path=str(path)))
+
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert sorted(int(line["token_id"]) for line in lines) == list(range(150))
+        assert {line["state"] for line in lines} == {"stale"}
+        assert len(tries.ti.xcoms["failures"]["stale"]["token_ids"]) == 100
+
+    def test_one_that_cannot_be_written_loses_no_result(self, emulator: AlchemyEmulator, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        emulator.set_collection(ADDRESS, tokens=20)
+        tries = Tries()
+
+        failure = tries.failure(refresh(report_path=f"{tmp_path}/file/tokens.jsonl"))
+
+        assert "argument 'report_path'" in str(failure)
+        assert tries.ti.xcoms["return_value"]["counts"] == counts(20)
+        tries.next_try()
+        assert tries.lead(refresh(report_path=f"{tmp_path}/tokens.jsonl"))["counts"] == counts(20)
+        assert emulator.count(BATCH) == 1
+
+
+class TestPauses:
+    def test_tries_are_ten_seconds_apart_by_default(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=20)
+        emulator.set_tokens(ADDRESS, [1], stale=True)
+        tries, task = Tries(), refresh(deferrable=True)
+        with pytest.raises(BaseException) as deferral:  # noqa: PT011 - a deferral's base differs between versions
+            task.execute(tries.context)
+
+        assert tries.store is not None
+        due_at = tries.store.record["next_at"]
+        assert due_at - emulator.calls[-1].at >= 10
+        assert deferral.value.trigger.serialize()[1]["due_at"]  # type: ignore[attr-defined]
+        assert deferral.value.kwargs == {}  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_no_token_is_tried_earlier_than_the_interval(
+        self, deferrable: bool, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=20, queue_seconds=0.01)
+        emulator.set_tokens(ADDRESS, [1], stale=True)
+        tries = Tries()
+
+        tries.lead(refresh(method="auto", deferrable=deferrable, attempt_interval=4 * short_intervals, max_failed=1))
+
+        asked = [call.at for call in emulator.calls if call.refreshes and 1 in call.token_ids]
+        assert len(asked) == 4
+        assert all(later - earlier >= 4 * short_intervals for earlier, later in pairwise(asked))
+        assert len(tries.life.deferrals) == (5 if deferrable else 0)
+
+    @pytest.mark.parametrize("has_store", [True, False])
+    def test_a_task_that_is_deferred_gives_the_same_result(
+        self, has_store: bool, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+        emulator.set_tokens(ADDRESS, range(30), stale_refreshes=2)
+        tries = Tries()
+        if not has_store:
+            tries.store = None
+
+        result = tries.lead(refresh(deferrable=True, attempt_interval=short_intervals))
+
+        assert result["counts"] == counts(250)
+        assert len(tries.life.deferrals) == 2
+        assert emulator.asked_tokens(BATCH)[0] == 3
+        assert emulator.asked_tokens(BATCH)[99] in {1, 3}
+        assert result["compute_units"] == emulator.compute_units
+
+    def test_a_store_that_is_away_at_the_deferral_loses_nothing(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=250)
+        emulator.set_tokens(ADDRESS, range(30), stale_refreshes=1)
+        tries = Tries()
+        assert tries.store is not None
+        tries.store.fails_at = frozenset(range(1000))
+
+        result = tries.lead(refresh(deferrable=True, attempt_interval=short_intervals))
+
+        assert (result["counts"], emulator.count(LISTING)) == (counts(250), 3)
+
+    def test_the_time_of_the_task_is_over_while_it_is_deferred(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=20)
+        emulator.set_tokens(ADDRESS, [1], stale=True)
+
+        failure = Tries().failure(
+            refresh(
+                deferrable=True,
+                attempt_interval=60 + short_intervals,
+                execution_timeout=timedelta(seconds=1),
+            )
+        )
+
+        assert isinstance(failure, AirflowTaskTimeout)
+        assert "execution_timeout" in str(failure)
+
+    def test_the_time_of_the_task_is_over_in_a_worker_after_a_pause(
+        self, emulator: AlchemyEmulator, short_intervals: float
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=20)
+        emulator.set_tokens(ADDRESS, [1], stale=True)
+        emulator.add_fault("slow", seconds=0.8, endpoint=BATCH)
+
+        failure = Tries().failure(
+            refresh(deferrable=True, attempt_interval=short_intervals, execution_timeout=timedelta(seconds=1.2))
+        )
+
+        assert isinstance(failure, AirflowTaskTimeout)
