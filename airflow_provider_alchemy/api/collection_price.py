@@ -3,16 +3,10 @@
 
 from __future__ import annotations
 
-import math
-
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
-from airflow_provider_alchemy.api.token_endpoints import (
-    GET_NFT_METADATA_BATCH,
-    GET_NFTS_FOR_CONTRACT,
-    MOST_TOKENS,
-    REFRESH_NFT_METADATA,
-)
+from airflow_provider_alchemy.api.token_endpoints import REFRESH_NFT_METADATA
+from airflow_provider_alchemy.api.token_prices import price_of_listing, price_of_look
 
 
 def price_of(tokens: int, method: Method, *, is_listed: bool) -> int:
@@ -24,14 +18,10 @@ def price_of(tokens: int, method: Method, *, is_listed: bool) -> int:
     :param is_listed: Whether the collection has to be listed for their ids.
     :return: Compute units (Alchemy's page on compute units).
     """
-    calls = math.ceil(tokens / MOST_TOKENS)
-    units = calls * GET_NFT_METADATA_BATCH.compute_units
+    units = price_of_look(tokens)
     if method is Method.QUEUE:
         units += tokens * REFRESH_NFT_METADATA.compute_units
-    if is_listed:
-        # A collection without a token has a page too.
-        units += max(calls, 1) * GET_NFTS_FOR_CONTRACT.compute_units
-    return units
+    return units + (price_of_listing(tokens) if is_listed else 0)
 
 
 def price_of_rest(record: CollectionRecord) -> int | None:

@@ -22,20 +22,11 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import WAITING
 from airflow_provider_alchemy.api.metering import Allowance, Meter
-from airflow_provider_alchemy.api.sampling import (
-    MOST_SAMPLED,
-    Reservoir,
-    check_is_collection,
-    pages_of,
-    price_of_listing,
-    price_of_look,
-)
+from airflow_provider_alchemy.api.sampling import MOST_SAMPLED, Reservoir
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import PageKeys
+from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS, PageKeys
+from airflow_provider_alchemy.api.token_prices import pages_of, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.tokens import TokenPage
-
-PAGE_ATTEMPTS = 10
-"""A listing is hundreds of calls that are for nothing if one of them fails."""
 
 T = TypeVar("T")
 
@@ -81,7 +72,7 @@ async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
     record, settings = wait.record, sender.settings
     budgeted = _Budgeted(sender, wait, meter)
     contract = await budgeted.send(endpoints.get_contract_metadata(record.contract_address, settings), PAGE_ATTEMPTS)
-    check_is_collection(contract, wait.subject)
+    contract.check_is_collection(wait.subject)
     _check_and_say_the_price(wait, contract.total_supply, meter)
     reservoir = Reservoir(record.sample_size or MOST_SAMPLED, record.seed or 0)
     keys, key = PageKeys(), None

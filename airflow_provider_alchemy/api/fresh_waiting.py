@@ -21,8 +21,8 @@ from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.records import read_moment
-from airflow_provider_alchemy.api.sampling import price_of_look
 from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.token_prices import price_of_look
 from airflow_provider_alchemy.api.tokens import TokenMetadata
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, LOGGED_PROGRESS_STEP, RefreshWait
 

@@ -10,12 +10,19 @@ from typing import Any
 
 from eth_utils.address import is_checksum_address
 
-from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
+from airflow_provider_alchemy.api.errors import (
+    AlchemyAddressError,
+    AlchemyArgumentError,
+    AlchemyNoSuchCollectionError,
+)
 
 DEFAULT_NETWORK = "eth-mainnet"
 
 LONGEST_LABEL = 63
 """A part of a host name has no more characters (RFC 1035, section 2.3.4)."""
+
+_NO_COLLECTION = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
+"""The token types of what is no NFT contract (Alchemy's API reference, "getContractMetadata")."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _NETWORK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -109,6 +116,17 @@ class ContractMetadata:
     symbol: str | None = None
     total_supply: int | None = None
     token_type: str | None = None
+
+    def check_is_collection(self, subject: str) -> None:
+        """
+        Refuse a contract that has no tokens. One whose type Alchemy does not tell may have some.
+
+        :param subject: The collection and the connection, for the error.
+        :raises AlchemyNoSuchCollectionError: It is no NFT contract.
+        """
+        if self.token_type in _NO_COLLECTION:
+            msg = f"the contract is no NFT contract: Alchemy calls its type {self.token_type}"
+            raise AlchemyNoSuchCollectionError(msg, subject=subject)
 
 
 def read_contract_address(value: Any, argument: str = "contract_address") -> str:

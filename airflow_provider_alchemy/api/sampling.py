@@ -7,11 +7,6 @@ import hashlib
 import random
 from collections.abc import Iterable
 
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
-from airflow_provider_alchemy.api.models import ContractMetadata
-from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH, GET_NFTS_FOR_CONTRACT, MOST_TOKENS
-
 DEFAULT_SAMPLE_SIZE = 100
 """What one call of ``getNFTMetadataBatch`` takes: 480 compute units a poll."""
 
@@ -19,7 +14,6 @@ MOST_SAMPLED = 10_000
 """A sample travels through Airflow's database with each step of its task, and with the task's result."""
 
 _SEED_BYTES = 6  # below 2**53: exact in every reader of JSON
-_NO_NFT = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
 
 
 class Reservoir:
@@ -72,62 +66,3 @@ def seed_of(*names: object) -> int:
     """
     digest = hashlib.sha256("\n".join(map(str, names)).encode()).digest()
     return int.from_bytes(digest[:_SEED_BYTES])
-
-
-def check_is_collection(contract: ContractMetadata, subject: str) -> None:
-    """
-    Refuse a contract that has no tokens to list. One whose type Alchemy does not tell may have some.
-
-    :param contract: What Alchemy knows of it.
-    :param subject: The collection and the connection, for people.
-    :raises AlchemyNoSuchCollectionError: It is no NFT.
-    """
-    if contract.token_type in _NO_NFT:
-        msg = f"Alchemy knows the contract as {contract.token_type}"
-        raise AlchemyNoSuchCollectionError(msg, subject=subject)
-
-
-def pages_of(tokens: int) -> int:
-    """
-    Tell how many calls a listing takes.
-
-    :param tokens: Tokens in it.
-    :return: Calls; a listing of nothing takes one too.
-    """
-    return max(-(-tokens // MOST_TOKENS), 1)
-
-
-def price_of_listing(tokens: int) -> int:
-    """
-    Tell what a listing costs.
-
-    :param tokens: Tokens in it.
-    :return: Compute units, where every call is answered at once.
-    """
-    return pages_of(tokens) * GET_NFTS_FOR_CONTRACT.compute_units
-
-
-def calls_of_look(tokens: int) -> int:
-    """
-    Tell how many calls it takes to ask for some tokens once.
-
-    :param tokens: The tokens; none take none.
-    :return: Calls.
-    """
-    return -(-tokens // MOST_TOKENS)
-
-
-def price_of_look(tokens: int) -> int:
-    """
-    Tell what it costs to ask for some tokens once.
-
-    :param tokens: The tokens; none cost nothing.
-    :return: Compute units, where every call is answered at once.
-    """
-    return calls_of_look(tokens) * GET_NFT_METADATA_BATCH.compute_units
-
-
-LEAST_PRICE_OF_SAMPLE = (
-    GET_CONTRACT_METADATA.compute_units + GET_NFTS_FOR_CONTRACT.compute_units + GET_NFT_METADATA_BATCH.compute_units
-)
-"""Compute units of the smallest collection that is sampled and asked for once."""

@@ -33,14 +33,12 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.keeping import Keep
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.reasons import reason_of
+from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS
 from airflow_provider_alchemy.api.token_endpoints import get_nft_metadata_batch, refresh_nft_metadata
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
 from airflow_provider_alchemy.api.tokens import Token, TokenPage
 
 T = TypeVar("T")
-
-PAGE_ATTEMPTS = 10
-"""How often a page of the listing is tried: without it nothing goes on, and some five minutes pass until then."""
 
 MOST_FAILURES, SILENCE_SECONDS = 10, 60.0
 """So many calls in a row have failed, each after all its attempts, and so long none was answered: the service is down,

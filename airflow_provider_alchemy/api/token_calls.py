@@ -22,6 +22,10 @@ from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.api.tokens import Token, TokenMetadata, TokenPage, TokenRefresh, read_token_id
 
 T = TypeVar("T")
+PAGE_ATTEMPTS = 10
+"""How often a task tries a page of a listing: hundreds of calls are for nothing if one of them fails. Some five minutes
+pass until then."""
+
 TokenId = int | str
 """A token's id as a person writes it: an int, or decimal or hexadecimal digits."""
 

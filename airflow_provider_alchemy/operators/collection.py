@@ -12,9 +12,9 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_alchemy.api.collection_record import LEAST_SECONDS_BETWEEN_ATTEMPTS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
-from airflow_provider_alchemy.tasks.batch_arguments import read_max_failed
+from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tokens
 from airflow_provider_alchemy.tasks.collection import RefreshCollectionTask
-from airflow_provider_alchemy.tasks.collection_arguments import read_attempts, read_interval, read_method, read_tokens
+from airflow_provider_alchemy.tasks.collection_arguments import read_attempts, read_interval, read_method
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
 
 
@@ -81,7 +81,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         check_literals(contract_address, network, alchemy_conn_id)
         self.contract_address = contract_address
-        self.token_ids = read_tokens(token_ids)
+        self.token_ids, _ = read_tokens(token_ids)
         # A template that renders to nothing is a mistake, and no wish to pay for the whole collection.
         self.is_whole_collection = token_ids is None
         self.method = read_method(method)
@@ -89,7 +89,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         self.alchemy_conn_id = alchemy_conn_id
         self.token_attempts = read_attempts(token_attempts)
         self.attempt_interval = read_interval(attempt_interval)
-        self.max_failed = read_max_failed(max_failed, "tokens")
+        self.max_failed = read_amount(max_failed, "max_failed", "tokens")
         self.max_compute_units = read_count(max_compute_units, "max_compute_units")
         self.report_path = report_path
         self.deferrable = deferrable

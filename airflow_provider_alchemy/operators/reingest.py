@@ -20,7 +20,7 @@ from airflow_provider_alchemy.tasks.arguments import (
     read_seconds,
     read_spending_limit,
 )
-from airflow_provider_alchemy.tasks.batch_arguments import read_list, read_max_failed
+from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_list
 from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
@@ -208,7 +208,7 @@ class ReingestContractsOperator(ReingestContractsTask):
         self.adaptive = adaptive
         self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
         self.timeout = read_seconds(timeout, "timeout")
-        self.max_failed = read_max_failed(max_failed, "contracts")
+        self.max_failed = read_amount(max_failed, "max_failed", "contracts")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_compute_units = read_spending_limit(max_compute_units, calls=contracts)

@@ -14,17 +14,17 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH, FreshWait
 from airflow_provider_alchemy.api.sampling import DEFAULT_SAMPLE_SIZE
+from airflow_provider_alchemy.api.token_prices import LEAST_PRICE_OF_SAMPLE, price_of_look
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
+from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tokens
 from airflow_provider_alchemy.tasks.failures import skipping
 from airflow_provider_alchemy.tasks.fresh_arguments import (
     check_moment,
-    read_min_fresh,
     read_sample_size,
     read_seed,
     read_spending,
-    read_tokens,
 )
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.metadata_fresh import MetadataFreshTask
@@ -94,15 +94,16 @@ class MetadataFreshSensor(MetadataFreshTask, BaseSensorOperator):
         check_moment(fresh_since)
         self.contract_address = contract_address
         self.fresh_since = fresh_since
-        self.token_ids, price = read_tokens(token_ids)
+        self.token_ids, known = read_tokens(token_ids)
         # A template that renders to nothing is a mistake, and no wish for a sample.
         self.is_sampling = token_ids is None
         self.sample_size = read_sample_size(sample_size)
         self.seed = read_seed(seed)
-        self.min_fresh = read_min_fresh(min_fresh)
+        self.min_fresh = read_amount(min_fresh, "min_fresh", "tokens")
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
+        price = LEAST_PRICE_OF_SAMPLE if self.is_sampling else price_of_look(known)
         self.max_compute_units = read_spending(max_compute_units, price)
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures

@@ -8,28 +8,8 @@ from typing import Any
 
 from airflow_provider_alchemy.api.collection_record import LEAST_SECONDS_BETWEEN_ATTEMPTS, Method
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.lists import read_items
-from airflow_provider_alchemy.api.token_lists import ARGUMENT, EXPECTED, read_token_ids
-from airflow_provider_alchemy.tasks.arguments import is_template, read_count, read_seconds
+from airflow_provider_alchemy.tasks.arguments import read_count, read_seconds
 from airflow_provider_alchemy.tasks.failures import final
-
-
-def read_tokens(token_ids: Any) -> Any:
-    """
-    Check the tokens that are known before the task runs.
-
-    :param token_ids: A list, a text, a template, an XCom, or None.
-    :return: What the task keeps: of an iterable that can be read only once, a list.
-    :raises AlchemyArgumentError: One of them cannot be right.
-    """
-    if token_ids is None or is_template(token_ids):
-        return token_ids
-    try:
-        items = read_items(token_ids, ARGUMENT, EXPECTED)
-        read_token_ids(items, is_template)
-    except AlchemyArgumentError as error:
-        raise final(error) from None
-    return token_ids if isinstance(token_ids, str | list | tuple) else items
 
 
 def read_method(method: Any) -> Method:

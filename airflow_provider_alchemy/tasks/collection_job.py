@@ -21,7 +21,7 @@ from airflow_provider_alchemy.api.collection_price import check_price, price_of_
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
 from airflow_provider_alchemy.api.collection_run import CollectionRun
 from airflow_provider_alchemy.api.endpoints import describe
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemySpendingLimitError
+from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.loop_thread import run_beside
 from airflow_provider_alchemy.api.metering import Allowance, Meter
@@ -34,9 +34,6 @@ from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.metrics import count_calls
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
-
-NO_COLLECTION = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
-"""The token types of what is no NFT contract (Alchemy's API reference, "getContractMetadata")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +112,7 @@ class CollectionJob:
             return
         try:
             metadata = hook.get_contract_metadata(record.contract_address, meter=spent)
-            if metadata.token_type in NO_COLLECTION:
-                msg = f"the contract is no NFT contract: Alchemy calls its type {metadata.token_type}"
-                raise AlchemyNoSuchCollectionError(msg, subject=self.subject)
+            metadata.check_is_collection(self.subject)
             record.supply, record.submitted_at = metadata.total_supply, began_at
         finally:
             record.polls += spent.calls

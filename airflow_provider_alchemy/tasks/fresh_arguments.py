@@ -7,9 +7,7 @@ from typing import Any
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.fresh_since import read_fresh_since
-from airflow_provider_alchemy.api.lists import read_items
-from airflow_provider_alchemy.api.sampling import LEAST_PRICE_OF_SAMPLE, MOST_SAMPLED, price_of_look
-from airflow_provider_alchemy.api.token_lists import ARGUMENT, EXPECTED, read_token_ids
+from airflow_provider_alchemy.api.sampling import MOST_SAMPLED
 from airflow_provider_alchemy.tasks.arguments import is_template, read_count
 from airflow_provider_alchemy.tasks.failures import final
 
@@ -26,28 +24,6 @@ def check_moment(fresh_since: Any) -> None:
             read_fresh_since(fresh_since)
     except AlchemyArgumentError as error:
         raise final(error) from None
-
-
-def read_tokens(token_ids: Any) -> tuple[Any, int]:
-    """
-    Check the tokens that are known before the task runs.
-
-    :param token_ids: A list, a text, a template, an XCom, or None for a sample.
-    :return: What the task keeps (of an iterable that can be read only once, a list), and the price of asking for the
-        known ones once, in compute units.
-    :raises AlchemyArgumentError: One of them cannot be right.
-    """
-    if token_ids is None:
-        return None, LEAST_PRICE_OF_SAMPLE
-    if is_template(token_ids):
-        return token_ids, 0
-    try:
-        items = read_items(token_ids, ARGUMENT, EXPECTED)
-        price = price_of_look(len(read_token_ids(items, is_template).ids))
-    except AlchemyArgumentError as error:
-        raise final(error) from None
-    is_as_given = isinstance(token_ids, str | list | tuple)
-    return token_ids if is_as_given else items, price
 
 
 def read_spending(max_compute_units: int | None, price: int) -> int | None:
@@ -95,22 +71,3 @@ def read_seed(seed: int | None) -> int | None:
         )
         raise final(AlchemyArgumentError(msg))
     return seed
-
-
-def read_min_fresh(min_fresh: float) -> float:
-    """
-    Check how many tokens have to be fresh.
-
-    :param min_fresh: An int from 0 for their number, or a float from 0 to 1 for their share.
-    :return: The same.
-    :raises AlchemyArgumentError: It is neither.
-    """
-    is_number = isinstance(min_fresh, int) and not isinstance(min_fresh, bool) and min_fresh >= 0
-    is_share = isinstance(min_fresh, float) and 0 <= min_fresh <= 1
-    if not is_number and not is_share:
-        msg = (
-            f"argument 'min_fresh' is {min_fresh!r}; expected a share of the tokens as a decimal from 0.0 to 1.0, or a "
-            "whole number of them"
-        )
-        raise final(AlchemyArgumentError(msg))
-    return min_fresh

@@ -25,9 +25,10 @@ from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.records import read_moment
-from airflow_provider_alchemy.api.sampling import calls_of_look, price_of_look, seed_of
+from airflow_provider_alchemy.api.sampling import seed_of
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_lists import read_token_ids
+from airflow_provider_alchemy.api.token_prices import calls_of_look, price_of_look
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls

@@ -14,7 +14,8 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
 )
 from airflow_provider_alchemy.api.fresh_since import FARTHEST_AHEAD, check_not_ahead, read_fresh_since
-from airflow_provider_alchemy.api.sampling import Reservoir, pages_of, price_of_listing, price_of_look, seed_of
+from airflow_provider_alchemy.api.sampling import Reservoir, seed_of
+from airflow_provider_alchemy.api.token_prices import pages_of, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.tokens import MetadataError
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"

@@ -82,7 +82,7 @@ class TestWhereTheDagIsParsed:
             ({"sample_size": 10_001}, "argument 'sample_size' is 10001"),
             ({"sample_size": 5.0}, "argument 'sample_size' is 5.0"),
             ({"sample_size": True}, "argument 'sample_size' is True"),
-            ({"min_fresh": 1.1}, "argument 'min_fresh' is 1.1; expected a share"),
+            ({"min_fresh": 1.1}, "argument 'min_fresh' is 1.1; expected a whole number of tokens"),
             ({"min_fresh": -1}, "argument 'min_fresh' is -1"),
             ({"min_fresh": True}, "argument 'min_fresh' is True"),
             ({"min_fresh": float("nan")}, "argument 'min_fresh' is nan"),

@@ -20,7 +20,9 @@ import socket
 socket.socket.connect = refused
 socket.getaddrinfo = refused
 
+from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
+from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
 
@@ -28,6 +30,9 @@ address = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 for kind in (ReingestContractOperator, ReingestSensor):
     for deferrable in (False, True):
         kind(task_id="task", contract_address=address, network="eth-mainnet", deferrable=deferrable)
+for deferrable in (False, True):
+    RefreshCollectionOperator(task_id="task", contract_address=address, token_ids=["1", 2], deferrable=deferrable)
+    MetadataFreshSensor(task_id="task", contract_address=address, fresh_since="{{ ts }}", deferrable=deferrable)
 ReingestTrigger(contract_address=address).serialize()
 print("built")
 """
@@ -41,10 +46,12 @@ def test_building_tasks_and_triggers_looks_nothing_up_and_connects_nowhere() -> 
 
 
 @pytest.mark.dag_run
-@pytest.mark.parametrize("module", ["operators", "sensors"])
+@pytest.mark.parametrize(
+    "module", ["operators.reingest", "operators.collection", "sensors.reingest", "sensors.collection"]
+)
 def test_parsing_a_dag_loads_no_emulator(module: str) -> None:
     script = (
-        f"import sys, airflow_provider_alchemy.{module}.reingest\n"
+        f"import sys, airflow_provider_alchemy.{module}\n"
         "print([name for name in sys.modules if name.startswith('airflow_provider_alchemy.testing')])"
     )
 
