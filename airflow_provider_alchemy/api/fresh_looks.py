@@ -17,7 +17,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
     AlchemyTimeoutError,
-    AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import WAITING
@@ -82,11 +81,7 @@ async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
             page: TokenPage = await budgeted.send(call, PAGE_ATTEMPTS, is_patient=True)
         except AlchemySpendingLimitError:
             raise _too_dear(wait, meter) from None
-        try:
-            keys.check(page, record.contract_address)
-        except AlchemyUnexpectedAnswerError as error:
-            error.subject = wait.subject
-            raise
+        keys.check(page, wait.subject)
         reservoir.add(token.token_id for token in page.tokens)
         if page.next_key is None:
             break

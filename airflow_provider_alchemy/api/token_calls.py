@@ -119,19 +119,19 @@ class PageKeys:
     def __init__(self, first: TokenId | None = None) -> None:
         self._known = set() if first is None else {str(first)}
 
-    def check(self, page: TokenPage, contract_address: str) -> None:
+    def check(self, page: TokenPage, subject: str) -> None:
         """
         Check where a page leads.
 
         :param page: The page.
-        :param contract_address: The collection's contract, for the error.
+        :param subject: The collection, the network and the connection, for the error.
         :raises AlchemyUnexpectedAnswerError: It names a page that was read before.
         """
         if page.next_key is None:
             return
         if page.next_key in self._known:
             msg = f"the page of tokens names {page.next_key[:80]!r} as the next page, which was read before"
-            raise AlchemyUnexpectedAnswerError(msg, subject=f"collection {contract_address}")
+            raise AlchemyUnexpectedAnswerError(msg, subject=subject)
         self._known.add(page.next_key)
 
 

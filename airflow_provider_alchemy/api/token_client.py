@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
+from airflow_provider_alchemy.api.endpoints import describe
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata
 from airflow_provider_alchemy.api.token_calls import PageKeys, TokenCalls, TokenId
@@ -113,7 +114,7 @@ class TokenClient:
                 ),
                 meter=meter,
             )
-            keys.check(page, contract_address)
+            keys.check(page, describe(contract_address, self._transport.settings))
             yield page
             if page.next_key is None:
                 return
@@ -191,7 +192,7 @@ class AsyncTokenClient:
                 ),
                 meter=meter,
             )
-            keys.check(page, contract_address)
+            keys.check(page, describe(contract_address, self._transport.settings))
             yield page
             if page.next_key is None:
                 return

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from airflow_provider_alchemy.api.collection_record import CollectionRecord
-from airflow_provider_alchemy.api.endpoints import Call
+from airflow_provider_alchemy.api.endpoints import Call, describe
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calls import PageKeys
@@ -39,6 +39,7 @@ class TokenSource:
         self._given = given
         self._settings = settings
         self._ask = ask
+        self._subject = describe(record.contract_address, settings)
         self._keys = PageKeys(record.next_key)
         self._page_before: frozenset[int] = frozenset()
         self._barren = 0
@@ -65,7 +66,7 @@ class TokenSource:
         page = await self._ask(
             get_nfts_for_contract(record.contract_address, self._settings, start_token=record.next_key)
         )
-        self._keys.check(page, record.contract_address)
+        self._keys.check(page, self._subject)
         ids = self._new_ids(page)
         record.take_on(ids)
         record.next_key, record.is_taken = page.next_key, page.next_key is None
@@ -78,5 +79,5 @@ class TokenSource:
         self._barren = 0 if ids else self._barren + 1
         if self._barren >= MOST_BARREN_PAGES and page.next_key is not None:
             msg = f"{MOST_BARREN_PAGES} pages in a row had no new token, and yet there are more"
-            raise AlchemyUnexpectedAnswerError(msg, subject=f"collection {self._record.contract_address}")
+            raise AlchemyUnexpectedAnswerError(msg, subject=self._subject)
         return ids

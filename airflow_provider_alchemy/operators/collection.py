@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -16,6 +16,9 @@ from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tok
 from airflow_provider_alchemy.tasks.collection import RefreshCollectionTask
 from airflow_provider_alchemy.tasks.collection_arguments import read_attempts, read_interval, read_method
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
 class RefreshCollectionOperator(RefreshCollectionTask):
@@ -72,7 +75,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         attempt_interval: float | timedelta = LEAST_SECONDS_BETWEEN_ATTEMPTS,
         max_failed: float = 0,
         max_compute_units: int | None = None,
-        report_path: str | None = None,
+        report_path: str | ObjectStoragePath | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
         multiple_outputs: bool = True,

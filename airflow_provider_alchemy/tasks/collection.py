@@ -50,7 +50,7 @@ class RefreshCollectionTask(PlainTextTask):
     attempt_interval: float
     max_failed: float
     max_compute_units: int | None
-    report_path: str | None
+    report_path: Any
     deferrable: bool
 
     def execute(self, context: Any) -> dict[str, Any]:

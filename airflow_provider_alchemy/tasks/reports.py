@@ -30,7 +30,7 @@ def push_result(task: Any, context: Any, result: dict[str, Any]) -> None:
         task.log.warning("Could not push the result: %s", error)
 
 
-def write_report(path: str, lines: Iterable[str], log: Log) -> None:
+def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
     """
     Write the full list of tokens that are not proven fresh.
 
@@ -48,6 +48,6 @@ def write_report(path: str, lines: Iterable[str], log: Log) -> None:
                 report.write(line)
                 number += 1
     except Exception as error:
-        msg = f"the report cannot be written to {path!r} (argument 'report_path'): {type(error).__name__}: {error}"
+        msg = f"the report cannot be written to {str(path)!r} (argument 'report_path'): {type(error).__name__}: {error}"
         raise AlchemyArgumentError(msg, advice="Mend the path or its connection, and retry the task") from error
     log.info("%s: %s tokens that are not proven fresh", path, f"{number:,}")
