@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from tests.conftest import ConnectTo
 from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, failure, once, outcome, sensor_in, was_asked
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
 
@@ -147,13 +149,18 @@ def test_a_service_that_breaks_in_the_middle_of_a_wait_is_given_up_after_some_po
 
 @pytest.mark.usefixtures("quick_backoff")
 def test_one_good_answer_clears_the_count_of_failed_polls(mode: str, emulator: AlchemyEmulator) -> None:
-    emulator.set_job(ADDRESS, queued_seconds=0.5, running_seconds=0)
+    emulator.set_job(ADDRESS, queued_seconds=60)
     emulator.add_fault("http", status=500, probability=0.5)  # seeded: never four in a row before the end
 
-    result = outcome(sensor_in(mode, max_consecutive_failures=4, poke_interval=0.02))
+    def end_after_five_failures() -> None:
+        eventually(lambda: [call.http_status for call in emulator.calls].count(500) > 4, seconds=15)
+        emulator.set_job(ADDRESS, running_seconds=0)
 
-    failed = [call.http_status for call in emulator.calls].count(500)
-    assert failed > 4, "the dice let too little go wrong for this test"
+    with ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(end_after_five_failures)
+        result = outcome(sensor_in(mode, max_consecutive_failures=4, poke_interval=0.02))
+
+    ended.result()
     assert isinstance(result, dict), result
 
 
