@@ -7,7 +7,6 @@ It travels between processes many times, so tokens are named by their positions 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,7 +19,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedForGoodError,
 )
 from airflow_provider_alchemy.api.records import WaitRecord
-from airflow_provider_alchemy.api.token_lists import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.token_lists import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.tokens import MetadataError
 
 FINISHED = "finished"
@@ -251,13 +250,3 @@ def needed_of(min_fresh: float, tokens: int) -> int:
     # As the decimal that somebody wrote: 0.29 of 100 is 29, which the product of two floats is not.
     share = min_fresh if isinstance(min_fresh, int) else math.ceil(Fraction(str(min_fresh)) * tokens)
     return min(share, tokens)
-
-
-def digest_of(ids: Iterable[int]) -> str:
-    """
-    Tell a list of tokens from any other, also in another process.
-
-    :param ids: The tokens.
-    :return: A short text.
-    """
-    return hashlib.sha256(pack_ids(ids).encode()).hexdigest()[:32]

@@ -34,7 +34,7 @@ class TokenList:
 
     def digest(self) -> str:
         """Tell this list from any other, also in another process: positions in it mean the same only there."""
-        return hashlib.sha256(",".join(map(str, self.ids)).encode()).hexdigest()
+        return digest_of(self.ids)
 
 
 def read_token_ids(value: Any, is_unknown: Callable[[Any], bool] = lambda _: False) -> TokenList:
@@ -73,6 +73,16 @@ def pack_ids(ids: Iterable[int]) -> str:
     if first >= 0:
         runs.append(_run(first, last))
     return ",".join(runs)
+
+
+def digest_of(ids: Iterable[int]) -> str:
+    """
+    Tell a list of tokens from any other, also in another process.
+
+    :param ids: The tokens.
+    :return: A short text.
+    """
+    return hashlib.sha256(pack_ids(ids).encode()).hexdigest()[:32]
 
 
 def unpack_ids(text: str) -> tuple[int, ...]:

@@ -61,7 +61,7 @@ class BatchMemory(TaskMemory):
 
         :param record: What was seen.
         """
-        self._keep(KEY, self._of_this_try(record), _UNKEPT)
+        self._keep(KEY, self._of_this_try(record.to_dict()), _UNKEPT)
 
     def take_over(self) -> BatchRecord | None:
         """

@@ -16,11 +16,11 @@ import pendulum
 
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
 from airflow_provider_alchemy.api.collection_result import error_of, report_lines, result_of
-from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyExecutionDeadlineError
+from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.collection_job import CollectionArguments, CollectionJob
+from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
 from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, is_time_out
 from airflow_provider_alchemy.tasks.failures import airflow_exception
@@ -81,15 +81,12 @@ class RefreshCollectionTask(PlainTextTask):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
         if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
-            raise airflow_exception(self._time_is_over(), self, context)
+            raise airflow_exception(self._out_of_time(), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Say what becomes of a refresh whose task is killed."""
-        self.log.info(
-            "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest",
-            self.contract_address,
-        )
+        self.log.info(STOPS_HERE, self.contract_address)
 
     def _go_on(self, context: Any, record: CollectionRecord | None = None) -> dict[str, Any]:
         memory = CollectionMemory(context, self.retries or 0, self.log)
@@ -100,7 +97,7 @@ class RefreshCollectionTask(PlainTextTask):
                 self.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
             pause = job.run(SHORTEST_DEFERRAL_SECONDS if self.deferrable else math.inf)
         except TimeoutError:
-            raise airflow_exception(self._time_is_over(), self, context) from None
+            raise airflow_exception(self._out_of_time(), self, context) from None
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
         if pause is not None:
@@ -123,14 +120,12 @@ class RefreshCollectionTask(PlainTextTask):
         """Note when ``execution_timeout`` is over: Airflow watches it in the worker only, not while deferred."""
         deadline = read_moment(record.execution_deadline)
         if deadline is not None and deadline <= pendulum.now("UTC"):
-            raise self._time_is_over()
+            raise self._out_of_time()
         if deadline is None and self.deferrable and self.execution_timeout is not None:
             record.execution_deadline = (pendulum.now("UTC") + self.execution_timeout).isoformat()
 
-    def _time_is_over(self) -> AlchemyExecutionDeadlineError:
-        msg = "not all tokens were proven fresh when the task's execution_timeout was over"
-        advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
-        return AlchemyExecutionDeadlineError(msg, subject=f"Collection {self.contract_address}", advice=advice)
+    def _out_of_time(self) -> AlchemyError:
+        return out_of_time(f"Collection {self.contract_address}")
 
     def _leave(self, record: CollectionRecord, pause_seconds: float, memory: CollectionMemory) -> None:
         now, deadline = pendulum.now("UTC"), read_moment(record.execution_deadline)

@@ -21,7 +21,7 @@ from airflow_provider_alchemy.api.collection_price import check_price, price_of_
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
 from airflow_provider_alchemy.api.collection_run import CollectionRun
 from airflow_provider_alchemy.api.endpoints import describe
-from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
+from airflow_provider_alchemy.api.errors import AlchemyExecutionDeadlineError, AlchemySpendingLimitError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.loop_thread import run_beside
 from airflow_provider_alchemy.api.metering import Allowance, Meter
@@ -61,6 +61,22 @@ class CollectionArguments:
     interval_seconds: float = 10.0
     max_compute_units: int | None = None
     spent_elsewhere: int = 0
+
+
+STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest"
+"""What a task logs that is killed; with the collection."""
+
+
+def out_of_time(subject: str) -> AlchemyExecutionDeadlineError:
+    """
+    Give the error of a task whose ``execution_timeout`` is over.
+
+    :param subject: What is refreshed, for people.
+    :return: The error.
+    """
+    msg = "not all tokens were proven fresh when the task's execution_timeout was over"
+    advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
+    return AlchemyExecutionDeadlineError(msg, subject=subject, advice=advice)
 
 
 class CollectionJob:

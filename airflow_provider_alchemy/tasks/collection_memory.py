@@ -62,5 +62,4 @@ class CollectionMemory(TaskMemory):
         return record
 
     def _keep_collection(self, value: dict[str, Any]) -> bool:
-        of_this_try = {"first_try": self._first_try, "try_number": self._try_number}
-        return self._keep(KEY, {**of_this_try, "record": value}, _UNKEPT)
+        return self._keep(KEY, self._of_this_try(value), _UNKEPT)

@@ -16,7 +16,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
     error_from_dict,
 )
-from airflow_provider_alchemy.api.records import read_moment
+from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
 
 R = TypeVar("R")
@@ -37,6 +37,22 @@ def back_stop(*deadlines: str | None) -> timedelta | None:
         return None
     # A plain timedelta: the worker's message to its supervisor takes no subclass of it, such as pendulum's.
     return timedelta(seconds=(min(moments) - pendulum.now("UTC")).total_seconds()) + BACK_STOP
+
+
+def set_deadlines(record: WaitRecord, time_limit_seconds: float, execution_timeout: timedelta | None) -> None:
+    """
+    Set when a wait is over, as moments: they stay where they are through every restart.
+
+    :param record: The wait; it begins now, unless it knows better.
+    :param time_limit_seconds: How long it may take.
+    :param execution_timeout: The task's, where it waits in the triggerer: Airflow watches it in the worker only.
+    """
+    now = pendulum.now("UTC")
+    since = read_moment(record.waiting_since) or now
+    record.waiting_since = since.isoformat()
+    record.deadline = since.add(seconds=time_limit_seconds).isoformat()
+    if execution_timeout is not None:
+        record.execution_deadline = (now + execution_timeout).isoformat()
 
 
 def is_time_out(next_kwargs: dict[str, Any] | None) -> bool:

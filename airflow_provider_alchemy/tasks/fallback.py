@@ -16,7 +16,6 @@ from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA
 from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
     AlchemyError,
-    AlchemyExecutionDeadlineError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
     ErrorKind,
@@ -24,7 +23,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.missing_endpoints import is_gone
 from airflow_provider_alchemy.api.models import read_contract_address
 from airflow_provider_alchemy.api.records import RESULT, WaitRecord
-from airflow_provider_alchemy.tasks.collection_job import CollectionArguments, CollectionJob
+from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
 from airflow_provider_alchemy.tasks.failures import airflow_exception, final
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
@@ -98,7 +97,7 @@ class FallbackMemory(CollectionMemory):
             # The task starts in the triggerer: no trigger can read this, so it has asked in each try.
             failed.polls += earlier.polls
             failed.compute_units += earlier.compute_units
-        self._keep(KEY, self._of_this_try(failed), _UNKEPT)
+        self._keep(KEY, self._of_this_try(failed.to_dict()), _UNKEPT)
         return failed
 
 
@@ -167,10 +166,7 @@ class FallbackTask(ReingestTask):
         if not self._refreshes_tokens:
             super().on_kill()
             return
-        self.log.info(
-            "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest",
-            self.contract_address,
-        )
+        self.log.info(STOPS_HERE, self.contract_address)
 
     def _refresh_tokens(self, context: Any, memory: FallbackMemory, failed: WaitRecord) -> dict[str, Any]:
         self._refreshes_tokens = True
@@ -192,8 +188,7 @@ class FallbackTask(ReingestTask):
             record = job.conclude()
             error = error_of(record, 0, job.subject)
         except TimeoutError:
-            msg = "not all tokens were proven fresh when the task's execution_timeout was over"
-            error = AlchemyExecutionDeadlineError(msg, subject=job.subject)
+            error = out_of_time(job.subject)
         except AlchemyError as trouble:
             error = trouble
         if error is not None:
@@ -213,8 +208,6 @@ class FallbackTask(ReingestTask):
         elif isinstance(error, AlchemyTokensFailedError):
             retry = "Have their contract or their metadata mended" if error.kind is ErrorKind.MEND else "Retry the task"
             error.advice = f"{retry}; RefreshCollectionOperator names these tokens, and takes max_failed"
-        elif isinstance(error, AlchemyExecutionDeadlineError):
-            error.advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
         return error
 
     def _subject_of(self, record: WaitRecord) -> str:

@@ -59,7 +59,9 @@ class FreshMemory(TaskMemory):
 
         :param record: What was seen.
         """
-        self._keep(KEY, self._of_this_try(record), "Could not keep what is known of the tokens for a retry: %s")
+        self._keep(
+            KEY, self._of_this_try(record.to_dict()), "Could not keep what is known of the tokens for a retry: %s"
+        )
 
 
 def _question(record: FreshRecord) -> tuple[Any, ...]:

@@ -71,10 +71,12 @@ class TaskMemory:
 
         :param record: What was seen.
         """
-        self._keep(KEY, self._of_this_try(record), "Could not keep what is known of the refresh for a retry: %s")
+        self._keep(
+            KEY, self._of_this_try(record.to_dict()), "Could not keep what is known of the refresh for a retry: %s"
+        )
 
-    def _of_this_try(self, record: Any) -> dict[str, Any]:
-        return {"first_try": self._first_try, "try_number": self._try_number, "record": record.to_dict()}
+    def _of_this_try(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {"first_try": self._first_try, "try_number": self._try_number, "record": record}
 
     def _recall(self, key: str, trouble: str) -> dict[str, Any]:
         """Read what is stored of the tries that belong together; nothing where the store is out of reach."""

@@ -24,7 +24,6 @@ from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
-from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.sampling import seed_of
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_lists import read_token_ids
@@ -39,12 +38,14 @@ from airflow_provider_alchemy.tasks.deferring import (
     gone_triggerer,
     is_time_out,
     read_event,
+    set_deadlines,
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.fresh_memory import FreshMemory
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.rendering import PlainTextTask
-from airflow_provider_alchemy.triggers.metadata_fresh import FreshEnd, MetadataFreshTrigger
+from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
+from airflow_provider_alchemy.triggers.reingest import WaitEnd
 
 
 class MetadataFreshTask(PlainTextTask):
@@ -123,7 +124,7 @@ class MetadataFreshTask(PlainTextTask):
         :return: What the task returns; its keys are those of ``FreshRecord.result``.
         """
         label_mapped_task(context)
-        record, error = read_event(event, FreshEnd.FINISHED, FreshRecord.read, f"Collection {self.contract_address}")
+        record, error = read_event(event, WaitEnd.FINISHED, FreshRecord.read, f"Collection {self.contract_address}")
         subject = record.describe(f"connection {self.alchemy_conn_id!r}")
         try:
             self._know_tokens(record, subject)
@@ -168,7 +169,8 @@ class MetadataFreshTask(PlainTextTask):
             if self.is_rescheduled:
                 self._reconstruct(record, memory)
         if record.deadline is None:
-            self._set_deadlines(record)
+            execution_timeout = self.execution_timeout if self.deferrable else None
+            set_deadlines(record, self.time_limit_seconds(), execution_timeout)
         return self._wait(record, record.describe(settings.source))
 
     def _reconstruct(self, record: FreshRecord, memory: FreshMemory) -> None:
@@ -236,15 +238,6 @@ class MetadataFreshTask(PlainTextTask):
         if record.digest != digest:
             msg = "the list of tokens is not the one that the wait began with"
             raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice="Clear the task to begin anew")
-
-    def _set_deadlines(self, record: FreshRecord) -> None:
-        now = pendulum.now("UTC")
-        since = read_moment(record.waiting_since) or now
-        record.waiting_since = since.isoformat()
-        record.deadline = since.add(seconds=self.time_limit_seconds()).isoformat()
-        if self.deferrable and self.execution_timeout is not None:
-            # Airflow watches execution_timeout in the worker only, not while the task is deferred.
-            record.execution_deadline = (now + self.execution_timeout).isoformat()
 
     def _trigger(self, record: FreshRecord, cadence: Cadence) -> MetadataFreshTrigger:
         return MetadataFreshTrigger(

@@ -14,7 +14,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import pendulum
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_alchemy.api.cadence import Cadence
@@ -25,7 +24,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQueueFailedError,
 )
 from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
-from airflow_provider_alchemy.api.records import WaitRecord, read_moment
+from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
@@ -36,6 +35,7 @@ from airflow_provider_alchemy.tasks.deferring import (
     gone_triggerer,
     is_time_out,
     read_event,
+    set_deadlines,
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
@@ -173,7 +173,8 @@ class ReingestTask(PlainTextTask):
         record = record or WaitRecord(contract_address=address)
         record.network = settings.network
         if record.deadline is None:
-            self._set_deadlines(record)
+            execution_timeout = self.execution_timeout if self.deferrable else None
+            set_deadlines(record, self.time_limit_seconds(), execution_timeout)
         return RefreshWait(
             record,
             subject=record.describe(settings.source),
@@ -244,15 +245,6 @@ class ReingestTask(PlainTextTask):
     def on_kill(self) -> None:
         """Say that a refresh cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
-
-    def _set_deadlines(self, record: WaitRecord) -> None:
-        now = pendulum.now("UTC")
-        since = read_moment(record.waiting_since) or now
-        record.waiting_since = since.isoformat()
-        record.deadline = since.add(seconds=self.time_limit_seconds()).isoformat()
-        if self.deferrable and self.execution_timeout is not None:
-            # Airflow watches execution_timeout in the worker only, not while the task is deferred.
-            record.execution_deadline = (now + self.execution_timeout).isoformat()
 
     def _wait_of(self, record: WaitRecord) -> RefreshWait:
         subject = record.describe(f"connection {self.alchemy_conn_id!r}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from enum import StrEnum
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyError
+from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.fresh_looks import look
 from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH, FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord
@@ -20,6 +19,7 @@ from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.triggers.reingest import end_of
 
 _ARGUMENTS = (
     "record",
@@ -31,14 +31,6 @@ _ARGUMENTS = (
     "max_consecutive_failures",
     "max_compute_units",
 )
-
-
-class FreshEnd(StrEnum):
-    """How a wait in the triggerer ended: the ``status`` of its event."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
 
 
 class MetadataFreshTrigger(BaseTrigger):
@@ -94,7 +86,7 @@ class MetadataFreshTrigger(BaseTrigger):
         """
         Poll until enough tokens are fresh or the wait has failed.
 
-        :return: One event: ``status`` (``FreshEnd``), ``record`` (what was seen; without tokens that the task was
+        :return: One event: ``status`` (``WaitEnd``), ``record`` (what was seen; without tokens that the task was
             given and so knows) and ``error`` (or None). Airflow logs it and keeps it in the database.
         """
         record = FreshRecord.read(self.record)
@@ -108,7 +100,7 @@ class MetadataFreshTrigger(BaseTrigger):
         except AlchemyError as failure:
             error = failure
         payload = {
-            "status": _status(error).value,
+            "status": end_of(error).value,
             "record": record.to_dict(with_ids=record.is_sampled),
             "error": error.to_dict() if error else None,
         }
@@ -133,9 +125,3 @@ class MetadataFreshTrigger(BaseTrigger):
         while delay is not None:
             await asyncio.sleep(delay)
             delay = await look(poller, wait, Meter())
-
-
-def _status(error: AlchemyError | None) -> FreshEnd:
-    if error is None:
-        return FreshEnd.FINISHED
-    return FreshEnd.TIMED_OUT if isinstance(error, AlchemyDeadlineError) else FreshEnd.FAILED

@@ -170,7 +170,7 @@ class ReingestTrigger(BaseTrigger):
             yield success_event(record.result())
             return
         payload = {
-            "status": _status(error).value,
+            "status": end_of(error).value,
             "record": record.to_dict(),
             "error": error.to_dict() if error else None,
         }
@@ -251,7 +251,13 @@ def _after(began_at: DateTime, seconds: float | None) -> str | None:
     return None if seconds is None else began_at.add(seconds=seconds).isoformat()
 
 
-def _status(error: AlchemyError | None) -> WaitEnd:
+def end_of(error: AlchemyError | None) -> WaitEnd:
+    """
+    Tell how a wait in the triggerer ended.
+
+    :param error: Why it failed; None: it did not.
+    :return: The status of its event.
+    """
     if error is None:
         return WaitEnd.FINISHED
     return WaitEnd.TIMED_OUT if isinstance(error, AlchemyDeadlineError) else WaitEnd.FAILED

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_alchemy.hooks import polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.metadata_fresh import FreshEnd, MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import looks_of, minutes_ago, refresh, sensor_in, set_fresh
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -66,7 +66,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (FreshEnd.FINISHED, "finished", None)
+        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
         assert event["record"]["fresh"] == "0-9"
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
@@ -74,7 +74,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["error"]["type"]) == (FreshEnd.FAILED, "AlchemyAuthenticationError")
+        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyAuthenticationError")
 
     def test_errors_that_stay_are_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         set_fresh(emulator)
@@ -82,19 +82,19 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["error"]["type"]) == (FreshEnd.FAILED, "AlchemyTokensFailedForGoodError")
+        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedForGoodError")
 
     def test_a_deadline_is_a_time_out_after_one_more_look(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
 
         event = fire(trigger_of(deadline="2026-01-01T00:00:00+00:00"))
 
-        assert (event["status"], emulator.count()) == (FreshEnd.TIMED_OUT, 1)
+        assert (event["status"], emulator.count()) == (WaitEnd.TIMED_OUT, 1)
 
     def test_tokens_that_are_fresh_at_the_deadline_are_no_time_out(self, emulator: AlchemyEmulator) -> None:
         set_fresh(emulator)
 
-        assert fire(trigger_of(deadline="2026-01-01T00:00:00+00:00"))["status"] == FreshEnd.FINISHED
+        assert fire(trigger_of(deadline="2026-01-01T00:00:00+00:00"))["status"] == WaitEnd.FINISHED
 
     @pytest.mark.parametrize(("sample_size", "ids"), [(10, "0-9"), (None, None)])
     def test_it_names_the_tokens_only_where_the_task_does_not_know_them(
@@ -171,7 +171,7 @@ class TestItsPolls:
         with once(lambda: len(looks_of(emulator)) > 1, rotate):
             event = fire(trigger_of())
 
-        assert event["status"] == FreshEnd.FINISHED
+        assert event["status"] == WaitEnd.FINISHED
 
     def test_a_cancelled_one_leaves_nothing_behind(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
