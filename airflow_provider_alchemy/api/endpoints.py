@@ -35,7 +35,7 @@ _SUPPLY = re.compile(r"[0-9]{1,78}")
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """
-    An endpoint of Alchemy's NFT API.
+    An endpoint of Alchemy's NFT API, or a method of its node API.
 
     :param name: Last part of its path.
     :param version: Its path version; None where the connection chooses.
@@ -43,6 +43,7 @@ class Endpoint:
     :param throughput_units: Units counted in the 10-second window.
     :param method: HTTP method.
     :param advice_where_not_offered: What to do on a network that does not have it; empty: the error's own advice.
+    :param is_rpc: Whether it is a method of the node API (JSON-RPC): all of them have one path, without a name.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Endpoint:
     throughput_units: int
     method: str = "GET"
     advice_where_not_offered: str = ""
+    is_rpc: bool = False
 
 
 REINGEST_CONTRACT = Endpoint("reingestContract", None, compute_units=480, throughput_units=480)
@@ -116,7 +118,8 @@ def build_request(call: Call[Any], settings: ClientSettings) -> Request:
     :param settings: Whose account, where, and where the key goes.
     :return: The request. With ``auth="header"`` the key is not in its URL (Alchemy's page on authentication).
     """
-    parts = [settings.base_url, "nft", call.endpoint.version or settings.api_version]
+    endpoint = call.endpoint
+    parts = [settings.base_url, *([] if endpoint.is_rpc else ["nft"]), endpoint.version or settings.api_version]
     headers = {"Accept": "application/json"}
     if settings.auth == "header":
         headers["Authorization"] = f"Bearer {settings.api_key}"
@@ -125,7 +128,8 @@ def build_request(call: Call[Any], settings: ClientSettings) -> Request:
     body = None if call.body is None else json.dumps(call.body, separators=(",", ":")).encode()
     if body is not None:
         headers["Content-Type"] = "application/json"
-    return Request(call.endpoint.method, "/".join([*parts, call.endpoint.name]), call.params, headers, body)
+    parts += [] if endpoint.is_rpc else [endpoint.name]
+    return Request(endpoint.method, "/".join(parts), call.params, headers, body)
 
 
 def reingest_contract(contract_address: str, settings: ClientSettings) -> Call[RefreshStatus]:

@@ -95,8 +95,9 @@ class _Transport:
         text = self._redactor(body.decode("utf-8", errors="replace"))
         return Answer(status, text, headers)
 
-    def _too_large(self) -> AlchemyError:
-        return AlchemyUnexpectedAnswerError(f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB")
+    def _too_large(self, status: int) -> AlchemyError:
+        msg = f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB"
+        return AlchemyUnexpectedAnswerError(msg, http_status=status)
 
 
 class SyncTransport(_Transport):
@@ -172,7 +173,7 @@ class SyncTransport(_Transport):
                 if time.monotonic() > ends:
                     raise TimeoutError
                 if len(body) > MAX_BODY_BYTES:
-                    return self._too_large()
+                    return self._too_large(response.status_code)
             return self._answer(response.status_code, bytes(body), response.headers)
 
     def close(self) -> None:
@@ -260,7 +261,7 @@ class AsyncTransport(_Transport):
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    return self._too_large()
+                    return self._too_large(response.status)
             return self._answer(response.status, bytes(body), response.headers)
 
     async def _open_once(self) -> aiohttp.ClientSession:
