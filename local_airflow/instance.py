@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from local_airflow import kept, runs
+from local_airflow import kept
 from local_airflow.components import COMPONENTS, Components
 from local_airflow.connections import import_connections
+from local_airflow.dags import DagSteering
 from local_airflow.database import DatabaseKind, MetadataDatabase, database_type
 from local_airflow.errors import LocalAirflowError
 from local_airflow.health import wait_healthy
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from local_airflow.runs import DagRun, TaskInstance
 
-
-class LocalAirflow:
+class LocalAirflow(DagSteering):
     """A scheduler, a DAG processor, a triggerer and an API server, running while the context is open.
 
     :param home: Its home folder, made if missing: database, logs and keys. A fresh one for each test.
@@ -190,21 +189,6 @@ class LocalAirflow:
         """
         return {process.pid for process in marked_processes(self._components.instance_id, component)}
 
-    def trigger_dag(
-        self, dag_id: str, *, conf: Mapping[str, Any] | None = None, deadline_seconds: float = 60
-    ) -> DagRun:
-        """Unpause a DAG and trigger a run of it, waiting until the DAG processor made it known.
-
-        :param dag_id: The DAG.
-        :param conf: The run's configuration.
-        :param deadline_seconds: Seconds within which the DAG must be known; parsing takes a few.
-        :returns: The run.
-        :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
-        """
-        return runs.trigger_dag(
-            self._api, dag_id, conf=conf, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
-        )
-
     def _diagnosis(self) -> str:
         sentences = [f"The {name} ended by itself." for name in self._components.dead()]
         try:
@@ -212,47 +196,6 @@ class LocalAirflow:
         except LocalAirflowError as error:
             sentences.append(str(error))
         return "\n".join(sentences)
-
-    def task_instances(self, run: DagRun) -> list[TaskInstance]:
-        """Read the task instances of a run.
-
-        :param run: The run.
-        :returns: All of them, ordered by task and map index.
-        :raises LocalAirflowError: When the API server gives no good answer.
-        """
-        return run.task_instances()
-
-    def xcom(self, run: DagRun, task_id: str, *, map_index: int = -1, key: str = "return_value") -> Any:
-        """Read an XCom value.
-
-        :param run: The run.
-        :param task_id: The task that pushed it.
-        :param map_index: Its map index; -1 if not mapped.
-        :param key: The key; that of what a task returns by default.
-        :returns: The value. What JSON has is as it was pushed; other types are in Airflow's serialised form.
-        :raises LocalAirflowError: When there is none.
-        """
-        return run.xcom(task_id, map_index, key)
-
-    def task_log(self, run: DagRun, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
-        """Read the log of a try of a task.
-
-        :param run: The run.
-        :param task_id: The task.
-        :param map_index: Its map index; -1 if not mapped.
-        :param try_number: The try; the first by default.
-        :returns: Lines of text.
-        :raises LocalAirflowError: When there is no such try.
-        """
-        return run.task_log(task_id, map_index, try_number)
-
-    def import_errors(self) -> list[dict[str, Any]]:
-        """Read why DAG files could not be imported.
-
-        :returns: For each such file ``filename``, ``stack_trace`` and more.
-        :raises LocalAirflowError: When the API server gives no good answer.
-        """
-        return self._api.pages("importErrors", "import_errors")
 
     def kill(self, component: str, to_send: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a component and everything it started; an ending signal is waited for.

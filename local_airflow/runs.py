@@ -202,6 +202,55 @@ def _log_lines(message: Mapping[str, Any] | str) -> Iterator[str]:
         yield f"{error['exc_type']}: {error['exc_value']}"
 
 
+def _path(dag_id: str) -> str:
+    return f"dags/{quote(dag_id, safe='')}"
+
+
+def _unknown(dag_id: str, diagnose: Callable[[], str]) -> Callable[[], str]:
+    def sentence() -> str:
+        return f"The DAG {dag_id!r} did not become known. {diagnose()}".rstrip()
+
+    return sentence
+
+
+def unpause_dag(api: RestApi, dag_id: str, *, deadline_seconds: float, diagnose: Callable[[], str]) -> None:
+    """Unpause a DAG, waiting until it is known.
+
+    :param api: Where.
+    :param dag_id: The DAG.
+    :param deadline_seconds: Seconds within which it must be known.
+    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :raises LocalAirflowError: When it does not become known.
+    """
+
+    def is_unpaused() -> bool:
+        try:
+            api.send("PATCH", _path(dag_id), {"is_paused": False})
+        except (NotFoundError, ApiServerUnreachableError):
+            return False
+        return True
+
+    wait_until(
+        is_unpaused,
+        deadline_seconds=deadline_seconds,
+        failure=_unknown(dag_id, diagnose),
+        interval_seconds=0.2,
+    )
+
+
+def runs_of(api: RestApi, dag_id: str, *, diagnose: Callable[[], str]) -> list[DagRun]:
+    """Read the runs of a DAG, whoever made them.
+
+    :param api: Where.
+    :param dag_id: The DAG.
+    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :returns: The runs, oldest first.
+    :raises LocalAirflowError: When the API server gives no good answer.
+    """
+    rows = sorted(api.pages(f"{_path(dag_id)}/dagRuns", "dag_runs"), key=lambda row: str(row["run_after"]))
+    return [DagRun(dag_id=dag_id, run_id=row["dag_run_id"], api=api, diagnose=diagnose) for row in rows]
+
+
 def trigger_dag(
     api: RestApi,
     dag_id: str,
@@ -220,7 +269,7 @@ def trigger_dag(
     :returns: The run.
     :raises LocalAirflowError: When the DAG does not become known, or the run is refused.
     """
-    path = f"dags/{quote(dag_id, safe='')}"
+    path = _path(dag_id)
     # A name of our own: asked again after an answer that got lost, the API server says that there is one.
     run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(2)}"
 
@@ -236,13 +285,10 @@ def trigger_dag(
             return True
         return True
 
-    def unknown() -> str:
-        return f"The DAG {dag_id!r} did not become known. {diagnose()}".rstrip()
-
     wait_until(
         is_made,
         deadline_seconds=deadline_seconds,
-        failure=unknown,
+        failure=_unknown(dag_id, diagnose),
         interval_seconds=0.2,
     )
     return DagRun(dag_id=dag_id, run_id=run_id, api=api, diagnose=diagnose)

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing.calls import Call
+    from airflow_provider_alchemy.testing.chain import ChainLog
     from airflow_provider_alchemy.testing.faults import FaultKind
     from airflow_provider_alchemy.testing.jobs import JobPlan, Outcome
     from airflow_provider_alchemy.testing.keys import ANY_KEY
     from airflow_provider_alchemy.testing.server import AlchemyEmulator
 
-__all__ = ["ANY_KEY", "AlchemyEmulator", "Call", "FaultKind", "JobPlan", "Outcome"]
+__all__ = ["ANY_KEY", "AlchemyEmulator", "Call", "ChainLog", "FaultKind", "JobPlan", "Outcome"]
 
 _HOMES = {
     "ANY_KEY": "keys",
     "AlchemyEmulator": "server",
     "Call": "calls",
+    "ChainLog": "chain",
     "FaultKind": "faults",
     "JobPlan": "jobs",
     "Outcome": "jobs",

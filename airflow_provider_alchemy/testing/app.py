@@ -13,13 +13,13 @@ import traceback
 
 from aiohttp import web
 
-from airflow_provider_alchemy.testing.calls import UNKNOWN_ENDPOINT, Auth, Call
+from airflow_provider_alchemy.testing.calls import Auth, Call
 from airflow_provider_alchemy.testing.checks import is_address
 from airflow_provider_alchemy.testing.control import PREFIX, control
 from airflow_provider_alchemy.testing.delivery import deliver
 from airflow_provider_alchemy.testing.keys import MASK
-from airflow_provider_alchemy.testing.processing import process
-from airflow_provider_alchemy.testing.routing import ApiRequest, read_request
+from airflow_provider_alchemy.testing.processing import in_one_answer, process
+from airflow_provider_alchemy.testing.routing import ApiRequest, read_calls
 from airflow_provider_alchemy.testing.state import ServiceState
 from airflow_provider_alchemy.testing.steering import Steering
 
@@ -41,15 +41,23 @@ HTTP_LOG.addFilter(_without_exception_text)
 
 
 def _log_line(request: ApiRequest, call: Call) -> str:
-    if call.endpoint == UNKNOWN_ENDPOINT:
+    if request.endpoint is None:
         asked = "(unknown path)"
     else:
         key = f"/{MASK}" if call.auth is Auth.PATH else ""
         address = call.contract_address if is_address(call.contract_address) else "(no address)"
-        asked = f"/{call.network}/nft/{request.version}{key}/{call.endpoint}?contractAddress={address}"
+        if request.is_rpc:
+            asked = f"/{call.network}/{request.version}{key} {call.endpoint}{_asked_of_chain(call)}"
+        else:
+            asked = f"/{call.network}/nft/{request.version}{key}/{call.endpoint}?contractAddress={address}"
     state = f" {call.state}" if call.state else ""
     tokens = f", {len(call.token_ids)} tokens" if call.token_ids else ""
     return f"{request.method} {asked}: {call.http_status or 'no answer'}{state}{tokens}, {call.compute_units} units"
+
+
+def _asked_of_chain(call: Call) -> str:
+    contracts = f"{call.addresses} contracts" if call.addresses else "every contract"
+    return f" in blocks {call.blocks[0]} to {call.blocks[1]} of {contracts}" if call.blocks else ""
 
 
 async def handle(
@@ -66,7 +74,9 @@ async def handle(
     if request.path.startswith(PREFIX):
         return await control(request, steering)
     authorization, body = request.headers.get("Authorization"), await request.read()
-    api_request = read_request(request.method, request.path, request.query, authorization, body)
-    decision = process(api_request, state, time.time())
-    LOG.info("%s", _log_line(api_request, decision.call))
+    asked = read_calls(request.method, request.path, request.query, authorization, body)
+    decisions = [process(call, state, time.time()) for call in asked.calls]
+    for api_request, decision in zip(asked.calls, decisions, strict=True):
+        LOG.info("%s", _log_line(api_request, decision.call))
+    decision = in_one_answer(decisions) if asked.is_array else decisions[0]
     return await deliver(request, decision, stopping, state.settings.latency_seconds)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 UNKNOWN_ENDPOINT = "unknown"
-"""The endpoint of a call whose path is none of the emulator's; the path itself may hold a key and is not
-kept."""
+"""The endpoint of a call whose path, or whose method of the node API, is none of the emulator's; the path itself may
+hold a key and is not kept."""
 
 
 class Auth(StrEnum):
@@ -24,7 +24,8 @@ class Call:
     """One call of the API.
 
     :param at: when it arrived, in seconds since the epoch (``time.time()``).
-    :param endpoint: the endpoint's name, such as ``reingestContract``, or ``unknown``.
+    :param endpoint: the endpoint's name, such as ``reingestContract``, the method of the node API, such as
+        ``eth_getLogs``, or ``unknown``.
     :param network: the network's slug, such as ``eth-mainnet``; ``***`` where the call had no right key and named
         another network, because it may be the key that was put there.
     :param contract_address: the contract address as asked, the first one of a batch, None where there was none;
@@ -36,6 +37,9 @@ class Call:
     :param token_ids: the tokens that ``refreshNftMetadata``, ``getNFTMetadata`` or ``getNFTMetadataBatch`` asked for,
         in the order of the call; none where the call was not well-formed or had no right key.
     :param refreshes: whether it asked for a refresh of those tokens.
+    :param blocks: the first and the last block that ``eth_getLogs`` asked for, the newest one as a number too; None for
+        any other call, and for one that was not well-formed or had no right key.
+    :param addresses: how many contracts it named.
     """
 
     at: float
@@ -48,6 +52,8 @@ class Call:
     compute_units: int
     token_ids: tuple[int, ...] = ()
     refreshes: bool = False
+    blocks: tuple[int, int] | None = None
+    addresses: int = 0
 
     def matches(self, endpoint: str | None, contract_address: str | None) -> bool:
         """Tell whether the call is one of an endpoint and a contract (in any case); None means any."""

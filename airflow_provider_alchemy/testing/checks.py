@@ -105,6 +105,14 @@ def text(field: str, value: Any) -> str:
     return value
 
 
+def texts(field: str, value: Any) -> tuple[str, ...]:
+    """Accept several texts."""
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+        msg = f"{field} must be a sequence of texts, not {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 -- one kind of error for every wrong value
+    return tuple(text(field, one) for one in value)
+
+
 def address(field: str, value: Any) -> str:
     """Accept a contract address, and give it back in lower case: addresses are compared without case."""
     if not isinstance(value, str) or not is_address(value):

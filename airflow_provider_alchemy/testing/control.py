@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control interface under ``/_emulator/``: steering for other processes, such as Airflow's workers.
 
-It takes and gives JSON, and has no way to read or set a key.
+It takes JSON, or with GET the query, and gives JSON. It has no way to read or set a key.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
+from airflow_provider_alchemy.testing.chain_control import CHAIN_COMMANDS, Payload
 from airflow_provider_alchemy.testing.steering import Steering
 
 PREFIX = "/_emulator/"
-
-Payload = dict[str, Any]
 
 _DONE: Payload = {"status": "ok"}
 
@@ -115,6 +113,7 @@ _COMMANDS: dict[tuple[str, str], Callable[[Steering, Payload], Payload]] = {
     ("DELETE", "faults"): _clear_faults,
     ("POST", "reset"): _reset,
     ("POST", "settings"): _configure,
+    **CHAIN_COMMANDS,
 }
 
 
@@ -135,8 +134,9 @@ async def control(request: web.BaseRequest, steering: Steering) -> web.Response:
         known = ", ".join(f"{method} {PREFIX}{name}" for method, name in _COMMANDS)
         return _refuse(HTTPStatus.NOT_FOUND, f"There is no such command; there are: {known}")
     body = await request.read()
+    without_body: Payload = dict(request.query) if request.method == "GET" else {}
     try:
-        payload = json.loads(body) if body.strip() else {}
+        payload = json.loads(body) if body.strip() else without_body
     except ValueError:
         return _refuse(HTTPStatus.BAD_REQUEST, "The body is not JSON")
     if not isinstance(payload, dict):

@@ -37,6 +37,9 @@ Steering it:
   curl -X POST {url}/_emulator/jobs -d '{{"address": "{address}", "outcome": "queue_failed"}}'
   curl -X POST {url}/_emulator/default_job -d '{{"queued_seconds": 2, "running_seconds": 60}}'
   curl -X POST {url}/_emulator/collections -d '{{"address": "{address}", "tokens": 500, "refresh_seconds": 5}}'
+  curl -X POST {url}/_emulator/reveal -d '{{"address": "{address}", "token_ids": [1, 2]}}'
+  curl -X POST {url}/_emulator/mint -d '{{"address": "{address}", "token_ids": [10000]}}'
+  curl -X POST {url}/_emulator/mine_blocks -d '{{"blocks": 12}}'
   curl -X POST {url}/_emulator/faults -d '{{"kind": "http", "status": 503, "body": "html", "times": 3}}'
   curl -X DELETE {url}/_emulator/faults
   curl -X POST {url}/_emulator/settings -d '{{"units_per_second": 1000, "retry_after": 2}}'
@@ -51,7 +54,7 @@ There, and for curl, {_AUTHORITY} stands for the file of the authority that sign
 _EXAMPLE_ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
-def _units(text: str) -> float | None:
+def _number_or_none(text: str) -> float | None:
     return None if text == "none" else float(text)
 
 
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--units-per-second",
-        type=_units,
+        type=_number_or_none,
         default=300.0,
         help="throughput units a second, or none for no limit",
     )
@@ -94,8 +97,17 @@ def _parser() -> argparse.ArgumentParser:
         default="report",
         help="what a call after the end does",
     )
+    parser.add_argument(
+        "--block-seconds",
+        type=_number_or_none,
+        default=12.0,
+        help="seconds between two blocks, or none for blocks on command only",
+    )
+    parser.add_argument("--max-block-range", type=int, metavar="BLOCKS", help="how many blocks an eth_getLogs may span")
     parser.add_argument("--latency-seconds", type=float, default=0.0, help="how much later every answer comes")
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of jobs and refreshes are divided by it")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="how many times as fast jobs, refreshes and blocks are"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
     return parser
 
@@ -144,6 +156,8 @@ def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Al
             retry_after_form=arguments.retry_after_form,
             monthly_units=arguments.monthly_units,
             after_finished=arguments.after_finished,
+            block_seconds=arguments.block_seconds,
+            max_block_range=arguments.max_block_range,
             latency_seconds=arguments.latency_seconds,
             speed=arguments.speed,
         )

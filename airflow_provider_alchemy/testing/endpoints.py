@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated endpoints: one table entry each, and the function that answers it.
+"""The emulated endpoints and methods of JSON-RPC: one table entry each, and the function that answers it.
 
 A new endpoint is a new entry: routing, keys, metering, faults and the record of calls come with it.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_alchemy.testing import contract_endpoints, token_endpoints
+from airflow_provider_alchemy.testing import contract_endpoints, rpc_endpoints, token_endpoints
 from airflow_provider_alchemy.testing.answers import NOT_ON_THIS_NETWORK, Answer, error_answer, json_answer
 from airflow_provider_alchemy.testing.asked import (
     INVALID_ARGUMENT,
@@ -20,6 +20,8 @@ from airflow_provider_alchemy.testing.asked import (
     token_in_query,
     tokens_in_body,
 )
+from airflow_provider_alchemy.testing.asked_logs import AskedLogs, read_asked_logs
+from airflow_provider_alchemy.testing.calls import UNKNOWN_ENDPOINT
 from airflow_provider_alchemy.testing.checks import is_address
 from airflow_provider_alchemy.testing.contract_endpoints import lower_address
 from airflow_provider_alchemy.testing.faults import FaultKind
@@ -42,21 +44,22 @@ _GONE = {404: "Not found", 410: "Gone", 400: "Unsupported method"}
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint of the NFT API.
+    """One endpoint of the NFT API, or one method of the node API.
 
-    :param name: the last part of its path.
+    :param name: the last part of its path, or the method's name.
     :param method: its HTTP method.
-    :param versions: the API versions that have it.
     :param compute_units: what a call is billed.
     :param throughput_units: what a call counts in the throughput window.
     :param answer: does the work and answers, for a call whose key and units are in order.
     :param sample: a right answer to a call that never reached the service; touches nothing.
     :param wrong_fields: one field with a value of the wrong type, for the fault ``wrong_types``.
-    :param versions: the API versions that have it.
+    :param versions: the versions of the NFT API that have it.
     :param state_field: the answer's field with the refresh state, None where there is none.
-    :param items_field: the answer's field with its NFTs or contracts, None where it has only one.
+    :param items_field: the answer's field with its NFTs, contracts or logs, None where it has only one.
     :param has_address: whether the answer names the contract.
     :param read_tokens: finds the tokens that a call names, from its query and its body.
+    :param is_rpc: whether it is a method of the node API.
+    :param read_logs: finds the logs that a call of the node API asks for, from its parameters; None: it asks for none.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Endpoint:
     items_field: str | None = None
     has_address: bool = True
     read_tokens: Callable[[Mapping[str, str], object], AskedTokens] = no_tokens
+    is_rpc: bool = False
+    read_logs: Callable[[object], AskedLogs] | None = None
 
     @property
     def spared(self) -> frozenset[FaultKind]:
@@ -101,6 +106,35 @@ def _reingest(request: ApiRequest, state: ServiceState, now: float) -> Answer:
 def _reingest_sample(request: ApiRequest, _state: ServiceState, _now: float) -> Answer:
     return json_answer({"contractAddress": lower_address(request), "reingestionState": IN_PROGRESS, "progress": None})
 
+
+def _rpc_method(
+    name: str,
+    units: int,
+    answer: Work,
+    sample: Work,
+    wrong_fields: Mapping[str, object],
+    *,
+    items_field: str | None = None,
+    read_logs: Callable[[object], AskedLogs] | None = None,
+) -> Endpoint:
+    return Endpoint(
+        name=name,
+        method="POST",
+        versions=frozenset(),
+        compute_units=units,
+        throughput_units=units,
+        answer=answer,
+        sample=sample,
+        wrong_fields=wrong_fields,
+        items_field=items_field,
+        has_address=False,
+        is_rpc=True,
+        read_logs=read_logs,
+    )
+
+
+NO_METHOD = _rpc_method(UNKNOWN_ENDPOINT, 0, rpc_endpoints.no_method, rpc_endpoints.no_method, {})
+"""What is asked of the node API and is no call of one of its methods."""
 
 ENDPOINTS: dict[str, Endpoint] = {
     endpoint.name: endpoint
@@ -176,6 +210,26 @@ ENDPOINTS: dict[str, Endpoint] = {
             sample=contract_endpoints.contract_metadata_batch_sample,
             wrong_fields=_WRONG_IN_CONTRACT,
             items_field="contracts",
+        ),
+        _rpc_method(
+            "eth_blockNumber", 10, rpc_endpoints.block_number, rpc_endpoints.block_number_sample, {"result": 5}
+        ),
+        _rpc_method(
+            "eth_getLogs",
+            75,
+            rpc_endpoints.logs,
+            rpc_endpoints.logs_sample,
+            # Not a field of the logs: an answer without logs must have the wrong type too.
+            {"result": {}},
+            items_field="result",
+            read_logs=read_asked_logs,
+        ),
+        _rpc_method(
+            "eth_getBlockByNumber",
+            20,
+            rpc_endpoints.block_by_number,
+            rpc_endpoints.block_by_number_sample,
+            {"result": {"number": 5, "hash": [], "parentHash": None, "timestamp": {}}},
         ),
     )
 }

@@ -99,7 +99,7 @@ class Fault:
         service did its work (only calls that it would answer with 200 are hit) and the answer is spoilt.
         None, the default: True for ``slow`` and ``other_contract``, else False. ``slow`` cannot be False.
     :param status: the status of ``http``, 400 to 599; default 500.
-    :param body: the body form of ``http`` and ``error_object``; default ``error``.
+    :param body: the body form of ``http`` and ``error_object``; default ``error``, which for the node API is JSON-RPC.
     :param message: another sentence than the service's own for this kind or status.
     :param headers: further headers of ``http``.
     :param retry_after: seconds in the ``Retry-After`` of ``http``; None, the default: no such header.
@@ -109,7 +109,7 @@ class Fault:
         that a client that follows it shows up as a call of the endpoint ``unknown``.
     :param state: what ``unknown_state`` reports.
     :param fields: what ``wrong_types`` puts into the answer, or into each of its NFTs or contracts where it has
-        several; None, the default: one wrong field that suits the endpoint.
+        several, or into each log of ``eth_getLogs``; None, the default: one wrong field that suits the endpoint.
     :param size: bytes of ``large``; default 5 MB.
     :raises ValueError: a value that is not accepted; the message names the field.
     """

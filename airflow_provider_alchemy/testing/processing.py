@@ -7,6 +7,8 @@ proxy failed, the service never saw the call) or after it (the work is done and 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_alchemy.testing.answers import (
@@ -17,6 +19,7 @@ from airflow_provider_alchemy.testing.answers import (
     error_answer,
     retry_after_header,
 )
+from airflow_provider_alchemy.testing.asked_logs import AskedLogs
 from airflow_provider_alchemy.testing.calls import Auth, Call
 from airflow_provider_alchemy.testing.checks import is_address
 from airflow_provider_alchemy.testing.endpoints import Endpoint
@@ -25,9 +28,8 @@ from airflow_provider_alchemy.testing.faulty_answers import spoil
 from airflow_provider_alchemy.testing.keys import MASK
 from airflow_provider_alchemy.testing.metering import is_billed
 from airflow_provider_alchemy.testing.routing import DEFAULT_NETWORK, ApiRequest
+from airflow_provider_alchemy.testing.rpc_answers import OK, batch_answer, refusal
 from airflow_provider_alchemy.testing.state import ServiceState
-
-OK = 200
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def process(request: ApiRequest, state: ServiceState, now: float) -> Decision:
     with state.lock:
         fault, answer, units = _settle(request, state, now)
         is_trusted = state.keys.opens(request.key)
+        logs = request.asked_logs if is_trusted else None
         call = Call(
             at=now,
             endpoint=request.endpoint_name,
@@ -66,10 +69,44 @@ def process(request: ApiRequest, state: ServiceState, now: float) -> Decision:
             compute_units=units,
             token_ids=tuple(token_id for _, token_id in request.asked.tokens) if is_trusted else (),
             refreshes=request.asked.refreshes,
+            blocks=_asked_blocks(request, logs, state, now),
+            addresses=len(logs.addresses) if logs else 0,
         )
         state.calls.append(call)
         state.compute_units += units
     return Decision(answer, fault, call)
+
+
+def in_one_answer(decisions: Sequence[Decision]) -> Decision:
+    """Answer an array of calls with one array.
+
+    :param decisions: what each call would get for itself.
+    :return: what the client gets. A fault that leaves a call no answer in JSON, or that happens before the service (an
+        error status, a redirect), happens to all: they share one connection.
+    """
+    for decision in decisions:
+        answer = decision.answer
+        if answer is None or not _is_json(answer) or (decision.fault and answer.status != OK):
+            return decision
+    answers = [decision.answer for decision in decisions if decision.answer]
+    fault = next((decision.fault for decision in decisions if decision.fault), None)
+    return Decision(batch_answer(answers), fault, decisions[0].call)
+
+
+def _is_json(answer: Answer) -> bool:
+    try:
+        json.loads(answer.body)
+    except ValueError:
+        return False
+    return True
+
+
+def _asked_blocks(
+    request: ApiRequest, logs: AskedLogs | None, state: ServiceState, now: float
+) -> tuple[int, int] | None:
+    if logs is None or logs.refusal is not None:
+        return None
+    return logs.blocks(state.chains.find(request.network, state.settings, now).newest)
 
 
 def _settle(request: ApiRequest, state: ServiceState, now: float) -> tuple[Fault | None, Answer | None, int]:
@@ -78,7 +115,7 @@ def _settle(request: ApiRequest, state: ServiceState, now: float) -> tuple[Fault
         return None, error_answer(404, "Not found"), 0
     fault = _pick(request, endpoint, state, after=False)
     if fault is not None:
-        spoilt = spoil(fault, endpoint, request.network, endpoint.sample(request, state, now), now)
+        spoilt = spoil(fault, endpoint, request, endpoint.sample(request, state, now), now)
         billed = is_billed(spoilt.status if spoilt else None)
         if billed:
             state.window.add(now, endpoint.throughput_units)
@@ -88,7 +125,7 @@ def _settle(request: ApiRequest, state: ServiceState, now: float) -> tuple[Fault
     if answer and answer.status == OK:
         fault = _pick(request, endpoint, state, after=True)
         if fault is not None:
-            answer = spoil(fault, endpoint, request.network, answer, now)
+            answer = spoil(fault, endpoint, request, answer, now)
     return fault, answer, units
 
 
@@ -99,19 +136,19 @@ def _pick(request: ApiRequest, endpoint: Endpoint, state: ServiceState, *, after
 def _serve(request: ApiRequest, endpoint: Endpoint, state: ServiceState, now: float) -> Answer:
     settings = state.settings
     if request.auth is Auth.NONE or (
-        request.auth is Auth.HEADER and request.version == "v2" and not settings.header_auth_v2
+        request.auth is Auth.HEADER and request.version == "v2" and not request.is_rpc and not settings.header_auth_v2
     ):
-        return error_answer(401, "Must be authenticated!")
+        return refusal(request, 401, "Must be authenticated!")
     if not state.keys.opens(request.key):
-        return error_answer(401, "Invalid access key")
+        return refusal(request, 401, "Invalid access key")
     if settings.monthly_units is not None and state.compute_units + endpoint.compute_units > settings.monthly_units:
-        return error_answer(settings.monthly_status, OVER_MONTHLY_CAPACITY, BodyForm.JSONRPC)
+        return refusal(request, settings.monthly_status, OVER_MONTHLY_CAPACITY, BodyForm.JSONRPC)
     if not state.window.admit(now, endpoint.throughput_units, settings.units_per_second):
         state.throttled += 1
         headers = retry_after_header(settings.retry_after, settings.retry_after_form, now)
-        return error_answer(429, OVER_THROUGHPUT, BodyForm.JSONRPC, headers)
+        return refusal(request, 429, OVER_THROUGHPUT, BodyForm.JSONRPC, headers)
     if request.method != endpoint.method:
-        return error_answer(400, "Unsupported method")
+        return refusal(request, 400, "Unsupported method")
     return endpoint.answer(request, state, now)
 
 

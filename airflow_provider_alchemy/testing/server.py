@@ -35,14 +35,16 @@ class AlchemyEmulator(Steering):
     """An HTTP server that behaves like Alchemy's NFT API, for tests and trials without an account.
 
     A context manager; :meth:`start` and :meth:`stop` do the same. It answers under ``{url}/nft/…`` for
-    ``eth-mainnet`` and under ``{url}/{network}/nft/…`` for any network. What it knows is in Alchemy's API
-    reference; what that leaves open is a switch.
+    ``eth-mainnet`` and under ``{url}/{network}/nft/…`` for any network, and the JSON-RPC of the node API under
+    ``{url}/v2/…`` and ``{url}/{network}/v2/…``. What it knows is in Alchemy's API reference; what that leaves open is
+    a switch.
 
     :param port: TCP port; 0, the default: a free one, so that tests can run side by side.
     :param host: address to listen on; loopback by default, because the control interface asks for no key.
     :param api_keys: the accepted keys; None, the default: one random key; ``ANY_KEY``: any non-empty one.
     :param default_job: what a collection without a plan does; the default runs for one second.
-    :param seed: seed of the dice for faults with a probability; fixed by default, so that a test repeats.
+    :param seed: seed of the dice for faults with a probability, and of the chains' hashes; fixed by default, so that
+        a test repeats.
     :param ssl_context: the server's certificate and private key, to serve ``https``; None, the default: plain
         ``http``. An Airflow connection trusts a certificate of one's own with ``verify``, the file of the authority
         that signed it, in its extra.

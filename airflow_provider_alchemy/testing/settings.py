@@ -80,6 +80,14 @@ class LastPageKey(StrEnum):
     NULL = "null"
 
 
+class RangeRefusal(StrEnum):
+    """How ``eth_getLogs`` refuses too many blocks: with a range that works, without, or with status 200."""
+
+    HINT = "hint"
+    PLAIN = "plain"
+    OK = "ok"
+
+
 _CHECKS: dict[str, checks.Check] = {
     "units_per_second": checks.optional(checks.number(above=True)),
     "retry_after": checks.optional(checks.number()),
@@ -101,6 +109,14 @@ _CHECKS: dict[str, checks.Check] = {
     "page_key_form": checks.member(PageKeyForm),
     "last_page_key": checks.member(LastPageKey),
     "repeat_page_key": checks.flag,
+    "block_seconds": checks.optional(checks.number(0.001)),
+    "first_block": checks.whole(),
+    "max_block_range": checks.optional(checks.whole(1)),
+    "range_refusal": checks.member(RangeRefusal),
+    "max_logs": checks.optional(checks.whole(1)),
+    "max_addresses": checks.optional(checks.whole(1)),
+    "removed_logs": checks.flag,
+    "lag_blocks": checks.whole(),
     "latency_seconds": checks.number(),
     "speed": checks.number(above=True),
 }
@@ -120,7 +136,7 @@ class Settings:
     :param monthly_units: compute units after which every call is refused until :meth:`reset`; None, the
         default: no cap.
     :param monthly_status: HTTP status of that refusal, 429 (default) or 403: both were seen.
-    :param header_auth_v2: whether the v2 paths take the key from the ``Authorization`` header too; open at
+    :param header_auth_v2: whether the NFT API's v2 paths take the key from the ``Authorization`` header too; open at
         Alchemy, default yes.
     :param reingest_on_every_network: whether ``reingestContract`` works elsewhere than on ``eth-mainnet``;
         default no, as documented.
@@ -145,9 +161,24 @@ class Settings:
     :param last_page_key: ``absent`` (default) or ``null``.
     :param repeat_page_key: whether every page names itself as the next one, so that a client that follows goes on
         for ever; default no.
+    :param block_seconds: seconds between two blocks, at least 0.001; default 12, Ethereum's. None: no block comes but
+        on command.
+    :param first_block: the newest block of a network when it is first asked for; default 20,000,000. A chain that has
+        begun does not go back to it.
+    :param max_block_range: how many blocks one ``eth_getLogs`` may span, the first and the last among them, as asked;
+        10 is the free tier's. None, the default: any number.
+    :param range_refusal: how more blocks are refused: ``hint`` (default), 400 with a range that works; ``plain``, 400
+        without one; ``ok``, status 200 with an error object. Too many logs come with such a range in ``hint`` only.
+    :param max_logs: how many logs one answer may have; more are refused with 400. Default 10,000, as documented; None:
+        any number.
+    :param max_addresses: how many contracts one ``eth_getLogs`` may name; None, the default: any number.
+    :param removed_logs: whether answers begin with the logs that reorganisations took away from the asked blocks, with
+        ``removed`` true; default no.
+    :param lag_blocks: by how many blocks the node is behind that answers every second call of the node API, on
+        whichever network; default 0. It knows no block and no log after its own newest one.
     :param latency_seconds: how much later every answer of the API comes; default 0.
-    :param speed: the seconds of jobs, of refreshes and of ``refresh_rule_seconds`` are divided by it; default 1.0,
-        real time.
+    :param speed: the seconds of jobs, of refreshes, of ``block_seconds`` and of ``refresh_rule_seconds`` are divided by
+        it; default 1.0, real time.
     :raises ValueError: a value that is not accepted; the message names the field.
     """
 
@@ -171,12 +202,25 @@ class Settings:
     page_key_form: PageKeyForm = PageKeyForm.HEX
     last_page_key: LastPageKey = LastPageKey.ABSENT
     repeat_page_key: bool = False
+    block_seconds: float | None = 12.0
+    first_block: int = 20_000_000
+    max_block_range: int | None = None
+    range_refusal: RangeRefusal = RangeRefusal.HINT
+    max_logs: int | None = 10_000
+    max_addresses: int | None = None
+    removed_logs: bool = False
+    lag_blocks: int = 0
     latency_seconds: float = 0.0
     speed: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every switch."""
         checks.apply_checks(self, _CHECKS)
+
+    @property
+    def seconds_between_blocks(self) -> float | None:
+        """The real time between two blocks; None where no block comes by itself."""
+        return None if self.block_seconds is None else self.block_seconds / self.speed
 
     def changed(self, /, **switches: Any) -> Settings:
         """Give these settings with some switches set anew.

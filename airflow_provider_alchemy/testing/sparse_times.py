@@ -7,6 +7,7 @@ Memory is taken in pages, so that a collection of which a few tokens are refresh
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 
 _PAGE = 256
 
@@ -32,3 +33,15 @@ class SparseTimes:
         if page is None:
             page = self._pages[position // _PAGE] = array("d", [self._empty]) * _PAGE
         page[position % _PAGE] = moment
+
+    def rearranged(self, moves: Iterable[tuple[int, int]]) -> SparseTimes:
+        """Give the moments in other positions.
+
+        :param moves: the old position and the new one; those that are not named are empty.
+        :return: a new list.
+        """
+        moved = SparseTimes(self._empty)
+        for old, new in moves:
+            if self[old] != self._empty:
+                moved[new] = self[old]
+        return moved

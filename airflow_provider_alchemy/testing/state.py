@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 
 from airflow_provider_alchemy.testing.calls import Call
+from airflow_provider_alchemy.testing.chain import ChainBoard
 from airflow_provider_alchemy.testing.faults import FaultPlan
 from airflow_provider_alchemy.testing.jobs import JobBoard, JobPlan
 from airflow_provider_alchemy.testing.keys import ApiKeys, KeyRing
@@ -24,7 +25,7 @@ class ServiceState:
     :param settings: the switches to start with, and to return to at a reset.
     :param default_plan: what a collection without a plan does, to start with and to return to at a reset.
     :param api_keys: the accepted keys, as for :class:`KeyRing`.
-    :param seed: seed of the dice for faults with a probability.
+    :param seed: seed of the dice for faults with a probability, and of the chains' hashes.
     """
 
     def __init__(self, settings: Settings, default_plan: JobPlan, api_keys: ApiKeys, seed: int) -> None:
@@ -40,6 +41,8 @@ class ServiceState:
             self.settings = settings
             self.jobs = JobBoard(default_plan)
             self.collections = CollectionBoard()
+            self.chains = ChainBoard(seed)
+            self.node_calls = 0
             self.faults = FaultPlan(seed)
             self.window = ThroughputWindow()
             self.calls: list[Call] = []

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_alchemy.testing import checks
 from airflow_provider_alchemy.testing.calls import Call
+from airflow_provider_alchemy.testing.chain_steering import ChainSteering
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import Fault
 from airflow_provider_alchemy.testing.jobs import JobPlan
@@ -25,7 +26,7 @@ from airflow_provider_alchemy.testing.state import ServiceState
 from airflow_provider_alchemy.testing.token_plans import MOST_IN_COLLECTION, CollectionPlan, TokenPlan
 
 
-class Steering:
+class Steering(ChainSteering):
     """The wheel of the emulated service.
 
     :param state: the state of the emulated account.
@@ -46,7 +47,9 @@ class Steering:
         :raises ValueError: an unknown switch, or a value that is not accepted.
         """
         with self._state.lock:
-            self._state.settings = self._state.settings.changed(**switches)
+            changed = self._state.settings.changed(**switches)
+            self._state.chains.change_pace(self._state.settings, changed, time.time())
+            self._state.settings = changed
 
     def set_job(self, /, address: str, network: str = DEFAULT_NETWORK, **plan: Any) -> None:
         """Say what the refresh of one collection does.
@@ -164,7 +167,7 @@ class Steering:
             self._state.faults.clear()
 
     def reset(self) -> None:
-        """Forget jobs, collections, faults, calls, counters and the throughput window.
+        """Forget jobs, collections, chains, faults, calls, counters and the throughput window.
 
         The switches and the default job become those of the start again. The accepted keys stay: connections
         that hold one go on working.

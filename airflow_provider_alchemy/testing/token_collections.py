@@ -82,6 +82,25 @@ class Collection:
         following = self.ids[-1] + 1 if self.ids else self.plan.first_id
         self.ids = [*self.ids, *range(following, following + tokens)]
 
+    def add(self, token_ids: Iterable[int]) -> None:
+        """Let tokens exist from now on, as when somebody mints them; what is no NFT gets none.
+
+        :param token_ids: the tokens; those that exist already stay as they are.
+        """
+        new = sorted({token_id for token_id in token_ids if self._position(token_id) is None})
+        if not new or not self.plan.token_type.is_nft:
+            return
+        if isinstance(self.ids, range) and new == [*range(self.ids.stop, self.ids.stop + len(new))]:
+            self.ids = range(self.ids.start, self.ids.stop + len(new))
+            return
+        before, self.ids = self.ids, sorted([*self.ids, *new])
+        if before and new[0] < before[-1]:
+            # What is remembered of a token stands at its position, and that moved.
+            moves = [(position, bisect_left(self.ids, token_id)) for position, token_id in enumerate(before)]
+            self._updated, self._due, self._queued = (
+                times.rearranged(moves) for times in (self._updated, self._due, self._queued)
+            )
+
     def from_id(self, start: int, most: int) -> Sequence[int]:
         """Give the ids from one on, in ascending order, up to a number of them."""
         position = bisect_left(self.ids, start)

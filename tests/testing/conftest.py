@@ -15,11 +15,13 @@ ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 
 Ask = Callable[..., requests.Response]
 Send = Callable[..., requests.Response]
+Rpc = Callable[..., requests.Response]
 
 
 @pytest.fixture
 def emulator() -> Iterator[AlchemyEmulator]:
-    with AlchemyEmulator(units_per_second=None) as running:
+    # Blocks on command only: on a busy machine others come at any moment.
+    with AlchemyEmulator(units_per_second=None, block_seconds=None) as running:
         yield running
 
 
@@ -52,6 +54,22 @@ def send(emulator: AlchemyEmulator) -> Send:
         return requests.request("GET" if body is None else "POST", url, params=parameters, json=body, timeout=5)
 
     return call
+
+
+@pytest.fixture
+def rpc(emulator: AlchemyEmulator) -> Rpc:
+    """Call a method of the node API, with the key in the path."""
+
+    def call(method: str, *params: object, network: str = "eth-mainnet") -> requests.Response:
+        url = f"{emulator.url}/{network}/v2/{emulator.api_key}"
+        return requests.post(url, json=rpc_body(method, *params), timeout=5)
+
+    return call
+
+
+def rpc_body(method: str, *params: object, number: object = 1) -> dict[str, Any]:
+    """Write the body of a call of the node API."""
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": [*params]}
 
 
 def batch(*token_ids: object, address: str = ADDRESS, **fields: object) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import requests
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.emulator import main
 
-from .conftest import ADDRESS, batch
+from .conftest import ADDRESS, batch, rpc_body
 
 MODULE = "airflow_provider_alchemy.testing.emulator"
 SECRET = "the-one-and-only-key"
@@ -76,7 +76,7 @@ def test_it_serves_until_a_signal_and_then_exits_quietly(run: Run, number: signa
 def test_the_commands_of_the_banner_are_understood(run: Run) -> None:
     _process, url, banner = run()
     commands = re.findall(r"curl (?:-X (\w+) )?(\S+)(?: -d '(.*)')?", banner)
-    assert len(commands) == 9
+    assert len(commands) == 12
     for method, target, body in commands:
         answer = requests.request(method or "GET", target, data=body or None, timeout=5)
         assert answer.ok, answer.text
@@ -118,6 +118,16 @@ def test_only_the_key_in_the_named_variable_is_accepted_when_one_is_named(run: R
     assert SECRET not in banner + output
 
 
+def test_blocks_come_on_command_only_and_ranges_are_limited_where_that_is_asked_for(run: Run) -> None:
+    _process, url, banner = run("--block-seconds", "none", "--max-block-range", "10")
+    assert all(f"/_emulator/{name} " in banner for name in ("reveal", "mint", "mine_blocks"))
+    settings = requests.post(f"{url}/_emulator/settings", timeout=5).json()
+    assert (settings["block_seconds"], settings["max_block_range"]) == (None, 10)
+    asked = rpc_body("eth_getLogs", {"fromBlock": "0x1", "toBlock": "0xb"})
+    refused = requests.post(f"{url}/v2/{SECRET}", json=asked, timeout=5)
+    assert "up to a 10 block range" in refused.json()["error"]["message"]
+
+
 def test_a_taken_port_is_one_sentence_and_status_one(emulator: AlchemyEmulator) -> None:
     port = emulator.url.rpartition(":")[2]
     done = subprocess.run(  # noqa: S603 -- this project's own module
@@ -133,6 +143,8 @@ def test_a_taken_port_is_one_sentence_and_status_one(emulator: AlchemyEmulator) 
     [
         (["--speed", "0"], "speed must be above 0"),
         (["--latency-seconds", "-1"], "latency_seconds must be at least 0"),
+        (["--block-seconds", "0"], "block_seconds must be at least 0.001"),
+        (["--max-block-range", "0"], "max_block_range must be at least 1"),
         (["--running-seconds", "-5"], "running_seconds must be at least 0"),
         (["--api-key-env", SECRET], "is not set, or empty"),
     ],
