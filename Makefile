@@ -16,8 +16,8 @@ install: $(READY) ## Set up .venv with the pinned versions
 $(READY): pyproject.toml constraints.txt tools/install.sh
 	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,demo,bench]'
 
-demo: $(READY) ## Run the first example DAG on a real Airflow (KEEP=1 leaves the web UI up, PORT=8080 names its port)
-	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
+demo: $(READY) ## Run example DAGs on a real Airflow (SCENARIO=reveal: a block starts them; KEEP=1 leaves the web UI up)
+	@$(BIN)/python -m demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
 
 demo-stop: $(READY) ## End what `make demo KEEP=1` left running
 	@$(BIN)/python -m demo --stop

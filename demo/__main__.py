@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run the first example DAG on a real Airflow: ``make demo``.
+Run example DAGs on a real Airflow: ``make demo``, and ``make demo SCENARIO=reveal``.
 
 Scheduler, DAG processor, triggerer and API server, in a throwaway home, against the emulator or the live API.
 """
@@ -8,6 +8,7 @@ Scheduler, DAG processor, triggerer and API server, in a throwaway home, against
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -17,14 +18,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from demo import refresh, reveal
 from demo.emulator_process import stop_emulator
-from demo.service import open_service
-from demo.watch import report, watch
+from demo.service import KEY_VARIABLE, open_service
 from local_airflow import LocalAirflow, LocalAirflowError
 
 PROJECT = Path(__file__).resolve().parents[1]
 KEPT_HOME = PROJECT / ".demo"
-DAG_ID = "alchemy_refresh_after_reveal"
+REFRESH, REVEAL = "refresh", "reveal"
 
 
 def main() -> int:
@@ -53,18 +54,29 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stop", action="store_true", help="end what --keep left running")
     parser.add_argument("--port", type=int, default=0, help="port of the web UI; default: a free one")
     parser.add_argument("--emulator-port", type=int, default=0, help="port of the emulator; default: a free one")
+    parser.add_argument(
+        "--scenario",
+        choices=(REFRESH, REVEAL),
+        default=REFRESH,
+        help="refresh: a DAG refreshes a collection; reveal: a block of the chain starts two DAGs",
+    )
     parser.add_argument("--outcome", default="finished", help="how the emulated refresh ends, such as does_not_exist")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.scenario == REVEAL and KEY_VARIABLE in os.environ:
+        parser.error(f"the scenario reveal needs the emulator, which makes the blocks: unset {KEY_VARIABLE}")
+    return options
 
 
 def _demonstrate(console: Console, options: argparse.Namespace) -> int:
     began = time.monotonic()
     airflow_version = version("apache-airflow")
     home = _home(keep=options.keep)
+    is_reveal = options.scenario == REVEAL
+    commands = reveal.commands() if is_reveal else refresh.commands(options.outcome)
     is_well = False
     try:
         with (
-            open_service(home, port=options.emulator_port, outcome=options.outcome, stays=options.keep) as service,
+            open_service(home, port=options.emulator_port, commands=commands, stays=options.keep) as service,
             console.status("") as status,
         ):
             console.print(f"Alchemy is [bold]{service.description}[/].", highlight=False)
@@ -76,11 +88,8 @@ def _demonstrate(console: Console, options: argparse.Namespace) -> int:
                 port=options.port or None,
             ) as airflow:
                 console.print(f"Airflow {airflow_version} is up after {time.monotonic() - began:.0f} s.")
-                run = airflow.trigger_dag(DAG_ID)
                 status.stop()
-                console.print(f"DAG [bold]{DAG_ID}[/] runs: submit a refresh, wait for it, publish.")
-                deferred = watch(console, airflow, run, service.deadline_seconds)
-                is_well = report(console, airflow, run, deferred=deferred)
+                is_well = (reveal if is_reveal else refresh).play(console, airflow, service)
                 if options.keep:
                     airflow.detach()
                     console.print(f"\nThe web UI stays up at {airflow.url}; end it with: make demo-stop")

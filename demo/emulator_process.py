@@ -23,13 +23,12 @@ RECORD = "emulator.json"
 START_SECONDS = 15.0
 
 
-def start_emulator(home: Path, port: int, job: dict[str, float | str]) -> str:
+def start_emulator(home: Path, port: int) -> str:
     """
     Start the emulator; it accepts any key.
 
     :param home: Where its output and the record of it go.
     :param port: Its port.
-    :param job: What a refresh does there: a ``JobPlan`` as JSON.
     :return: Its URL.
     :raises LocalAirflowError: It did not start.
     """
@@ -57,7 +56,6 @@ def start_emulator(home: Path, port: int, job: dict[str, float | str]) -> str:
             return False
 
     wait_until(answers, deadline_seconds=START_SECONDS, failure=lambda: f"The emulator does not answer at {url}")
-    requests.post(f"{url}/_emulator/default_job", json=job, timeout=5).raise_for_status()
     return url
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import requests
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
@@ -17,8 +20,10 @@ from local_airflow import LocalAirflowError
 from local_airflow.ports import ReservedPort
 
 KEY_VARIABLE = "ALCHEMY_API_KEY"
-QUEUED_SECONDS = 4.0
-RUNNING_SECONDS = 20.0
+CONTROL_SECONDS = 5.0
+
+Commands = Mapping[str, Mapping[str, Any]]
+"""Commands of the emulator's control interface: name to payload."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +34,50 @@ class Service:
     :param description: What it is, for the terminal.
     :param connection: The Airflow connection to it, as JSON.
     :param deadline_seconds: How long a refresh may take there.
+    :param url: Where the emulator is; None: it is the live API.
     """
 
     description: str
     connection: str
     deadline_seconds: float
+    url: str | None = None
+
+    def command(self, name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Steer the emulator.
+
+        :param name: A command that changes something.
+        :param payload: What it takes.
+        :return: Its answer.
+        """
+        return self._answer(requests.post(f"{self.url}/_emulator/{name}", json=payload, timeout=CONTROL_SECONDS))
+
+    def look(self, name: str) -> dict[str, Any]:
+        """
+        Ask the emulator.
+
+        :param name: A command that changes nothing.
+        :return: Its answer.
+        """
+        return self._answer(requests.get(f"{self.url}/_emulator/{name}", timeout=CONTROL_SECONDS))
+
+    @staticmethod
+    def _answer(response: requests.Response) -> dict[str, Any]:
+        if not response.ok:
+            msg = f"The emulator refuses: {response.text}"
+            raise LocalAirflowError(msg)
+        answer: dict[str, Any] = response.json()
+        return answer
 
 
 @contextmanager
-def open_service(home: Path, *, port: int, outcome: str, stays: bool) -> Iterator[Service]:
+def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> Iterator[Service]:
     """
     Open the service.
 
     :param home: Where what stays is recorded.
     :param port: The emulator's port; 0 for any free one.
-    :param outcome: How the emulated refresh ends.
+    :param commands: What the emulator is told first.
     :param stays: Whether the emulator outlives the demonstration.
     :return: The service.
     :raises LocalAirflowError: The emulator's port is taken.
@@ -55,31 +89,37 @@ def open_service(home: Path, *, port: int, outcome: str, stays: bool) -> Iterato
         return
     reserved = ReservedPort(port, purpose="emulator")
     port = reserved.number
-    job: dict[str, float | str] = {
-        "queued_seconds": QUEUED_SECONDS,
-        "running_seconds": RUNNING_SECONDS,
-        "outcome": outcome,
-    }
-    deadline_seconds = 150.0
     reserved.release()
-    if stays:
-        try:
-            url = start_emulator(home, port, job)
-            connection = json.dumps({"conn_type": "alchemy", "host": url, "password": "any-key-does"})
-            yield Service(f"an emulator at {url}", connection, deadline_seconds)
-        except BaseException:
-            # What stays is for a demonstration that began: half of one is left to nobody.
-            stop_emulator(home)
-            raise
-        return
+    with _kept_emulator(home, port) if stays else _own_emulator(port) as service:
+        for name, payload in commands.items():
+            service.command(name, payload)
+        yield service
+
+
+@contextmanager
+def _kept_emulator(home: Path, port: int) -> Iterator[Service]:
+    try:
+        url = start_emulator(home, port)
+        yield _emulated(url, json.dumps({"conn_type": "alchemy", "host": url, "password": "any-key-does"}))
+    except BaseException:
+        # What stays is for a demonstration that began: half of one is left to nobody.
+        stop_emulator(home)
+        raise
+
+
+@contextmanager
+def _own_emulator(port: int) -> Iterator[Service]:
     try:
         emulator = AlchemyEmulator(port)
-        emulator.set_default_job(**job)
         emulator.start()
     except OSError as error:
         msg = f"The emulator cannot listen on port {port}: {error.strerror}."
         raise LocalAirflowError(msg) from None
     try:
-        yield Service(f"an emulator at {emulator.url}", connection_json(emulator), deadline_seconds)
+        yield _emulated(emulator.url, connection_json(emulator))
     finally:
         emulator.stop()
+
+
+def _emulated(url: str, connection: str) -> Service:
+    return Service(f"an emulator at {url}", connection, deadline_seconds=150.0, url=url)

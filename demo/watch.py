@@ -37,7 +37,7 @@ def watch(console: Console, airflow: LocalAirflow, run: DagRun, deadline_seconds
     :return: Whether a task was seen deferred.
     :raises LocalAirflowError: It has not ended by then.
     """
-    columns = (TextColumn("  {task.description:<9}"), BarColumn(30), TextColumn("{task.fields[note]}"))
+    columns = (TextColumn("  {task.description:<10}"), BarColumn(30), TextColumn("{task.fields[note]}"))
     deadline = time.monotonic() + deadline_seconds
     seen: dict[str, str | None] = {}
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
@@ -63,7 +63,7 @@ def _say_change(console: Console, instance: TaskInstance) -> None:
     colour = COLOURS.get(str(instance.state), "white")
     meaning = WHAT_IT_MEANS.get(str(instance.state), "")
     clock = time.strftime("%H:%M:%S")
-    console.print(f"  {clock}  {instance.task_id:<9}[{colour}]{instance.state}[/] [dim]{meaning}[/]")
+    console.print(f"  {clock}  {instance.task_id:<10}[{colour}]{instance.state}[/] [dim]{meaning}[/]")
 
 
 def _show(
@@ -85,6 +85,20 @@ def _was_deferred(airflow: LocalAirflow, run: DagRun) -> bool:
     return any("DEFERRED" in _log(airflow, run, task.task_id) for task in airflow.task_instances(run))
 
 
+def show_log(console: Console, airflow: LocalAirflow, run: DagRun, task_id: str) -> None:
+    """
+    Show this provider's lines of a task's log.
+
+    :param console: The terminal.
+    :param airflow: The Airflow.
+    :param run: The run.
+    :param task_id: The task.
+    """
+    console.print(f"\nLog of {task_id}:")
+    for line in our_lines(_log(airflow, run, task_id)):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
 def _log(airflow: LocalAirflow, run: DagRun, task_id: str) -> str:
     try:
         return airflow.task_log(run, task_id)
@@ -104,40 +118,14 @@ def our_lines(log: str) -> Iterator[str]:
             yield f"{found['time'][11:19]}  {found['text']}"
 
 
-def report(console: Console, airflow: LocalAirflow, run: DagRun, *, deferred: bool) -> bool:
+def report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> None:
     """
-    Show what came out of a run.
+    Show why a run failed.
 
     :param console: The terminal.
     :param airflow: The Airflow.
     :param run: The run, ended.
-    :param deferred: Whether a task was seen deferred.
-    :return: Whether all is well: the run succeeded and its sensor was really deferred.
     """
-    succeeded = run.state() == "success"
-    task_id = "wait" if succeeded else _failed_task(airflow, run)
-    console.print(f"\nLog of {task_id}:")
-    for line in our_lines(_log(airflow, run, task_id)):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
-    if not succeeded:
-        _report_failure(console, airflow, run)
-        return False
-    results = {task_id: airflow.xcom(run, task_id) for task_id in ("submit", "wait")}
-    console.print(_table(results["wait"]))
-    units = sum(result["compute_units"] for result in results.values())
-    polls = sum(result["polls"] for result in results.values())
-    console.print(f"Spent: [bold]{units:,} compute units[/] in {polls} calls of reingestContract.")
-    console.print(f"Next task got: {airflow.xcom(run, 'publish')}", highlight=False, soft_wrap=True)
-    if not deferred:
-        console.print("[red]The sensor was not deferred, which is what this demonstration is about.[/]")
-    return deferred
-
-
-def _failed_task(airflow: LocalAirflow, run: DagRun) -> str:
-    return next((task.task_id for task in airflow.task_instances(run) if task.state == "failed"), "wait")
-
-
-def _report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> None:
     for instance in airflow.task_instances(run):
         if instance.state == "failed":
             lines = [line for line in _log(airflow, run, instance.task_id).splitlines() if "Error: " in line]
@@ -145,8 +133,15 @@ def _report_failure(console: Console, airflow: LocalAirflow, run: DagRun) -> Non
             console.print(Panel(reason, title=f"Task {instance.task_id} failed", style="red"), highlight=False)
 
 
-def _table(result: dict[str, Any]) -> Table:
-    table = Table("XCom of the wait", "value")
-    for name, value in result.items():
+def table_of(title: str, values: dict[str, Any]) -> Table:
+    """
+    Show a dict.
+
+    :param title: What it is.
+    :param values: The dict.
+    :return: The table.
+    """
+    table = Table(title, "value")
+    for name, value in values.items():
         table.add_row(name, str(value))
     return table
