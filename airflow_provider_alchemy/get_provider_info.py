@@ -10,6 +10,13 @@ from airflow_provider_alchemy.connection_form import UI_FIELD_BEHAVIOUR, conn_fi
 
 INTEGRATION = "Alchemy"
 
+_ASSET_URIS = {
+    "schemes": ["alchemy"],
+    "handler": "airflow_provider_alchemy.assets.uris.sanitize_uri",
+    "factory": "airflow_provider_alchemy.assets.collection",
+    "to_openlineage_converter": "airflow_provider_alchemy.assets.lineage.convert_asset_to_openlineage",
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """
@@ -32,16 +39,24 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.alchemy")],
         "operators": [_modules("operators.reingest", "operators.collection")],
-        "sensors": [_modules("sensors.reingest", "sensors.collection")],
+        "sensors": [_modules("sensors.reingest", "sensors.collection", "sensors.chain")],
         "triggers": [
             _modules(
-                "triggers.reingest", "triggers.reingest_contracts", "triggers.metadata_fresh", "triggers.collection"
+                "triggers.reingest",
+                "triggers.reingest_contracts",
+                "triggers.metadata_fresh",
+                "triggers.collection",
+                "triggers.chain",
+                "triggers.new_tokens",
             )
         ],
         "extra-links": [
             "airflow_provider_alchemy.links.collection.ContractLink",
             "airflow_provider_alchemy.links.collection.DashboardLink",
         ],
+        # Airflow 3 reads the first, Airflow 2.11 the second.
+        "asset-uris": [_ASSET_URIS],
+        "dataset-uris": [_ASSET_URIS],
         "config": {
             "alchemy": {
                 "description": "Where tasks of this provider start and end.",

@@ -42,7 +42,7 @@ def alchemy_refresh_on_reveal() -> None:
     def announced(triggering_asset_events: Any = None) -> list[str]:
         news = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         return [
-            f"block {one['last_block']}: tokens {one['first_token_id']} to {one['last_token_id']} changed "
+            f"block {one['last_block']}: tokens {one['first_id']} to {one['last_id']} changed "
             f"({', '.join(one['event_ids'][:3])})"
             for one in news
         ]

@@ -57,6 +57,16 @@ def test_every_link_that_it_names_can_be_imported() -> None:
         assert isinstance(getattr(import_module(module), name), type)
 
 
+@pytest.mark.parametrize("key", ["asset-uris", "dataset-uris"])
+@pytest.mark.parametrize("part", ["handler", "factory", "to_openlineage_converter"])
+def test_what_it_names_for_the_uris_of_collections_can_be_called(key: str, part: str) -> None:
+    (uris,) = get_provider_info()[key]
+    module, name = uris[part].rsplit(".", 1)
+
+    assert uris["schemes"] == ["alchemy"]
+    assert callable(getattr(import_module(module), name))
+
+
 def test_every_integration_that_it_names_is_described() -> None:
     info = get_provider_info()
     described = {integration["integration-name"] for integration in info["integrations"]}

@@ -27,7 +27,9 @@ WORD_DIGITS = 64
 """A value of the ABI has 32 bytes."""
 
 _WORD = re.compile(r"0x[0-9a-fA-F]{64}")
-_DATA = re.compile(r"0x([0-9a-fA-F]{2})*")
+_WORDS = re.compile(r"0x(?:[0-9a-fA-F]{64}){0,2}")
+"""Up to two values: these events have no more outside their topics."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,16}")
 
@@ -103,7 +105,7 @@ def read_log(entry: Any) -> ChainLog | None:
     reader = _READERS.get(topics[0].lower())
     if reader is None:
         return None
-    event = reader(topics, _words(entry.get("data")))
+    event = reader(topics, entry.get("data"))
     if event is None:
         return None
     kind, first, last = event
@@ -121,24 +123,23 @@ def read_log(entry: Any) -> ChainLog | None:
 _Event = tuple[EventKind, int, int]
 
 
-def _read_update(topics: Sequence[str], words: Sequence[int]) -> _Event:
-    # Some contracts index the token, against the standard.
-    values = [*(int(topic, 16) for topic in topics[1:]), *words]
+def _read_update(topics: Sequence[str], data: Any) -> _Event:
+    values = _values(topics, data)
     if len(values) != 1:
         msg = "MetadataUpdate has another number of values than 1"
         raise UnreadableLogError(msg)
     return EventKind.METADATA, values[0], values[0]
 
 
-def _read_batch_update(topics: Sequence[str], words: Sequence[int]) -> _Event:
-    values = [*(int(topic, 16) for topic in topics[1:]), *words]
+def _read_batch_update(topics: Sequence[str], data: Any) -> _Event:
+    values = _values(topics, data)
     if len(values) != 2 or values[0] > values[1]:  # noqa: PLR2004 - from and to
         msg = "BatchMetadataUpdate has no first and last token"
         raise UnreadableLogError(msg)
     return EventKind.METADATA, values[0], values[1]
 
 
-def _read_uri(topics: Sequence[str], words: Sequence[int]) -> _Event:  # noqa: ARG001 - the URI itself is not needed
+def _read_uri(topics: Sequence[str], data: Any) -> _Event:  # noqa: ARG001 - the URI itself is not needed
     if len(topics) != 2:  # noqa: PLR2004 - the signature and the token
         msg = "URI has no indexed token"
         raise UnreadableLogError(msg)
@@ -146,7 +147,7 @@ def _read_uri(topics: Sequence[str], words: Sequence[int]) -> _Event:  # noqa: A
     return EventKind.METADATA, token_id, token_id
 
 
-def _read_transfer(topics: Sequence[str], words: Sequence[int]) -> _Event | None:  # noqa: ARG001 - it has no data
+def _read_transfer(topics: Sequence[str], data: Any) -> _Event | None:  # noqa: ARG001 - it has no data
     if len(topics) > 1 and topics[1] != NOBODY:
         return None
     if len(topics) != 4:  # noqa: PLR2004 - the signature, from, to, the token
@@ -156,7 +157,7 @@ def _read_transfer(topics: Sequence[str], words: Sequence[int]) -> _Event | None
     return EventKind.MINT, token_id, token_id
 
 
-_READERS: dict[str, Callable[[Sequence[str], Sequence[int]], _Event | None]] = {
+_READERS: dict[str, Callable[[Sequence[str], Any], _Event | None]] = {
     METADATA_UPDATE: _read_update,
     BATCH_METADATA_UPDATE: _read_batch_update,
     URI: _read_uri,
@@ -176,10 +177,10 @@ def _field(entry: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     return value.lower()
 
 
-def _words(data: Any) -> list[int]:
-    """Cut the data into its 32-byte values; what does not fill one is not of these events."""
-    if not _is(_DATA, data):
-        msg = "its data is no hexadecimal text"
+def _values(topics: Sequence[str], data: Any) -> list[int]:
+    """Give an event's 32-byte values; some contracts index them, against the standard."""
+    if not _is(_WORDS, data):
+        msg = "its data is no 32-byte values, or more than these events have"
         raise UnreadableLogError(msg)
-    digits = data[2:]
-    return [int(digits[at : at + WORD_DIGITS], 16) for at in range(0, len(digits), WORD_DIGITS)]
+    indexed = [int(topic, 16) for topic in topics[1:]]
+    return indexed + [int(data[at : at + WORD_DIGITS], 16) for at in range(2, len(data), WORD_DIGITS)]

@@ -3,9 +3,10 @@
 How much one call of ``eth_getLogs`` may ask for, learnt from what the API refuses. No I/O.
 
 How many blocks a call may span depends on the plan, and Alchemy documents no number for it (free plans: as few as 10).
-So the first call asks for all, a refusal halves it, and what lies between the largest that went through and the
-smallest that was refused is searched once. After a hundred calls at the limit a larger one is tried: plans change, and
-a range may have been refused for its many logs.
+So the first call asks for all, and a refusal halves it, down to a round number, because limits are round: from 1,000
+blocks a limit of 10 is found with seven refusals. What lies between the largest that went through and the smallest that
+was refused is searched once. After a hundred calls at the limit a larger one is tried: plans change. A call that is
+refused for its many logs says nothing about other blocks: it is halved too, and those after it grow again at once.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ MOST_CONTRACTS = 5_000
 
 CALLS_BEFORE_A_LARGER_ONE = 100
 
+SMALLEST_PLAN_LIMIT = 10
+"""Blocks: no plan is known to allow fewer."""
+
 _SUGGESTED = re.compile(r"\[\s*(0x[0-9a-f]{1,16})\s*,\s*(0x[0-9a-f]{1,16})\s*\]", re.IGNORECASE)
 _NAMED = re.compile(r"up to an? ([0-9]{1,6}) block range", re.IGNORECASE)
-_TOO_MUCH = re.compile(
-    r"range|blocks|limit|exceed|too (large|wide|many|big)|more than|response size|results", re.IGNORECASE
-)
+_TOO_MUCH = re.compile(r"range|blocks|limit|exceed|too (large|wide|many|big)|more than", re.IGNORECASE)
+_TOO_MUCH_HERE = re.compile(r"response size|results|sent more than", re.IGNORECASE)
 
 
 class CallLimit:
@@ -49,22 +52,28 @@ class CallLimit:
         self._refused = most + 1
         self._calls_at_limit = 0
         self._is_probing = False
+        self._cap = most
 
     @property
     def size(self) -> int:
         """The size that the next call may have."""
-        if self._is_probing:
-            return min(2 * self._accepted, self._most)
-        if self._refused > self._most:
-            return self._most
-        if self._refused - self._accepted > 1:
-            return (self._accepted + self._refused) // 2
-        return max(self._accepted, 1)
+        return min(self._learnt_size, self._cap)
 
     @property
-    def can_shrink(self) -> bool:
-        """Whether there is anything smaller to try."""
-        return self.size > 1
+    def _learnt_size(self) -> int:
+        is_known = self._refused <= self._most
+        if self._is_probing:
+            # One more tells whether the plan is another one; then there is no telling how much larger it is.
+            return self._accepted + 1 if is_known else min(2 * self._accepted, self._most)
+        if not is_known:
+            return self._most
+        if self._refused - self._accepted <= 1:
+            return max(self._accepted, 1)
+        half = _round_down(self._refused // 2)
+        if half > self._accepted:
+            return half
+        # Most limits are round: where one went through, a single refusal of one more proves it.
+        return self._accepted + 1 if _is_round(self._accepted) else (self._accepted + self._refused) // 2
 
     def accept(self, size: int) -> None:
         """
@@ -72,6 +81,7 @@ class CallLimit:
 
         :param size: Its size.
         """
+        self._cap = min(2 * self._cap, self._most)
         if self._is_probing and size > self._accepted:
             # What was refused once is not refused any more: whatever is tried next begins from here.
             self._accepted, self._refused = size, self._most + 1
@@ -83,24 +93,40 @@ class CallLimit:
         if self._calls_at_limit >= CALLS_BEFORE_A_LARGER_ONE:
             self._calls_at_limit, self._is_probing = 0, True
 
-    def refuse(self, size: int, allowed: int | None = None) -> None:
+    def refuse(self, size: int, allowed: int | None = None, *, is_for_now: bool = False) -> None:
         """
         Learn that a call was refused.
 
-        :param size: Its size.
+        :param size: Its size, at least 2.
         :param allowed: The size that the refusal itself names, if it does.
+        :param is_for_now: Whether it was refused for what an answer would hold: other calls may be larger.
         """
+        if allowed is None or not 0 < allowed < size:
+            allowed = None
+        if is_for_now:
+            self._cap = allowed or size // 2
+            return
         self._calls_at_limit = 0
         was_probing, self._is_probing = self._is_probing, False
         if was_probing and self._refused <= self._most:
             return
-        if allowed is not None and 0 < allowed < size:
+        if allowed is not None:
             self._accepted, self._refused = allowed, allowed + 1
             return
-        self._refused = max(size, 2)
+        self._refused = size
         if self._accepted >= self._refused:
-            # It went through elsewhere: here there are more logs than an answer may have.
+            # It went through before: the plan is another one now.
             self._accepted = self._refused // 2
+
+
+def _round_down(size: int) -> int:
+    """Give the largest of 1, 2, 5, 10, 20, 50, ... that is not larger."""
+    power = 10 ** (len(str(size)) - 1)
+    return max(power * step for step in (1, 2, 5) if power * step <= size) if size > 0 else 0
+
+
+def _is_round(size: int) -> bool:
+    return size >= SMALLEST_PLAN_LIMIT and size == _round_down(size)
 
 
 class Refusal(StrEnum):
@@ -108,6 +134,9 @@ class Refusal(StrEnum):
 
     TOO_MUCH = "too_much"
     """The call asked for too much."""
+
+    TOO_MUCH_HERE = "too_much_here"
+    """The answer would hold too much, or took too long: of other blocks it may be less."""
 
     PERHAPS = "perhaps"
     """The service does not like the request and does not say why."""
@@ -121,15 +150,19 @@ def refusal_of(error: AlchemyError) -> Refusal:
     Tell whether a smaller call may go through where this one failed.
 
     :param error: What went wrong.
-    :return: TOO_MUCH where the API says so, or did not make it in time; PERHAPS for any other request that it refuses,
-        and for an error that no document names.
+    :return: TOO_MUCH and TOO_MUCH_HERE where the API says so, the latter also where it did not make it in time;
+        PERHAPS for any other request that it refuses, and for an error that no document names.
     """
-    if isinstance(error, AlchemyTimeoutError) or error.http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if isinstance(error, AlchemyTimeoutError):
+        return Refusal.TOO_MUCH_HERE
+    if error.http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Refusal.TOO_MUCH
     # Without a status it is a good answer of a wrong form.
     is_unknown = isinstance(error, AlchemyUnexpectedAnswerError) and error.http_status is not None
     if not (is_unknown or isinstance(error, AlchemyRequestError)):
         return Refusal.NONE
+    if _TOO_MUCH_HERE.search(error.what):
+        return Refusal.TOO_MUCH_HERE
     return Refusal.TOO_MUCH if _TOO_MUCH.search(error.what) else Refusal.PERHAPS
 
 

@@ -4,7 +4,7 @@ What is told of a contract after a poll: one event for all that it announced, sm
 
 Airflow logs each event of a trigger, sends it between processes and keeps it with the asset event. So the lists in it
 are bounded, and token ids are texts: they have up to 78 digits, and no message format between processes takes such a
-number.
+number. Their keys do not say "token": Airflow's web UI and REST API mask every text below a key that does.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def news_of(network: str, logs: Sequence[ChainLog]) -> dict[str, Any]:
 
     :param network: The network's slug.
     :param logs: What it announced, at least one, in the order of the chain.
-    :return: ``network, contract_address, events`` (the kinds, as texts), ``token_ids`` (texts, in order; None where
-        there are more than 1,000), ``first_token_id, last_token_id, token_count`` (None where it is beyond 2**53),
-        ``minted`` (the same four of the minted tokens alone; None where none were minted), ``first_block,
-        last_block, block_numbers, transaction_hashes, transaction_count, event_ids, event_count``. The lists of blocks
-        and hashes have the first 1,000. Where there are more than 1,000 announcements, ``event_ids`` has one entry
+    :return: ``network, contract_address, events`` (the kinds, as texts), ``ids`` (of tokens, texts, in order; None
+        where there are more than 1,000), ``first_id, last_id, id_count`` (None where it is beyond 2**53), ``minted``
+        (the same four of the minted tokens alone; None where none were minted), ``first_block, last_block,
+        block_numbers, transaction_hashes, transaction_count, event_ids, event_count``. The lists of blocks and hashes
+        have the first 1,000. Where there are more than 1,000 announcements, ``event_ids`` has one entry
         for each run of log indexes in a transaction, such as ``network:hash:0-999``.
     """
     mints = [log for log in logs if log.kind is EventKind.MINT]
@@ -89,10 +89,10 @@ def _tokens(logs: Iterable[ChainLog]) -> dict[str, Any]:
         [str(token) for first, last in ranges for token in range(first, last + 1)] if count <= MOST_LISTED else None
     )
     return {
-        "token_ids": listed,
-        "first_token_id": str(ranges[0][0]),
-        "last_token_id": str(ranges[-1][1]),
-        "token_count": count if count <= MOST_COUNTED else None,
+        "ids": listed,
+        "first_id": str(ranges[0][0]),
+        "last_id": str(ranges[-1][1]),
+        "id_count": count if count <= MOST_COUNTED else None,
     }
 
 

@@ -3,7 +3,8 @@
 Reading the chain through a connection: the newest block, and what contracts announced in a range of blocks.
 
 It asks for as much as the API lets it and learns from what is refused. A log that does not decode is skipped with one
-warning for its contract: one odd contract must not stop the news of five hundred others.
+warning for its contract: one odd contract must not stop the news of five hundred others. One that was not asked for is
+no contract's oddity but a spoilt answer, and who skipped it would lose what should have been in its place.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from airflow_provider_alchemy.api.chain_limits import (
     refusal_of,
 )
 from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyTimeoutError
+from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyTimeoutError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
@@ -144,6 +145,7 @@ class ChainReader:
     def _shrink(self, error: AlchemyError, blocks: int, contracts: int) -> bool:
         """Ask for less from now on; give whether there is reason to, and less to ask for."""
         refusal = refusal_of(error)
+        is_for_now = refusal is Refusal.TOO_MUCH_HERE
         if refusal is Refusal.PERHAPS:
             # Once may be a fault of the way there; who asks for half each time would soon ask for very little.
             self._unclear_refusals += 1
@@ -152,10 +154,10 @@ class ChainReader:
             return False
         is_late = isinstance(error, AlchemyTimeoutError)
         if contracts > 1 and not is_late and (blocks == 1 or is_about_contracts(error.what)):
-            self._contracts.refuse(contracts)
+            self._contracts.refuse(contracts, is_for_now=is_for_now)
             return True
         if blocks > 1:
-            self._blocks.refuse(blocks, allowed_blocks(error.what))
+            self._blocks.refuse(blocks, allowed_blocks(error.what), is_for_now=is_for_now)
             return True
         return False
 
@@ -173,10 +175,13 @@ class ChainReader:
                 continue
             if log is None or log.kind not in kinds:
                 continue
-            if log.contract_address in contracts and blocks[0] <= log.block_number <= blocks[1]:
-                logs.append(log)
-            else:
-                self._warn(entry, "it is about another contract or block than was asked for")
+            if log.contract_address not in contracts or not blocks[0] <= log.block_number <= blocks[1]:
+                msg = (
+                    f"the answer has a log of contract {log.contract_address} in block {log.block_number:,}, which was "
+                    "not asked for"
+                )
+                raise AlchemyUnexpectedAnswerError(msg)
+            logs.append(log)
         return logs
 
     def _warn(self, entry: Any, reason: object) -> None:

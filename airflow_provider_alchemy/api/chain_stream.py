@@ -37,6 +37,10 @@ SECONDS_FOR_A_MENDER = 60.0
 SECONDS_BETWEEN_COMPLAINTS = 600.0
 
 
+class NetworkChangedError(Exception):
+    """The connection leads to another network than before."""
+
+
 class LogStream:
     """
     The poll loop of a connection and network.
@@ -63,6 +67,7 @@ class LogStream:
         self._loop_task: asyncio.Task[None] | None = None
         self._network: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._is_watched = asyncio.Event()
+        self._somebody_came = asyncio.Event()
         self._joined_at = 0.0
         self._failures = 0
         self._complaint: tuple[str, float] | None = None
@@ -72,6 +77,7 @@ class LogStream:
         Wait until the connection could be read.
 
         :return: The network's slug.
+        :raises BaseException: The loop has ended: a bug.
         """
         self._begin()
         return await asyncio.shield(self._network)
@@ -84,6 +90,7 @@ class LogStream:
         """
         self._watches.append(watch)
         self._is_watched.set()
+        self._somebody_came.set()
         self._joined_at = asyncio.get_running_loop().time()
         self._begin()
 
@@ -102,8 +109,8 @@ class LogStream:
         task, self._loop_task = self._loop_task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # Not awaited itself: an error that ended it was told already.
+            await asyncio.wait([task])
 
     def _begin(self) -> None:
         if self._loop_task is None:
@@ -114,6 +121,9 @@ class LogStream:
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
+            if not self._network.done():
+                self._network.set_exception(error)
+                self._network.exception()  # else asyncio complains where nobody waits for it
             self._on_broken(error)
 
     async def _run(self) -> None:
@@ -141,14 +151,25 @@ class LogStream:
                 if error.kind is ErrorKind.MEND and not isinstance(error, AlchemyRequestError):
                     raise
                 self._complain(error)
-                delay = backoff_seconds(self._failures, error.retry_after_seconds)
+                delay: float | None = backoff_seconds(self._failures, error.retry_after_seconds)
             else:
                 self._recover()
-                delay = began_at + self._interval_seconds - loop.time() if is_done else 0.0
+                delay = None if is_done else 0.0
             finally:
                 for watch in self._watches:
-                    watch.tell(caller.settings.network, loop.time(), KEEP_SECONDS)
-            await asyncio.sleep(max(delay, 0.0))
+                    watch.tell(self._network.result(), loop.time(), KEEP_SECONDS)
+            if delay is None:
+                await self._until_due(began_at, loop)
+            else:
+                await asyncio.sleep(delay)
+
+    async def _until_due(self, began_at: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Sleep until the next poll, which whoever comes meanwhile may need sooner."""
+        while (delay := began_at + self._interval_seconds - loop.time()) > 0:
+            self._somebody_came.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._somebody_came.wait()
 
     async def _until_all_have_joined(self, loop: asyncio.AbstractEventLoop) -> None:
         await self._is_watched.wait()
@@ -167,6 +188,7 @@ class LogStream:
         """Read what is new; give whether it was all, and not so much that it is to be told before the rest is read."""
         loop, meter = asyncio.get_running_loop(), Meter()
         newest = await self._reader.newest_block(caller, meter)
+        self._check_network(caller)
         while True:
             # Whoever joins while the call is under way is not served by it.
             watches = tuple(self._watches)
@@ -184,6 +206,13 @@ class LogStream:
                 watch.take(last, newest, by_contract)
             if loop.time() >= began_at + self._interval_seconds:
                 return False
+
+    def _check_network(self, caller: Caller) -> None:
+        """End where the connection was changed to another chain, on which the watches' places mean nothing."""
+        network, now = self._network.result(), caller.settings.network
+        if now != network:
+            msg = f"{self._describe} was changed from {network} to {now}; whoever watches begins anew with its places"
+            raise NetworkChangedError(msg)
 
     def _complain(self, error: AlchemyError) -> None:
         """Say what is wrong, once and then now and then: it may last for days."""

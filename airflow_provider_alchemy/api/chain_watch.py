@@ -28,7 +28,8 @@ class Watch:
     :param contracts: The contracts, in lower case.
     :param kinds: What is looked for.
     :param deliver: Is given what was found.
-    :param keep: Keeps how far the watch has read, once what was found before is safe; default: nobody does.
+    :param keep: Keeps how far the watch has read, once what was found before is safe, and gives whether it could;
+        default: nobody does.
     :param confirmations: Blocks that must follow a block before it counts. Default 12.
     :param poll_interval_seconds: How often to look at the latest. Default 15, a little more than a block of Ethereum.
     :param places: The next block of each contract that an earlier process has read; default: none.
@@ -41,7 +42,7 @@ class Watch:
         kinds: Iterable[EventKind],
         deliver: Callable[[Find], None],
         *,
-        keep: Callable[[Places], Awaitable[None]] | None = None,
+        keep: Callable[[Places], Awaitable[bool]] | None = None,
         confirmations: int = DEFAULT_CONFIRMATIONS,
         poll_interval_seconds: float = 15.0,
         places: Mapping[str, int] | None = None,
@@ -113,8 +114,12 @@ class Watch:
 
         :param places: The next block of each contract.
         """
-        if self._keep is not None:
-            await self._keep(places)
+        if self._keep is not None and not await self._keep(places):
+            self.remind()
+
+    def remind(self) -> None:
+        """Have the place delivered again by the next poll: this time it could not be kept."""
+        self._told_at = None
 
 
 @dataclass(slots=True, eq=False)

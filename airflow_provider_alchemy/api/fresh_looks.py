@@ -7,19 +7,13 @@ The same in a worker and in the triggerer, which differ in whose session sends t
 
 from __future__ import annotations
 
-import asyncio
-import math
 from typing import Protocol, TypeVar
 
 from airflow_provider_alchemy.api import endpoints, token_endpoints
 from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.errors import (
-    AlchemyError,
-    AlchemySpendingLimitError,
-    AlchemyTimeoutError,
-)
+from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
-from airflow_provider_alchemy.api.freshness import WAITING
+from airflow_provider_alchemy.api.looking import LookState, look_in_time
 from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.sampling import MOST_SAMPLED, Reservoir
 from airflow_provider_alchemy.api.settings import ClientSettings
@@ -90,7 +84,7 @@ async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
         wait.limits.check_deadlines()
     record.choose(reservoir.sample())
     # The service has answered: a host that cannot be found from now on is no unknown network.
-    record.state = WAITING
+    record.state = LookState.WAITING.value
     wait.log.info(
         "%s: waiting for %s of %s tokens (a sample with seed %s) to be newer than %s",
         wait.subject,
@@ -111,18 +105,7 @@ async def look(sender: Sender, wait: FreshWait, meter: Meter) -> float | None:
     :return: Seconds until the next look; None: enough tokens are fresh.
     :raises AlchemyError: The wait has failed.
     """
-    timeout = sender.settings.timeout
-    # The last look is due at the deadline, and may take as long as a call may: the account may leave no room for it.
-    left = wait.limits.cut(math.inf) + timeout
-    try:
-        async with asyncio.timeout(None if math.isinf(left) else left):
-            await _pass(sender, wait, meter)
-    except TimeoutError:
-        msg = f"the account's throughput left no room for all calls of a poll for {timeout:g} seconds"
-        return wait.failed(AlchemyTimeoutError(msg), meter)
-    except AlchemyError as error:
-        return wait.failed(error, meter)
-    return wait.looked(meter)
+    return await look_in_time(_pass(sender, wait, meter), wait, meter, sender.settings.timeout)
 
 
 async def _pass(sender: Sender, wait: FreshWait, meter: Meter) -> None:

@@ -22,7 +22,8 @@ _ADVICE = (
     "Write a moment with its time zone: '{{ dag_run.start_date }}', the XCom 'submitted_at' of the task that "
     "refreshed, an ISO 8601 text such as '2026-11-22T10:00:00+00:00', or an aware datetime"
 )
-_NOTHING = frozenset({"", "none", "null"})
+NOTHING = frozenset({"", "none", "null"})
+"""What a template renders to where what it names is not there."""
 
 
 def read_fresh_since(value: Any) -> DateTime:
@@ -33,16 +34,29 @@ def read_fresh_since(value: Any) -> DateTime:
     :return: The moment, in UTC.
     :raises AlchemyArgumentError: It is something else; the text says what to write.
     """
-    if isinstance(value, str) and value.strip().lower() in _NOTHING:
-        _refuse("is empty, or its template rendered to nothing")
+    return read_aware(value, ARGUMENT, _ADVICE)
+
+
+def read_aware(value: Any, argument: str, advice: str) -> DateTime:
+    """
+    Check the form of a moment in any argument.
+
+    :param value: An aware datetime, or a text in ISO 8601 with a time zone; a blank may stand for its ``T``.
+    :param argument: The argument's name, for the error.
+    :param advice: What to write instead, for the error.
+    :return: The moment, in UTC.
+    :raises AlchemyArgumentError: It is something else.
+    """
+    if isinstance(value, str) and value.strip().lower() in NOTHING:
+        _refuse(argument, "is empty, or its template rendered to nothing", advice)
     moment = _read_text(value.strip()) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
-        _refuse(f"is {shown(value)}, which is no moment")
+        _refuse(argument, f"is {shown(value)}, which is no moment", advice)
     if moment.utcoffset() is None:
-        _refuse(f"is {_told(value)}, which has no time zone: it could be any of 27 hours")
+        _refuse(argument, f"is {_told(value)}, which has no time zone: it could be any of 27 hours", advice)
     in_utc = _in_utc(moment)
     if in_utc is None:
-        _refuse(f"is {_told(value)}, which is beyond the calendar")
+        _refuse(argument, f"is {_told(value)}, which is beyond the calendar", advice)
     return in_utc
 
 
@@ -57,12 +71,14 @@ def check_not_ahead(moment: DateTime, now: DateTime) -> None:
     if moment <= now + FARTHEST_AHEAD:
         return
     ahead = pendulum.duration(seconds=int((moment - now).total_seconds())).in_words(locale="en")
-    _refuse(f"is {moment.isoformat()}, {ahead} in the future: no metadata can be newer than that yet")
+    _refuse(
+        ARGUMENT, f"is {moment.isoformat()}, {ahead} in the future: no metadata can be newer than that yet", _ADVICE
+    )
 
 
-def _refuse(problem: str) -> NoReturn:
-    msg = f"argument {ARGUMENT!r} {problem}"
-    raise AlchemyArgumentError(msg, advice=_ADVICE)
+def _refuse(argument: str, problem: str, advice: str) -> NoReturn:
+    msg = f"argument {argument!r} {problem}"
+    raise AlchemyArgumentError(msg, advice=advice)
 
 
 def _read_text(text: str) -> datetime | None:

@@ -22,9 +22,6 @@ from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.token_lists import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.tokens import MetadataError
 
-FINISHED = "finished"
-WAITING = "waiting"
-
 NAMED_TOKENS = 5
 """How many tokens an error names for each reason."""
 

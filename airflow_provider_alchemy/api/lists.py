@@ -19,7 +19,8 @@ def read_items(value: Any, argument: str, expected: str) -> list[Any]:
     """
     Take a list apart, whatever form it has; the items themselves are not checked.
 
-    :param value: A list or any other iterable, or a text: a JSON or Python list, or separated by commas or spaces.
+    :param value: A list or any other iterable, or a text: a JSON or Python list, or separated by commas or spaces. What
+        another task returned, a dict, is taken where it has the list under the argument's own name.
     :param argument: The argument's name, for the error.
     :param expected: What it should be, for the error.
     :return: The items.
@@ -27,6 +28,8 @@ def read_items(value: Any, argument: str, expected: str) -> list[Any]:
     """
     if isinstance(value, str):
         return _read_text(value.strip(), argument, expected)
+    if isinstance(value, Mapping) and argument in value:
+        return read_items(value[argument], argument, expected)
     if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
         msg = f"argument {argument!r} is {shown(value)} and no list; {expected}"
         raise AlchemyArgumentError(msg, advice=_advice(value))

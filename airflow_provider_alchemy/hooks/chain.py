@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_alchemy.api.chain_stream import LogStream
 from airflow_provider_alchemy.api.chain_watch import Find
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
+from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.hooks.polling import shared_poller
+
+T = TypeVar("T")
 
 LOG = logging.getLogger(__name__)
 
@@ -34,13 +39,13 @@ class ChainHub:
     def __init__(self, alchemy_conn_id: str, network: str | None) -> None:
         self.finds: asyncio.Queue[Find | BaseException] = asyncio.Queue()
         self.stream = LogStream(
-            lambda: shared_poller(alchemy_conn_id, network),
+            lambda: _open_poller(alchemy_conn_id, network),
             f"connection {alchemy_conn_id!r}",
             LOG,
-            # Whoever takes from the queue ends with the error, as a trigger does that breaks.
-            self.finds.put_nowait,
+            self.break_off,
         )
         self.users = 0
+        self.is_broken = False
 
     def deliver(self, find: Find) -> None:
         """
@@ -49,6 +54,31 @@ class ChainHub:
         :param find: What was found.
         """
         self.finds.put_nowait(find)
+
+    def break_off(self, error: BaseException) -> None:
+        """
+        End all who use the hub with an error that is a bug, as a trigger ends that breaks.
+
+        :param error: The error, for whoever takes from the queue.
+        """
+        self.is_broken = True
+        self.finds.put_nowait(error)
+
+    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """
+        Do something beside the caller, who does not wait for it: it ends like all others if that fails.
+
+        :param work: What to do.
+        :return: The task.
+        """
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._background_ended)
+        return task
+
+    def _background_ended(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.is_broken:
+            self.break_off(error)
 
     async def next_find(self) -> Find:
         """
@@ -61,6 +91,24 @@ class ChainHub:
         if isinstance(find, BaseException):
             raise find
         return find
+
+
+@asynccontextmanager
+async def _open_poller(alchemy_conn_id: str, network: str | None) -> AsyncIterator[RefreshPoller]:
+    """Open the way to the API; where Airflow cannot give the connection for now, that is to be mended there."""
+    opening = shared_poller(alchemy_conn_id, network)
+    try:
+        poller = await opening.__aenter__()
+    except AlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each backend of secrets has errors of its own
+        # Not its text: a backend may quote what it read.
+        msg = f"connection {alchemy_conn_id!r} could not be read ({type(error).__name__})"
+        raise AlchemyConfigurationError(msg, advice="Check Airflow's API server and secrets backends") from None
+    try:
+        yield poller
+    finally:
+        await opening.__aexit__(None, None, None)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, ChainHub]] = WeakKeyDictionary()
@@ -77,9 +125,10 @@ async def shared_hub(alchemy_conn_id: str, network: str | None) -> AsyncIterator
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     name = (alchemy_conn_id, network)
-    if name not in hubs:
-        hubs[name] = ChainHub(*name)
-    hub = hubs[name]
+    hub = hubs.get(name)
+    if hub is None or hub.is_broken:
+        # The users of a broken one end, but not at once: whoever begins meanwhile would wait for it for ever.
+        hub = hubs[name] = ChainHub(*name)
     hub.users += 1
     try:
         yield hub
@@ -87,7 +136,8 @@ async def shared_hub(alchemy_conn_id: str, network: str | None) -> AsyncIterator
         hub.users -= 1
         if not hub.users:
             # First out of the list: nobody may begin to use it while it closes.
-            del hubs[name]
+            if hubs.get(name) is hub:
+                del hubs[name]
             await hub.stream.aclose()
 
 

@@ -32,8 +32,9 @@ class RefreshCollectionOperator(RefreshCollectionTask):
     :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
         Templated.
     :param token_ids: The tokens: a list of ints or of decimal or hexadecimal texts, or a text of them (a JSON or
-        Python list, or separated by commas or spaces). One that is named twice is asked for once; an empty list is
-        none. Default: all of the collection, which is listed for 600 compute units a hundred. Templated.
+        Python list, or separated by commas or spaces), or the whole result of a task that has them under this key, such
+        as a ``NewTokensSensor``'s. One that is named twice is asked for once; an empty list is none. Default: all of
+        the collection, which is listed for 600 compute units a hundred. Templated.
     :param method: ``batch`` (default: 480 units for 100 tokens): ``getNFTMetadataBatch`` with ``refreshCache``;
         ``queue``: ``refreshNftMetadata`` for each token (40 units, once in 15 minutes), and the proof by reading;
         ``auto``: ``batch``, then ``queue`` for the tokens that it left stale, where the network has it.

@@ -138,7 +138,9 @@ class ReingestContractOperator(FallbackTask):
         label_mapped_task(context)
         warn_of_mapping(self)
         result = self.go_on_with_tokens(context)
-        return self.look_on(context, until_the_end=self.wait_for_completion) if result is None else result
+        if result is None:
+            result = self.look_on(context, until_the_end=self.wait_for_completion)
+        return self.deliver(context, result)
 
 
 class ReingestContractsOperator(ReingestContractsTask):

@@ -7,30 +7,27 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import pendulum
-from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH, FreshWait
+from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH
 from airflow_provider_alchemy.api.sampling import DEFAULT_SAMPLE_SIZE
 from airflow_provider_alchemy.api.token_prices import LEAST_PRICE_OF_SAMPLE, price_of_look
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.sensors.looking import LookingSensor
 from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
 from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tokens
-from airflow_provider_alchemy.tasks.failures import skipping
 from airflow_provider_alchemy.tasks.fresh_arguments import (
     check_moment,
     read_sample_size,
     read_seed,
     read_spending,
 )
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
+from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.metadata_fresh import MetadataFreshTask
 
 
-class MetadataFreshSensor(MetadataFreshTask, BaseSensorOperator):
+class MetadataFreshSensor(MetadataFreshTask, LookingSensor):
     """
     Wait until the metadata of a collection's tokens is proven to be newer than a moment.
 
@@ -107,61 +104,3 @@ class MetadataFreshSensor(MetadataFreshTask, BaseSensorOperator):
         self.max_compute_units = read_spending(max_compute_units, price)
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
-
-    @property
-    def is_rescheduled(self) -> bool:  # type: ignore[override]  # a task never is, a sensor may be
-        """Whether the sensor's process ends between two pokes."""
-        return bool(self.reschedule) and not self.deferrable
-
-    def cadence(self) -> Cadence:
-        """Give how often the sensor looks."""
-        longest = self.max_wait.total_seconds() if self.exponential_backoff and self.max_wait else None
-        return Cadence(
-            interval_seconds=self.poke_interval,
-            exponential=bool(self.exponential_backoff),
-            max_interval_seconds=longest,
-        )
-
-    def time_limit_seconds(self) -> float:
-        """Give how long the sensor waits, in seconds."""
-        return self.timeout
-
-    def execute(self, context: Any) -> dict[str, Any]:
-        """
-        Wait until enough tokens are fresh.
-
-        :param context: The task's context.
-        :return: Which tokens were looked at, how they are, and what it cost.
-        """
-        label_mapped_task(context)
-        with skipping(self):
-            wait = self.look_on(context)
-        wait.say_the_end()
-        return wait.record.result()
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Take the sensor up again after a deferral, with the rules of the other modes."""
-        with skipping(self):
-            return super().resume_execution(next_method, next_kwargs, context)
-
-    def leave(self, wait: FreshWait, delay_seconds: float) -> None:
-        """
-        Defer or reschedule, by raising what Airflow wants for it; or return, to poke here.
-
-        :param wait: The wait so far.
-        :param delay_seconds: When the next poke is due.
-        """
-        super().leave(wait, delay_seconds)
-        if self.is_rescheduled:
-            due = pendulum.now("UTC").add(seconds=delay_seconds)
-            raise AirflowRescheduleException(due)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
-
-    def poke(self, context: Any) -> PokeReturnValue:
-        """
-        Look once, for those who call a sensor's poke themselves.
-
-        :param context: The task's context.
-        :return: Whether enough tokens are fresh, and then what the task returns.
-        """
-        wait = self.look_on(context, until_the_end=False)
-        return PokeReturnValue(is_done=wait.is_over, xcom_value=wait.record.result() if wait.is_over else None)

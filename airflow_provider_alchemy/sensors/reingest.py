@@ -66,6 +66,8 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
 
+    only_looks = True
+
     def __init__(
         self,
         *,
@@ -127,7 +129,8 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         label_mapped_task(context)
         warn_of_mapping(self)
         with skipping(self):
-            return self.look_on(context)
+            result = self.look_on(context)
+        return self.deliver(context, result)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the sensor up again after a deferral, with the rules of the other modes."""

@@ -25,7 +25,7 @@ from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
 from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, is_time_out
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
-from airflow_provider_alchemy.tasks.rendering import PlainTextTask
+from airflow_provider_alchemy.tasks.lineage import CollectionTask
 from airflow_provider_alchemy.tasks.reports import push_result, write_report
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
 
@@ -33,7 +33,7 @@ SHORTEST_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
 
 
-class RefreshCollectionTask(PlainTextTask):
+class RefreshCollectionTask(CollectionTask):
     """The part of a task that leads a collection's tokens through its processes. The operator adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "token_ids", "network", "alchemy_conn_id", "report_path")
@@ -153,6 +153,6 @@ class RefreshCollectionTask(PlainTextTask):
                 push_result(self, context, result)
                 raise
         if error is None:
-            return result
+            return self.deliver(context, result)
         push_result(self, context, result)
         raise airflow_exception(error, self, context)

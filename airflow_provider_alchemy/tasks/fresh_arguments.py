@@ -26,18 +26,19 @@ def check_moment(fresh_since: Any) -> None:
         raise final(error) from None
 
 
-def read_spending(max_compute_units: int | None, price: int) -> int | None:
+def read_spending(max_compute_units: int | None, price: int, look: str = "to ask for the tokens once") -> int | None:
     """
     Check what a task may spend.
 
     :param max_compute_units: Compute units; None: any amount.
     :param price: What the task spends at least.
+    :param look: For what it is spent, for the error.
     :return: Compute units.
     :raises AlchemyArgumentError: It is less, or no whole number.
     """
     limit = read_count(max_compute_units, "max_compute_units")
     if limit is not None and limit < price:
-        msg = f"argument 'max_compute_units' is {limit:,}; to ask for the tokens once costs {price:,} at least"
+        msg = f"argument 'max_compute_units' is {limit:,}; {look} costs {price:,} at least"
         raise final(AlchemyArgumentError(msg, advice=f"Raise it to {price:,} at least, or leave it out for no limit"))
     return limit
 

@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The life of a wait for fresh metadata in a task: choose the tokens, look, wait here or elsewhere, end.
-
-A task may go through many processes: worker, database, triggerer, worker again, the next try. What it knows travels in
-a ``FreshRecord``; what it waits for comes from its rendered arguments.
-"""
+"""What a task that waits for fresh metadata waits for: its tokens, chosen before it looks, and their proofs."""
 
 from __future__ import annotations
 
-import time
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
 from airflow_provider_alchemy.api.fresh_since import check_not_ahead, read_fresh_since
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
@@ -31,119 +23,57 @@ from airflow_provider_alchemy.api.token_prices import calls_of_look, price_of_lo
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls
-from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.deferring import (
-    FAILED_BY_AIRFLOW,
-    back_stop,
-    gone_triggerer,
-    is_time_out,
-    read_event,
-    set_deadlines,
-)
-from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.fresh_memory import FreshMemory
-from airflow_provider_alchemy.tasks.labels import label_mapped_task
-from airflow_provider_alchemy.tasks.rendering import PlainTextTask
+from airflow_provider_alchemy.tasks.looking import LookingTask, Looks
 from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.reingest import WaitEnd
 
 
-class MetadataFreshTask(PlainTextTask):
+class MetadataFreshTask(LookingTask):
     """The part of a task that looks at tokens until enough are fresh. The sensor adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "fresh_since", "token_ids", "network", "alchemy_conn_id")
-    operator_extra_links = (ContractLink(), DashboardLink())
-    ui_color = "#dbe9ff"
-    is_rescheduled: ClassVar[bool] = False
 
-    contract_address: str
     fresh_since: Any
     token_ids: Any
     is_sampling: bool
     network: str | None
-    alchemy_conn_id: str
-    deferrable: bool
     sample_size: int
     seed: int | None
     min_fresh: float
-    max_consecutive_failures: int | None
-    max_compute_units: int | None
 
-    @abstractmethod
-    def cadence(self) -> Cadence:
-        """Give how often the task looks."""
-
-    @abstractmethod
-    def time_limit_seconds(self) -> float:
-        """Give how long the task waits, in seconds."""
-
-    def leave(self, wait: FreshWait, delay_seconds: float) -> None:  # noqa: ARG002 - the sensor needs it
+    def memory(self, context: Any) -> FreshMemory:
         """
-        Go on elsewhere, by raising what Airflow wants for it; or return, to go on here.
-
-        :param wait: The wait so far.
-        :param delay_seconds: When the next look is due.
-        """
-        if self.deferrable:
-            record = wait.record
-            self.defer(
-                trigger=self._trigger(record, wait.cadence),
-                method_name="execute_complete",
-                timeout=back_stop(record.deadline, record.execution_deadline),
-            )
-
-    def look_on(self, context: Any, *, until_the_end: bool = True) -> FreshWait:
-        """
-        Look at the tokens until enough are fresh.
+        Give the task's memory.
 
         :param context: The task's context.
-        :param until_the_end: Whether to wait; else to look once.
-        :return: The wait; ``is_over`` tells whether it has ended well.
         """
-        memory = FreshMemory(context, self.retries or 0, self.log)
-        try:
-            settings, asked = self._read_arguments(context)
-            wait = self._begin(asked, settings, memory)
-            calls = WorkerCalls(settings)
-            try:
-                self._choose(calls, wait, memory)
-                self._look_and_sleep(calls, wait, memory, until_the_end=until_the_end)
-            except AlchemyError:
-                wait.say_the_end()
-                raise
-        except AlchemyError as error:
-            raise airflow_exception(error, self, context) from None
-        return wait
+        return FreshMemory(context, self.retries or 0, self.log)
 
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    def read_record(self, data: Any) -> FreshRecord | None:
         """
-        Go on in a worker with what the triggerer saw.
+        Rebuild a record.
+
+        :param data: What its ``to_dict`` gave.
+        :return: The record; None where it is none.
+        """
+        return FreshRecord.read(data)
+
+    def looks(self, wait: FreshWait) -> Looks:  # noqa: ARG002 - others know something in each process
+        """
+        Give what looks.
+
+        :param wait: The wait.
+        """
+        return look
+
+    def read_arguments(self, context: Any) -> tuple[ClientSettings, FreshRecord]:
+        """
+        Read the rendered arguments and the connection.
 
         :param context: The task's context.
-        :param event: The trigger's event.
-        :return: What the task returns; its keys are those of ``FreshRecord.result``.
+        :return: The settings, and a record without anything seen.
+        :raises AlchemyError: One of them cannot be right.
         """
-        label_mapped_task(context)
-        record, error = read_event(event, WaitEnd.FINISHED, FreshRecord.read, f"Collection {self.contract_address}")
-        subject = record.describe(f"connection {self.alchemy_conn_id!r}")
-        try:
-            self._know_tokens(record, subject)
-        except AlchemyError as unknown:
-            raise airflow_exception(unknown, self, context) from None
-        FreshMemory(context, self.retries or 0, self.log).keep_fresh(record)
-        self._wait(record, subject).say_the_end()
-        if error is not None:
-            raise airflow_exception(error, self, context)
-        return record.result()
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Take the task up again after a deferral; a wait that Airflow itself ended for its time is a time-out."""
-        if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
-            raise airflow_exception(gone_triggerer(f"Collection {self.contract_address}"), self, context)
-        # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
-        return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
-
-    def _read_arguments(self, context: Any) -> tuple[ClientSettings, FreshRecord]:
         address = read_contract_address(self.contract_address)
         moment = read_fresh_since(self.fresh_since)
         check_not_ahead(moment, pendulum.now("UTC"))
@@ -162,19 +92,13 @@ class MetadataFreshTask(PlainTextTask):
             self.log.info(words, asked.describe(settings.source), f"{given.duplicates:,}")
         return settings, asked
 
-    def _begin(self, asked: FreshRecord, settings: ClientSettings, memory: FreshMemory) -> FreshWait:
-        record = memory.recall_fresh(asked)
-        if record is None:
-            record = asked
-            if self.is_rescheduled:
-                self._reconstruct(record, memory)
-        if record.deadline is None:
-            execution_timeout = self.execution_timeout if self.deferrable else None
-            set_deadlines(record, self.time_limit_seconds(), execution_timeout)
-        return self._wait(record, record.describe(settings.source))
+    def reconstruct(self, record: FreshRecord, memory: FreshMemory) -> None:
+        """
+        Take over of earlier pokes what Airflow itself counts: their number, and when the first one was.
 
-    def _reconstruct(self, record: FreshRecord, memory: FreshMemory) -> None:
-        """Take over of earlier pokes what Airflow itself counts: their number, and when the first one was."""
+        :param record: The record of this poke.
+        :param memory: The task's memory.
+        """
         earlier = memory.earlier_pokes(record.contract_address)
         if earlier is not None:
             record.waiting_since, record.looks = earlier.waiting_since, earlier.looks
@@ -184,7 +108,15 @@ class MetadataFreshTask(PlainTextTask):
                 "again, 600 compute units per hundred tokens; deferrable=True and mode='poke' read it once"
             )
 
-    def _choose(self, calls: WorkerCalls, wait: FreshWait, memory: FreshMemory) -> None:
+    def before_the_first_look(self, calls: WorkerCalls, wait: FreshWait, memory: FreshMemory) -> None:
+        """
+        Choose the tokens where no earlier process has.
+
+        :param calls: Makes calls.
+        :param wait: The wait.
+        :param memory: Keeps what they cost.
+        :raises AlchemyError: What went wrong.
+        """
         record, meter = wait.record, Meter()
         is_new = not record.polls
         if record.ids is None:
@@ -193,7 +125,7 @@ class MetadataFreshTask(PlainTextTask):
             finally:
                 record.polls += meter.calls
                 record.compute_units += meter.compute_units
-                memory.keep_fresh(record)
+                memory.keep_record(record)
         elif not record.looks and record.ids:
             wait.limits.check_price(price_of_look(len(record.ids)), "to ask for each of them once costs {price:,}")
             told = f"{len(record.ids):,} token{'s'[: len(record.ids) != 1]}"
@@ -205,20 +137,13 @@ class MetadataFreshTask(PlainTextTask):
         if not record.ids:
             self.log.info("%s: there are no tokens to wait for", wait.subject)
 
-    def _look_and_sleep(self, calls: WorkerCalls, wait: FreshWait, memory: FreshMemory, *, until_the_end: bool) -> None:
-        # An earlier process may have got the end and not reported it.
-        while not wait.is_over:
-            try:
-                delay = calls.run(look(calls, wait, Meter()))
-            finally:
-                memory.keep_fresh(wait.record)
-            if delay is None or not until_the_end:
-                return
-            self.leave(wait, delay)
-            time.sleep(delay)
-        wait.finish()
+    def wait_of(self, record: FreshRecord, subject: str) -> FreshWait:
+        """
+        Give the wait.
 
-    def _wait(self, record: FreshRecord, subject: str) -> FreshWait:
+        :param record: What was seen so far.
+        :param subject: The collection and the connection, for people.
+        """
         return FreshWait(
             record,
             subject=subject,
@@ -229,8 +154,14 @@ class MetadataFreshTask(PlainTextTask):
             max_compute_units=self.max_compute_units,
         )
 
-    def _know_tokens(self, record: FreshRecord, subject: str) -> None:
-        """Put the tokens that were given back into a record that came without them."""
+    def take_back(self, record: FreshRecord, subject: str) -> None:
+        """
+        Put the tokens that were given back into a record that came without them.
+
+        :param record: The record, as it came.
+        :param subject: The collection and the connection, for people.
+        :raises AlchemyUnexpectedAnswerError: It is about other tokens.
+        """
         if record.ids is not None:
             return
         digest = record.digest
@@ -239,7 +170,13 @@ class MetadataFreshTask(PlainTextTask):
             msg = "the list of tokens is not the one that the wait began with"
             raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice="Clear the task to begin anew")
 
-    def _trigger(self, record: FreshRecord, cadence: Cadence) -> MetadataFreshTrigger:
+    def trigger_of(self, record: FreshRecord, cadence: Cadence) -> MetadataFreshTrigger:
+        """
+        Give the trigger that goes on.
+
+        :param record: What was seen so far.
+        :param cadence: How often to look.
+        """
         return MetadataFreshTrigger(
             record=record.to_dict(),
             alchemy_conn_id=read_connection_id(self.alchemy_conn_id),

@@ -39,13 +39,13 @@ from airflow_provider_alchemy.tasks.deferring import (
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
+from airflow_provider_alchemy.tasks.lineage import CollectionTask
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
-from airflow_provider_alchemy.tasks.rendering import PlainTextTask
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
 
 
-class ReingestTask(PlainTextTask):
+class ReingestTask(CollectionTask):
     """The part of a task that looks at a refresh until it ends. Operator and sensor add their arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
@@ -217,6 +217,9 @@ class ReingestTask(PlainTextTask):
         :return: What the task returns; its keys are those of ``WaitRecord.result``.
         """
         label_mapped_task(context)
+        return self.deliver(context, self._go_on(context, event))
+
+    def _go_on(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
         subject = f"Collection {self.contract_address}"
         record, error = read_event(event, WaitEnd.FINISHED, WaitRecord.read, subject)
         if isinstance(error, AlchemyQueueFailedError) and record.resubmits < self.max_resubmits:

@@ -8,7 +8,7 @@ travels in a ``BatchRecord``, the list of contracts beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
 from airflow_provider_alchemy.api.contract_lists import ContractList, pack_addresses, read_contracts, unpack_addresses
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.models import read_network
+from airflow_provider_alchemy.assets.uris import Collection
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
@@ -31,12 +32,13 @@ from airflow_provider_alchemy.tasks.deferring import (
     read_event,
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
-from airflow_provider_alchemy.tasks.rendering import PlainTextTask
+from airflow_provider_alchemy.tasks.lineage import CollectionTask
+from airflow_provider_alchemy.tasks.outlets import events_of_batch
 from airflow_provider_alchemy.tasks.reports import push_result
 from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
 
 
-class ReingestContractsTask(PlainTextTask):
+class ReingestContractsTask(CollectionTask):
     """The part of a task that leads a batch through its processes. The operator adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_addresses", "network", "alchemy_conn_id")
@@ -112,6 +114,10 @@ class ReingestContractsTask(PlainTextTask):
                 raise airflow_exception(error, self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
+    def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
+        """Give what the asset events of the batch's collections tell; see ``events_of_batch``."""
+        return events_of_batch(result)
+
     def on_kill(self) -> None:
         """Say that refreshes cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refreshes that were submitted go on at Alchemy, which cannot cancel them")
@@ -156,7 +162,7 @@ class ReingestContractsTask(PlainTextTask):
         result = record.result(addresses, stopped_by)
         error = stopped_by or record.verdict(addresses, self.max_failed, subject)
         if error is None:
-            return result
+            return self.deliver(context, result)
         push_result(self, context, result)
         raise airflow_exception(error, self, context)
 

@@ -74,7 +74,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
     :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
-        never told. Default 12, some two and a half minutes of Ethereum.
+        never told. Default 12, some two and a half minutes of Ethereum. Nodes of a service are now and then some blocks
+        behind one another, and one that does not have a block yet says that it holds nothing: fewer blocks than that
+        may lose events.
     :param poll_interval: Seconds between two polls. Default 15, a little more than a block of Ethereum. Watchers that
         share a poll are all served at the shortest of their intervals.
     :param start_block: Where the first start begins; default: at the newest block. A later start goes on where the
@@ -140,33 +142,29 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :return: One event for each contract and poll; see ``run``.
         """
         async with shared_hub(self.alchemy_conn_id, self.network) as hub:
-            watch = await self._begin(hub)
+            # Meanwhile others' finds come: as long as one watcher does not take them, no other's place may move.
+            beginning = hub.in_background(self._begin(hub))
             try:
                 async for find in shared_stream:
-                    if find.watch is watch:
+                    if beginning.done() and find.watch is beginning.result():
                         for event in _events_of(find):
                             yield event
                         # Airflow asks for the next find after it took the last event of this one.
                         find.is_told = True
             finally:
-                hub.stream.leave(watch)
+                if not beginning.done():
+                    beginning.cancel()
+                elif not beginning.cancelled() and beginning.exception() is None:
+                    hub.stream.leave(beginning.result())
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """
         Watch without sharing a poll with others: what Airflow before 3.3 calls.
 
-        :return: One event for each contract and poll. Its payload: ``network, contract_address, events, token_ids``
-            (None where there are more than 1,000), ``first_token_id, last_token_id, token_count, minted, first_block,
+        :return: One event for each contract and poll. Its payload: ``network, contract_address, events, ids`` (of
+            tokens; None where there are more than 1,000), ``first_id, last_id, id_count, minted, first_block,
             last_block, block_numbers, transaction_hashes, transaction_count, event_ids, event_count``.
         """
-        if self._store is None:
-            LOG.warning(
-                "Airflow %s keeps nothing for watchers of assets, and each polls for itself (from 3.3 on it is "
-                "otherwise): this one begins at %s after each restart, and what happens meanwhile is %s",
-                airflow_version,
-                "the newest block" if self.start_block is None else f"block {self.start_block:,}",
-                "missed" if self.start_block is None else "told again",
-            )
         async with own_hub(self.alchemy_conn_id, self.network) as hub:
             watch = await self._begin(hub)
             while True:
@@ -183,6 +181,8 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         network = await hub.stream.network()
         slot = slot_of(network, self.events, self.confirmations)
         kept = None if self._store is None else KeptPlaces(self._store, slot, LOG)
+        if kept is None:
+            self._warn_of_no_store()
         watch = Watch(
             self.contract_addresses,
             (EventKind(event) for event in self.events),
@@ -195,6 +195,16 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         )
         hub.stream.join(watch)
         return watch
+
+    def _warn_of_no_store(self) -> None:
+        LOG.warning(
+            "Airflow %s keeps no places for this watcher of %s contracts (watchers of assets have a store, and share "
+            "a poll, from 3.3 on): it begins at %s after each restart, and what happens meanwhile is %s",
+            airflow_version,
+            f"{len(self.contract_addresses):,}",
+            "the newest block" if self.start_block is None else f"block {self.start_block:,}",
+            "missed" if self.start_block is None else "told again",
+        )
 
 
 def _events_of(find: Find) -> Iterable[TriggerEvent]:

@@ -4,7 +4,7 @@ Where watches have read the chain to, kept with the assets that they speak for (
 
 The store is behind the triggerer's supervisor and its API: both directions may fail for a while. What cannot be read is
 read again until it can, because whoever begins without it begins at the newest block and loses what was before. What
-cannot be written is written with the next place; until then a crash tells some events again.
+cannot be written is written after the next poll; until then a crash tells some events again.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ class KeptPlaces:
                 known[contract] = min(place, known.get(contract, place))
         return known
 
-    async def write(self, places: Mapping[str, int]) -> None:
+    async def write(self, places: Mapping[str, int]) -> bool:
         """
         Keep how far the watch has read.
 
         :param places: The next block of each contract.
+        :return: Whether that could be done; a failure is logged, once until it works again.
         """
         # Several watches may speak for the same asset: each reads what the others have written and adds its own.
         lock = _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
@@ -76,6 +77,7 @@ class KeptPlaces:
             self._is_out_of_reach = True
         else:
             self._is_out_of_reach = False
+        return not self._is_out_of_reach
 
     async def _read_patiently(self, asset: Any) -> Any:
         failures = 0

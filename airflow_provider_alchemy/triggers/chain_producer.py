@@ -53,12 +53,12 @@ class ChainProducer(SharedStreamProducer):
 
         :param batch: Finds of one watch, in order.
         """
-        stored: list[Find] = [item.broker_payload for item in batch if _is_stored(item)]
+        # A find whose watcher left before it could pass it on is "acked" by the others, who have no use for it.
+        told: list[AdvanceItem] = [item for item in batch if item.broker_payload.is_told]
+        stored: list[Find] = [item.broker_payload for item in told if item.outcome.is_clean]
         if stored:
             await stored[-1].watch.keep(stored[-1].places)
-
-
-def _is_stored(item: AdvanceItem) -> bool:
-    # A find whose watcher left before it could pass it on is "acked" by the others, who have no use for it. One that
-    # failed for another watcher only is covered by the next: a watcher that failed itself is given no further find.
-    return bool(item.broker_payload.is_told) and item.outcome.is_clean
+        if told and not told[-1].outcome.is_clean:
+            # It failed for some watcher, and Airflow does not say whose it was. The next find tells: a watcher that
+            # failed itself takes none any more.
+            told[-1].broker_payload.watch.remind()

@@ -81,6 +81,11 @@ def test_a_whole_result_in_place_of_its_list_is_explained() -> None:
         read({"finished": []})
 
 
+@pytest.mark.parametrize("whole", [{"things": [1, "2"]}, "{'things': [1, '2'], 'more': None}", {"things": "1 2"}])
+def test_a_whole_result_is_taken_where_the_list_has_the_arguments_name(whole: Any) -> None:
+    assert [str(item) for item in read_items(whole, "things", "expected a list")] == ["1", "2"]
+
+
 class TestShown:
     def test_a_short_value_is_shown_whole(self) -> None:
         assert shown(["a", 1]) == "['a', 1]"

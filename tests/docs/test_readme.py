@@ -31,10 +31,12 @@ from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
+from airflow_provider_alchemy.sensors.chain import NewTokensSensor
 from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
+from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from tests.tasks.dag_runs import new_dag
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -176,9 +178,11 @@ def test_the_options_of_the_extra_fields_are_named() -> None:
     [
         RefreshCollectionOperator,
         MetadataFreshSensor,
+        NewTokensSensor,
         ReingestContractOperator,
         ReingestContractsOperator,
         ReingestSensor,
+        MetadataUpdateTrigger,
     ],
 )
 def test_the_table_of_arguments_is_the_constructors(task_class: type[Any]) -> None:
@@ -208,9 +212,11 @@ def test_the_classes_of_the_table_exist() -> None:
     assert {path.rsplit(".", 1)[1] for path in paths} == {
         "RefreshCollectionOperator",
         "MetadataFreshSensor",
+        "NewTokensSensor",
         "ReingestContractOperator",
         "ReingestContractsOperator",
         "ReingestSensor",
+        "MetadataUpdateTrigger",
         "AlchemyHook",
     }
 

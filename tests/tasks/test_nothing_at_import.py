@@ -22,8 +22,11 @@ socket.getaddrinfo = refused
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
+from airflow_provider_alchemy.assets import collection
+from airflow_provider_alchemy.sensors.chain import NewTokensSensor
 from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
+from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
 
 address = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
@@ -33,7 +36,9 @@ for kind in (ReingestContractOperator, ReingestSensor):
 for deferrable in (False, True):
     RefreshCollectionOperator(task_id="task", contract_address=address, token_ids=["1", 2], deferrable=deferrable)
     MetadataFreshSensor(task_id="task", contract_address=address, fresh_since="{{ ts }}", deferrable=deferrable)
+    NewTokensSensor(task_id="task", contract_address=address, deferrable=deferrable, outlets=[collection(address)])
 ReingestTrigger(contract_address=address).serialize()
+MetadataUpdateTrigger([address]).serialize()
 print("built")
 """
 
@@ -47,7 +52,16 @@ def test_building_tasks_and_triggers_looks_nothing_up_and_connects_nowhere() -> 
 
 @pytest.mark.dag_run
 @pytest.mark.parametrize(
-    "module", ["operators.reingest", "operators.collection", "sensors.reingest", "sensors.collection"]
+    "module",
+    [
+        "operators.reingest",
+        "operators.collection",
+        "sensors.reingest",
+        "sensors.collection",
+        "sensors.chain",
+        "triggers.chain",
+        "assets",
+    ],
 )
 def test_parsing_a_dag_loads_no_emulator(module: str) -> None:
     script = (

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README shows of watchers: its DAG is started by them, and an event has the keys of its table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from airflow_provider_alchemy.api.chain_news import news_of
+from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
+from tests.api.chain import NETWORK, log
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SECTION = README[README.index("### Reveals and mints that start DAGs") : README.index("### MetadataUpdateTrigger")]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 knows no watchers of assets")
+def test_its_dag_is_started_by_its_watcher() -> None:
+    (source,) = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+
+    exec(source, names)  # noqa: S102 - our own README
+
+    (watcher,) = names["ANNOUNCED"].watchers
+    assert watcher.trigger is names["trigger"]
+    assert isinstance(names["trigger"], MetadataUpdateTrigger)
+    assert names["announced"].function.__name__ == "announced"
+
+
+def test_its_table_names_each_key_of_an_event() -> None:
+    rows = [line for line in SECTION.splitlines() if line.startswith("| `")]
+    shown = [name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
+
+    assert sorted(shown) == sorted(news_of(NETWORK, [log()]))
