@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from local_airflow import runs
+from local_airflow import known_dags
+from local_airflow.rest import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +37,7 @@ class DagSteering:
         :returns: The run.
         :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
         """
-        return runs.trigger_dag(
+        return known_dags.trigger_dag(
             self._api, dag_id, conf=conf, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
         )
 
@@ -46,7 +48,20 @@ class DagSteering:
         :param deadline_seconds: Seconds within which the DAG must be known.
         :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
         """
-        runs.unpause_dag(self._api, dag_id, deadline_seconds=deadline_seconds, diagnose=self._diagnosis)
+        known_dags.set_paused(
+            self._api, dag_id, is_paused=False, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
+        )
+
+    def pause_dag(self, dag_id: str, *, deadline_seconds: float = 60) -> None:
+        """Pause a DAG: no run of it starts, and nobody watches the assets that only it is scheduled on.
+
+        :param dag_id: The DAG.
+        :param deadline_seconds: Seconds within which the DAG must be known.
+        :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
+        """
+        known_dags.set_paused(
+            self._api, dag_id, is_paused=True, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
+        )
 
     def runs_of(self, dag_id: str) -> list[DagRun]:
         """Read the runs of a DAG, whoever made them.
@@ -55,7 +70,7 @@ class DagSteering:
         :returns: The runs, oldest first.
         :raises LocalAirflowError: When the API server gives no good answer.
         """
-        return runs.runs_of(self._api, dag_id, diagnose=self._diagnosis)
+        return known_dags.runs_of(self._api, dag_id, diagnose=self._diagnosis)
 
     def asset_events(self) -> list[dict[str, Any]]:
         """Read the events of all assets.
@@ -64,6 +79,20 @@ class DagSteering:
         :raises LocalAirflowError: When the API server gives no good answer.
         """
         return self._api.pages("assets/events", "asset_events")
+
+    def asset_state(self, asset: str, key: str) -> Any:
+        """Read what a watcher keeps with an asset.
+
+        :param asset: The asset's name.
+        :param key: Under which it is kept.
+        :returns: The value; None where there is no such asset or nothing is kept (yet).
+        :raises LocalAirflowError: When the API server gives no good answer.
+        """
+        ids = [row["id"] for row in self._api.pages("assets", "assets") if row["name"] == asset]
+        try:
+            return self._api.get(f"assets/{ids[0]}/state-store/{quote(key, safe='')}")["value"] if ids else None
+        except NotFoundError:
+            return None
 
     def task_instances(self, run: DagRun) -> list[TaskInstance]:
         """Read the task instances of a run.

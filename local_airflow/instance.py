@@ -172,6 +172,11 @@ class LocalAirflow(DagSteering):
         return self._database.path
 
     @property
+    def database_url(self) -> str:
+        """The URL of the metadata database for SQLAlchemy, with the password that is its own."""
+        return self._database.url
+
+    @property
     def process_logs(self) -> dict[str, Path]:
         """The files with the standard output and error of each component."""
         return self._components.output_files

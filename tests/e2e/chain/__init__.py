@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watching the chain on real Airflow processes."""
