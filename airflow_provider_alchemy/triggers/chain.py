@@ -210,12 +210,13 @@ class MetadataUpdateTrigger(BaseEventTrigger):
 def _events_of(find: Find) -> Iterable[TriggerEvent]:
     for news in find.news:
         LOG.info(
-            "Contract %s on %s announced %s in blocks %s to %s (%s logs)",
+            "Contract %s on %s announced %s in blocks %s to %s (%s log%s)",
             news["contract_address"],
             news["network"],
             " and ".join(news["events"]),
             f"{news['first_block']:,}",
             f"{news['last_block']:,}",
             f"{news['event_count']:,}",
+            "s"[: news["event_count"] != 1],
         )
         yield TriggerEvent(news)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
