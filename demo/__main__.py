@@ -86,6 +86,8 @@ def _demonstrate(console: Console, options: argparse.Namespace) -> int:
                 PROJECT / "example_dags",
                 connections={"alchemy_default": service.connection},
                 port=options.port or None,
+                # Triggerer, scheduler and API server write at once there, which SQLite takes badly.
+                database="postgresql" if is_reveal else "sqlite",
             ) as airflow:
                 console.print(f"Airflow {airflow_version} is up after {time.monotonic() - began:.0f} s.")
                 status.stop()

@@ -17,6 +17,7 @@ from rich.console import Console
 from demo.service import Commands, Service
 from demo.watch import report_failure, show_log, table_of, watch
 from local_airflow import DagRun, LocalAirflow
+from local_airflow.rest import ApiServerUnreachableError
 from local_airflow.waiting import wait_until
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ BLOCK_SECONDS = 0.5
 """Ethereum makes a block in 12 s: 24 times as fast, nobody has to watch a terminal for minutes."""
 
 DEADLINE_SECONDS = 120.0
+LOOK_SECONDS = 0.5
 
 
 def commands() -> Commands:
@@ -105,8 +107,18 @@ def _event_of(airflow: LocalAirflow, uri: str) -> dict[str, Any] | None:
 
 
 def _wait(look: Callable[[], T | None], failure: str) -> T:
+    def looked() -> T | None:
+        try:
+            return look()
+        except ApiServerUnreachableError:
+            # It has much to do while Airflow starts: whoever looks again gets an answer, or the deadline's sentence.
+            return None
+
     return wait_until(
-        look, deadline_seconds=DEADLINE_SECONDS, failure=lambda: f"After {DEADLINE_SECONDS:g} s {failure}."
+        looked,
+        deadline_seconds=DEADLINE_SECONDS,
+        failure=lambda: f"After {DEADLINE_SECONDS:g} s {failure}.",
+        interval_seconds=LOOK_SECONDS,
     )
 
 

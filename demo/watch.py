@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from local_airflow import DagRun, LocalAirflow, LocalAirflowError, TaskInstance
+from local_airflow.rest import ApiServerUnreachableError
 
 LOOK_SECONDS = 0.5
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
@@ -43,12 +45,16 @@ def watch(console: Console, airflow: LocalAirflow, run: DagRun, deadline_seconds
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         rows: dict[str, TaskID] = {}
         while True:
-            ended = run.state() in {"success", "failed"}
-            for instance in airflow.task_instances(run):
-                if seen.get(instance.task_id, "") != instance.state:
-                    seen[instance.task_id] = instance.state
-                    _say_change(console, instance)
-                _show(progress, rows, instance, airflow, run)
+            ended = False
+            # The API server may be too busy for an answer: the next look gets one, or the deadline ends it.
+            with suppress(ApiServerUnreachableError):
+                has_ended = run.state() in {"success", "failed"}
+                for instance in airflow.task_instances(run):
+                    if seen.get(instance.task_id, "") != instance.state:
+                        seen[instance.task_id] = instance.state
+                        _say_change(console, instance)
+                    _show(progress, rows, instance, airflow, run)
+                ended = has_ended
             if ended:
                 return _was_deferred(airflow, run)
             if time.monotonic() > deadline:
