@@ -143,13 +143,15 @@ class ChainReader:
                 return last, sorted(logs)
 
     def _shrink(self, error: AlchemyError, blocks: int, contracts: int) -> bool:
-        """Ask for less from now on; give whether there is reason to, and less to ask for."""
+        """Ask for less from now on; give whether to ask again: for less, or once more for the same."""
         refusal = refusal_of(error)
         is_for_now = refusal is Refusal.TOO_MUCH_HERE
         if refusal is Refusal.PERHAPS:
             # Once may be a fault of the way there; who asks for half each time would soon ask for very little.
             self._unclear_refusals += 1
-            refusal = Refusal.NONE if self._unclear_refusals < UNCLEAR_REFUSALS else Refusal.TOO_MUCH
+            if self._unclear_refusals < UNCLEAR_REFUSALS:
+                return True
+            refusal = Refusal.TOO_MUCH
         if refusal is Refusal.NONE:
             return False
         is_late = isinstance(error, AlchemyTimeoutError)

@@ -12,8 +12,7 @@ import time
 
 from airflow_provider_alchemy.api.block_search import BlockSearch
 from airflow_provider_alchemy.api.chain_endpoints import ETH_GET_BLOCK_BY_NUMBER
-from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind
-from airflow_provider_alchemy.api.chain_limits import Refusal, refusal_of
+from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_reader import Caller, ChainReader
 from airflow_provider_alchemy.api.errors import (
     AlchemyEndpointGoneError,
@@ -63,7 +62,8 @@ class MintLooks:
             return
         ends_at = time.monotonic() + SECONDS_OF_LOOK
         while (blocks := wait.next_blocks(newest)) is not None:
-            last, logs = await self._read_blocks(blocks, caller, wait, meter, allowance)
+            contracts, kinds = (wait.record.contract_address,), (EventKind.MINT,)
+            last, logs = await self._reader.read(blocks, contracts, kinds, caller, meter, allowance)
             wait.saw(last, logs)
             if time.monotonic() >= ends_at:
                 # What is left is for the next look; where that is nothing, this asks for no block.
@@ -109,18 +109,6 @@ class MintLooks:
                 msg, subject=wait.subject, advice=advice, http_status=error.http_status
             ) from None
         return None if made_at is None else made_at.timestamp()
-
-    async def _read_blocks(
-        self, blocks: tuple[int, int], caller: Caller, wait: MintWait, meter: Meter, allowance: Allowance
-    ) -> tuple[int, list[ChainLog]]:
-        contracts, kinds = (wait.record.contract_address,), (EventKind.MINT,)
-        try:
-            return await self._reader.read(blocks, contracts, kinds, caller, meter, allowance)
-        except AlchemyError as error:
-            # One that does not say why may mean that this was too much: asked again, the reader asks for less.
-            if refusal_of(error) is not Refusal.PERHAPS:
-                raise
-        return await self._reader.read(blocks, contracts, kinds, caller, meter, allowance)
 
 
 def _is_unknown_method(error: AlchemyError) -> bool:
