@@ -28,9 +28,9 @@ from benchmarks.airflow_cases import (
     warm_up,
 )
 from benchmarks.airflow_stage import PARALLELISM, open_stage
-from benchmarks.command_line import run_command, show, tell_progress, write_json
+from benchmarks.command_line import run_benchmark, tell_progress
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import this_machine, version_of
+from benchmarks.machine import version_of
 from benchmarks.tables import Table, spread
 from local_airflow import LocalAirflowError
 
@@ -185,16 +185,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = parser.parse_args(argv)
-
-    def work() -> None:
-        machine = this_machine()
-        scenario = Scenario(arguments.tasks, arguments.rounds, arguments.batch)
-        figures = measure(scenario)
-        show([table(scenario, figures)], machine)
-        if arguments.json:
-            write_json(arguments.json, {"machine": asdict(machine), "airflow_tasks": figures})
-
-    return run_command(work)
+    scenario = Scenario(arguments.tasks, arguments.rounds, arguments.batch)
+    return run_benchmark(
+        "airflow_tasks", lambda: measure(scenario), lambda figures: [table(scenario, figures)], arguments.json
+    )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.testing import AlchemyEmulator, JobPlan
 from benchmarks.certificates import Certificates, write_certificates
-from benchmarks.command_line import run_command, show, tell_progress, write_json
-from benchmarks.machine import this_machine
+from benchmarks.command_line import run_benchmark, tell_progress
 from benchmarks.one_side import run_one_side
 from benchmarks.sides import SIDES, alchemy_connection
 from benchmarks.tables import Table
@@ -189,15 +188,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = parser.parse_args(argv)
 
-    def work() -> None:
-        machine = this_machine()
-        plan = Plan(arguments.contracts, arguments.seconds, arguments.interval, arguments.units_per_second)
-        figures = measure(plan)
-        show(tables(figures), machine)
-        if arguments.json:
-            write_json(arguments.json, {"machine": asdict(machine), "budget": figures})
+    def measured() -> dict[str, Any]:
+        return measure(Plan(arguments.contracts, arguments.seconds, arguments.interval, arguments.units_per_second))
 
-    return run_command(work)
+    return run_benchmark("budget", measured, tables, arguments.json)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ from benchmarks.chain_runs import (
 )
 from benchmarks.chain_stage import Sizes, Stage, open_stage
 from benchmarks.chain_tables import tables
-from benchmarks.command_line import run_command, show, tell_progress, write_json
+from benchmarks.command_line import add_options, run_benchmark, tell_progress
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import this_machine, version_of
+from benchmarks.machine import version_of
 from local_airflow import LocalAirflowError
 
 __all__ = ["Scenario", "measure", "tables"]
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Measure what it takes to watch the chain.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for name, what in {
+    options = {
         "events": "announcements whose way to a running DAG is timed; 0: none",
         "poll_seconds": "the poll interval then",
         "networks": "over how many chains they are spread",
@@ -147,25 +147,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "crowd_poll_seconds": "the poll interval of the crowd",
         "load_seconds": "how long each load is looked at",
         "behind": "blocks that are mined while the triggerer is down; 0: it is not killed",
-    }.items():
-        value = getattr(default, name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=what)
+    }
+    add_options(parser, default, options)
     parser.add_argument(
         "--limits", type=int, nargs="+", default=default.limits, help="blocks that a call may span then"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = vars(parser.parse_args(argv))
     file = arguments.pop("json")
     arguments["limits"] = tuple(arguments["limits"])
-
-    def work() -> None:
-        machine = this_machine()
-        figures = measure(Scenario(**arguments))
-        show(tables(figures), machine)
-        if file:
-            write_json(file, {"machine": asdict(machine), "chain": figures})
-
-    return run_command(work)
+    return run_benchmark("chain", lambda: measure(Scenario(**arguments)), tables, file)
 
 
 if __name__ == "__main__":

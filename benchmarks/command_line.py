@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, this_machine
 from benchmarks.processes import ended_as_with_ctrl_c
 from benchmarks.tables import Table
 
@@ -34,6 +36,46 @@ def run_command(work: Callable[[], None]) -> int:
         sys.stderr.write("Interrupted; nothing is left running.\n")
         return INTERRUPTED
     return 0
+
+
+def add_options(parser: argparse.ArgumentParser, default: object, options: Mapping[str, str]) -> None:
+    """
+    Add an option for each field of a scenario, and ``--json``.
+
+    :param parser: The command's parser.
+    :param default: The scenario that it takes by default: it gives type and value of each option.
+    :param options: Field to what it means.
+    """
+    for name, what in options.items():
+        value = getattr(default, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=what)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+
+
+def run_benchmark(
+    name: str,
+    measure: Callable[[], Mapping[str, Any]],
+    tables: Callable[[dict[str, Any]], Sequence[Table]],
+    file: Path | None,
+) -> int:
+    """
+    Measure, print tables, and write the figures where they are wanted.
+
+    :param name: The benchmark.
+    :param measure: Measures, and gives JSON values.
+    :param tables: Writes them as tables.
+    :param file: Where the figures go; None: nowhere.
+    :return: The exit status.
+    """
+
+    def work() -> None:
+        machine = this_machine()
+        figures = dict(measure())
+        show(tables(figures), machine)
+        if file:
+            write_json(file, {"machine": asdict(machine), name: figures})
+
+    return run_command(work)
 
 
 def show(tables: Sequence[Table], machine: Machine) -> None:

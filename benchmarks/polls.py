@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.certificates import Certificates, write_certificates
-from benchmarks.command_line import run_command, show, tell_progress, write_json
-from benchmarks.machine import this_machine, version_of
+from benchmarks.command_line import run_benchmark, tell_progress
+from benchmarks.machine import version_of
 from benchmarks.one_side import run_one_side
 from benchmarks.polled_service import PolledServiceClient, polled_service
 from benchmarks.sides import SIDES
@@ -224,8 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = parser.parse_args(argv)
 
-    def work() -> None:
-        machine = this_machine()
+    def measured() -> dict[str, Any]:
         scenario = Scenario(
             waits=arguments.waits,
             seconds=arguments.seconds,
@@ -234,12 +233,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sides=arguments.sides,
             starts_per_second=arguments.starts_per_second,
         )
-        figures = measure([scenario])
-        show(tables(figures), machine)
-        if arguments.json:
-            write_json(arguments.json, {"machine": asdict(machine), "polls": figures})
+        return measure([scenario])
 
-    return run_command(work)
+    return run_benchmark("polls", measured, tables, arguments.json)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.certificates import write_certificates
-from benchmarks.command_line import run_command, show, tell_progress, write_json
-from benchmarks.machine import this_machine, version_of
+from benchmarks.command_line import add_options, run_benchmark, tell_progress
+from benchmarks.machine import version_of
 from benchmarks.token_kill import measure_kills
 from benchmarks.token_reference import tokens_by_the_hundred, tokens_one_by_one
 from benchmarks.token_runs import run_operator
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Measure what it takes to refresh a collection token by token.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for name, what in {
+    options = {
         "rounds": "how often the speed is measured",
         "tokens": "tokens of the operator's run in each round",
         "single_tokens": "tokens of the loop that asks for one at a time",
@@ -149,21 +149,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "many_tokens": "with that of so many",
         "killed_tokens": "tokens of the task whose worker is killed in a whole Airflow; 0: none is",
         "latency_seconds": "how much later every answer comes",
-    }.items():
-        value = getattr(default, name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=what)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    }
+    add_options(parser, default, options)
     arguments = vars(parser.parse_args(argv))
     file = arguments.pop("json")
-
-    def work() -> None:
-        machine = this_machine()
-        figures = measure(Scenario(**arguments))
-        show(tables(figures), machine)
-        if file:
-            write_json(file, {"machine": asdict(machine), "tokens": figures})
-
-    return run_command(work)
+    return run_benchmark("tokens", lambda: measure(Scenario(**arguments)), tables, file)
 
 
 if __name__ == "__main__":
