@@ -7,19 +7,16 @@ They are JSON-RPC (the Ethereum JSON-RPC specification), on the same host, accou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pendulum
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api.chain_events import EventKind, topics_of
+from airflow_provider_alchemy.api.chain_events import QUANTITY, EventKind, topics_of
 from airflow_provider_alchemy.api.endpoints import Call, Endpoint, shown
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.settings import ClientSettings
-
-_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,16}")
 
 
 def _method(name: str, units: int) -> Endpoint:
@@ -118,7 +115,7 @@ def _call(
 
 
 def _read_quantity(value: Any) -> int:
-    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+    if not isinstance(value, str) or not QUANTITY.fullmatch(value):
         msg = f"the answer has no hexadecimal number: {shown(value)}"
         raise AlchemyUnexpectedAnswerError(msg)
     return int(value, 16)

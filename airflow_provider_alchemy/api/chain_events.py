@@ -31,7 +31,8 @@ _WORDS = re.compile(r"0x(?:[0-9a-fA-F]{64}){0,2}")
 """Up to two values: these events have no more outside their topics."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,16}")
+QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,16}")
+"""A number in JSON-RPC, of at most 64 bits."""
 
 
 class EventKind(StrEnum):
@@ -110,8 +111,8 @@ def read_log(entry: Any) -> ChainLog | None:
         return None
     kind, first, last = event
     return ChainLog(
-        block_number=int(_field(entry, "blockNumber", _QUANTITY), 16),
-        log_index=int(_field(entry, "logIndex", _QUANTITY), 16),
+        block_number=int(_field(entry, "blockNumber", QUANTITY), 16),
+        log_index=int(_field(entry, "logIndex", QUANTITY), 16),
         transaction_hash=_field(entry, "transactionHash", _WORD),
         contract_address=_field(entry, "address", _ADDRESS),
         kind=kind,

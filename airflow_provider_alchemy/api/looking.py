@@ -65,9 +65,9 @@ class LookLimits(WaitLimits):
         super().__init__(record, subject, max_compute_units)
         self.max_compute_units = max_compute_units
 
+    @abstractmethod
     def told(self) -> str:
         """Tell how far the wait is, as the beginning of a sentence."""
-        raise NotImplementedError
 
     def allowance(self) -> Allowance:
         """Give what is left to spend."""

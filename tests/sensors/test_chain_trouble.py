@@ -38,20 +38,13 @@ from tests.tasks.lives import (
     ADDRESS,
     LOWER,
     MODES,
+    PASSING_FAULTS,
     Life,
     failure,
     once,
 )
 
 pytestmark = pytest.mark.integration
-
-FAULTS: list[dict[str, Any]] = [
-    {"kind": "http", "status": 500},
-    {"kind": "http", "status": 429},
-    {"kind": "cut_json"},
-    {"kind": "html"},
-    {"kind": "reset"},
-]
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +55,7 @@ def blocks_on_command(emulator: AlchemyEmulator) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("quick_backoff")
 class TestFaults:
-    @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.get("status") or fault["kind"]))
+    @pytest.mark.parametrize("fault", PASSING_FAULTS, ids=lambda fault: str(fault.get("status") or fault["kind"]))
     def test_a_fifth_of_faulty_answers_loses_no_token_and_reads_no_block_twice(
         self, mode: str, fault: dict[str, Any], emulator: AlchemyEmulator
     ) -> None:

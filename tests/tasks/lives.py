@@ -31,6 +31,15 @@ LOWER = ADDRESS.lower()
 OTHER_ADDRESS = "0xBC4CA0EdA7647A8aB7C2061c2E118A18a936f13D"
 
 MODES = ("poke", "reschedule", "deferred")
+PASSING_FAULTS: list[dict[str, Any]] = [
+    {"kind": "http", "status": 500},
+    {"kind": "http", "status": 429},
+    {"kind": "cut_json"},
+    {"kind": "html"},
+    {"kind": "reset"},
+]
+"""What a wait has to wait out, as arguments of the emulator's ``add_fault``."""
+
 RESULT_KEYS = {
     "contract_address",
     "network",
