@@ -6,14 +6,19 @@ from __future__ import annotations
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.models.dagbag import DagBag
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from airflow_provider_alchemy.api.chain_news import news_of
+from airflow_provider_alchemy.tasks.outlets import event_of
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.api.chain import NETWORK, log
 from tests.tasks.dag_runs import run
+from tests.tasks.outlets import run_known
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]
@@ -151,7 +156,7 @@ class TestTheTokens:
 
         minter = threading.Thread(target=mint_when_waited_for)
         minter.start()
-        done = run(quick(load().dags["alchemy_new_tokens"]))
+        done = run_known(quick(load().dags["alchemy_new_tokens"]))
         minter.join()
 
         assert (done.state, set(emulator.asked_tokens())) == ("success", {12_000, 12_001})
@@ -169,3 +174,39 @@ class TestTheTokens:
         fresh = [address.lower() for address in (addresses[0], addresses[2])]
         assert (told["refreshed"], told["refused"]) == (dict.fromkeys(fresh, 120), [addresses[1]])
         assert told["compute_units"] == emulator.compute_units - 160
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 knows no watchers of assets")
+class TestTheReveal:
+    def test_the_collection_is_refreshed_and_proven(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(COLLECTION, tokens=120)
+
+        done = run_known(quick(load().dags[ON_AIRFLOW_3]))
+
+        assert (done.state, len(emulator.asked_tokens("getNFTMetadataBatch"))) == ("success", 120)
+
+    def test_what_started_it_is_told_as_the_chain_has_announced_it(self) -> None:
+        task = load().dags[ON_AIRFLOW_3].get_task("announced")
+        event = SimpleNamespace(extra={"from_trigger": True, "payload": news_of(NETWORK, [log(7, tokens=(0, 99))])})
+
+        (told,) = task.python_callable(triggering_asset_events={"announced_on_chain": [event]})
+
+        assert told.startswith("block 7: tokens 0 to 99 changed (eth-mainnet:0x")
+
+    @pytest.mark.parametrize(("stale", "words"), [(0, ""), (3, " (in part)")])
+    def test_the_next_dag_reads_how_the_refresh_went(self, stale: int, words: str) -> None:
+        dag = load().dags["alchemy_publish_revealed"]
+        result = {"contract_address": COLLECTION.lower(), "finished_at": "now", "counts": {"stale": stale}}
+        event = SimpleNamespace(extra=event_of(result))
+
+        told = dag.get_task("publish").python_callable(triggering_asset_events={"collection": [event]})
+
+        assert told == f"{COLLECTION.lower()} is fresh since now{words}"
+
+    def test_what_the_first_dag_tells_is_what_the_second_one_waits_for(self) -> None:
+        first, second = (load().dags[dag_id] for dag_id in (ON_AIRFLOW_3, "alchemy_publish_revealed"))
+
+        (outlet,) = [outlet for task in first.tasks for outlet in task.outlets]
+
+        assert [asset.uri for asset in second.timetable.asset_condition.objects] == [outlet.uri]
+        assert [asset.uri for asset in first.timetable.asset_condition.objects] == ["announced_on_chain"]
