@@ -123,11 +123,13 @@ EXTRA_FIELDS = (
     ),
 )
 
+_KEY_LABEL = "API key"
+_KEY_HINT = "the key of your app in the Alchemy dashboard"
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden_fields": ["login", "port", "schema"],
-    "relabeling": {"password": "API key", "host": "Base URL"},
+    "relabeling": {"password": _KEY_LABEL, "host": "Base URL"},
     "placeholders": {
-        "password": "the key of your app in the Alchemy dashboard",
+        "password": _KEY_HINT,
         "host": "empty: https://{network}.g.alchemy.com; else an emulator or a proxy",
     },
 }

@@ -48,12 +48,12 @@ class Answer:
 
     :param http_status: Its status.
     :param body: Its text, the key taken out.
-    :param headers: Its headers, by name in any case.
+    :param headers: Its headers, by name in any case. Not shown: where a redirect leads may hold the key.
     """
 
     http_status: int
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_answer(answer: Answer) -> Any:

@@ -225,15 +225,20 @@ def _ends_of_one(began_after: DateTime | None, mark: Mark) -> tuple[float, float
     at = mark.at.timestamp()
     if began_after is None or not mark.progress:
         return at, math.inf
-    return at, at + (_COMPLETE - mark.progress) * (at - began_after.timestamp()) / mark.progress
+    return at, at + (_COMPLETE - mark.progress) * _passed(began_after, mark.at) / mark.progress
 
 
 def _ends_of_two(base: Mark, mark: Mark, step: int) -> tuple[float, float]:
     """Tell when a line through two marks comes to its end, each of them up to a step too low."""
     at, gain, left = mark.at.timestamp(), max(mark.progress - base.progress, 0), _COMPLETE - mark.progress
-    seconds = at - base.at.timestamp()
+    seconds = _passed(base.at, mark.at)
     latest = at + left * seconds / (gain - step) if gain > step else math.inf
     return at + max(left - step, 0) * seconds / (gain + step), latest
+
+
+def _passed(earlier: DateTime, later: DateTime) -> float:
+    """Tell the seconds between two looks; none where the clock was set back: a refresh that runs has not ended yet."""
+    return max(later.timestamp() - earlier.timestamp(), 0.0)
 
 
 def _seconds(moment: DateTime | None, otherwise: float = math.inf) -> float:

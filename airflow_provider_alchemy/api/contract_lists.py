@@ -91,12 +91,16 @@ def unpack_addresses(text: str) -> tuple[str, ...]:
 
     :param text: The text.
     :return: The addresses, in lower case.
-    :raises ValueError: It is no such text.
+    :raises AlchemyArgumentError: It is no such text.
     """
-    packed = base64.b64decode(text, validate=True)
-    if len(packed) % _ADDRESS_BYTES:
-        msg = f"{len(packed)} bytes are no list of addresses"
-        raise ValueError(msg)
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except ValueError:
+        packed = None
+    if packed is None or len(packed) % _ADDRESS_BYTES:
+        msg = f"argument {ARGUMENT!r} is {text[:50]!r} and no packed list of addresses"
+        advice = "Run one version of airflow-provider-alchemy everywhere, and clear the task"
+        raise AlchemyArgumentError(msg, advice=advice)
     starts = range(0, len(packed), _ADDRESS_BYTES)
     return tuple(f"0x{packed[start : start + _ADDRESS_BYTES].hex()}" for start in starts)
 

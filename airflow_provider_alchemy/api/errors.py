@@ -94,8 +94,11 @@ class AlchemyPermanentError(AlchemyError):
     default_advice = ""
 
 
-class AlchemyArgumentError(AlchemyPermanentError, ValueError):
+class AlchemyArgumentError(AlchemyPermanentError, ValueError, TypeError):
     """An argument that cannot be right; nothing was sent."""
+
+    # A triggerer that builds a trigger from the database fails it for a TypeError, and ends itself, with all its
+    # triggers, for anything else: such an argument may be one of another version of this package.
 
 
 class AlchemyAddressError(AlchemyArgumentError):

@@ -42,8 +42,10 @@ def explain(error: BaseException, settings: ClientSettings, host: str, *, throug
     :param settings: The client's settings, for advice.
     :param host: The host that was asked, without the key.
     :param through_proxy: Whether a proxy stands in between: it then is the only name that is looked up here.
-    :return: The error to raise in its place.
+    :return: The error to raise in its place. One of ours, which the way to the service raised, is that already.
     """
+    if isinstance(error, AlchemyError):
+        return error.without(settings.api_key)
     return _explain(error, settings, host, through_proxy=through_proxy).without(settings.api_key)
 
 

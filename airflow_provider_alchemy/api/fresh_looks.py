@@ -7,11 +7,12 @@ The same in a worker and in the triggerer, which differ in whose session sends t
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, TypeVar
 
 from airflow_provider_alchemy.api import endpoints, token_endpoints
 from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
+from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyTimeoutError
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.looking import LookState, look_in_time
 from airflow_provider_alchemy.api.metering import Allowance, Meter
@@ -60,8 +61,20 @@ async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
     :param meter: Counts what it costs, also where it fails.
     :raises AlchemyNoSuchCollectionError: The contract is no NFT.
     :raises AlchemySpendingLimitError: The wait may not spend what the listing costs.
+    :raises AlchemyDeadlineError: The wait's time is over.
     :raises AlchemyError: What else went wrong.
     """
+    # Ten attempts at a page that never comes are more than five minutes: the wait may have less.
+    try:
+        async with asyncio.timeout(wait.limits.seconds_for_calls(sender.settings.timeout)):
+            await _sample(sender, wait, meter)
+    except TimeoutError:
+        wait.limits.check_deadlines()
+        msg = "the list of the collection's tokens did not come in time"
+        raise AlchemyTimeoutError(msg, subject=wait.subject) from None
+
+
+async def _sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
     record, settings = wait.record, sender.settings
     budgeted = _Budgeted(sender, wait, meter)
     contract = await budgeted.send(endpoints.get_contract_metadata(record.contract_address, settings), PAGE_ATTEMPTS)

@@ -74,6 +74,17 @@ class LookLimits(WaitLimits):
         most = self.max_compute_units
         return Allowance(None if most is None else max(most - self._record.compute_units, 0))
 
+    def seconds_for_calls(self, call_seconds: float) -> float | None:
+        """
+        Tell how long calls may take that begin now.
+
+        :param call_seconds: How long one may take: the last one is due at the deadline, and the account may leave no
+            room for it.
+        :return: Seconds; None: any time.
+        """
+        left = self.cut(math.inf) + call_seconds
+        return None if math.isinf(left) else left
+
     def check_deadlines(self, error: AlchemyError | None = None) -> None:
         """Give up where time is over, as ``WaitLimits`` does, and say how far the wait was."""
         try:
@@ -241,10 +252,8 @@ async def look_in_time(work: Awaitable[None], wait: LookWait[R], meter: Meter, c
     :return: Seconds until the next look; None: the wait has ended well.
     :raises AlchemyError: The wait has failed.
     """
-    # The last look is due at the deadline, and may take as long as a call may: the account may leave no room for it.
-    left = wait.limits.cut(math.inf) + call_seconds
     try:
-        async with asyncio.timeout(None if math.isinf(left) else left):
+        async with asyncio.timeout(wait.limits.seconds_for_calls(call_seconds)):
             await work
     except TimeoutError:
         msg = f"the account's throughput left no room for all calls of a poll for {call_seconds:g} seconds"

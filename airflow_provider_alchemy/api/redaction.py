@@ -16,20 +16,14 @@ class Redactor:
     :param key: The API key; empty: nothing is taken out.
     """
 
-    __slots__ = ("_encoded", "_in_any_url", "_part")
+    __slots__ = ("_encoded", "_part", "_written")
 
     def __init__(self, key: str) -> None:
         self._encoded = base64.b64encode(key.encode()).decode()
         # What no form of the key is without: looking for it takes a fraction of what the pattern takes, which for a key
         # that begins with another character than these goes through a text one by one.
         self._part = max(re.findall(r"[0-9A-Za-z]+", key), key=len, default="")
-        # Each library has its own mind about which characters a URL must quote: either form of each, then.
-        self._in_any_url = re.compile(
-            "".join(
-                character if character.isalnum() else f"(?:{re.escape(character)}|%(?i:{ord(character):02x}))"
-                for character in key
-            )
-        )
+        self._written = re.compile("".join(map(_in_any_form, key)))
 
     def __call__(self, text: str) -> str:
         """
@@ -41,7 +35,17 @@ class Redactor:
         if not self._encoded:
             return text
         text = text.replace(self._encoded, REDACTED)
-        return self._in_any_url.sub(REDACTED, text) if self._part in text else text
+        return self._written.sub(REDACTED, text) if self._part in text else text
+
+
+def _in_any_form(character: str) -> str:
+    """Match a character; each library has its own mind about which ones a URL must quote, and which ones JSON."""
+    if character.isalnum():
+        return character
+    code = ord(character)
+    # JSON writes a backslash twice, and JSON in JSON four times.
+    plain = r"\\+" if character == "\\" else rf"\\*{re.escape(character)}"
+    return rf"(?:{plain}|%(?i:{code:02x})|\\+u(?i:{code:04x}))"
 
 
 def redact(text: str, key: str) -> str:

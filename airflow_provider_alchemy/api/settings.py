@@ -7,7 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
@@ -103,6 +103,9 @@ class ClientSettings:
             read_network(self.network, f"field 'network' of {self.source}")
         except AlchemyArgumentError as error:
             raise error.without(self.api_key) from None
+        if self.network == self.api_key.lower():
+            # A network is named in every error and log line.
+            self._refuse("network", "is the API key; expected a network's slug such as eth-mainnet")
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
@@ -126,6 +129,9 @@ class ClientSettings:
             self._refuse("host", f"holds a user name or a password, which is not sent; {expected}")
         if parts.scheme not in {"http", "https"} or not hostname or parts.query or parts.fragment:
             self._refuse("host", f"is {self.host!r}; {expected}")
+        if f"/{self.api_key}/" in f"{unquote(parts.path)}/":
+            # A base URL is no secret, so it may be shown; and the key would be sent twice.
+            self._refuse("host", f"holds the API key, which stands in field 'password' alone; {expected}")
         if parts.scheme == "http" and not self.allow_insecure and not is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "

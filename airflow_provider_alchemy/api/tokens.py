@@ -41,7 +41,7 @@ class MetadataError(StrEnum):
     NO_CODE = "contract_without_code"
     BROKEN_URI = "broken_token_uri"
     MALFORMED_URI = "malformed_token_uri"
-    NO_SUCH_TOKEN = "no_such_token"  # noqa: S105 - a state of a token, no secret
+    NO_SUCH_TOKEN = "no_such_token"  # nosec B105 # noqa: S105 - a state of a token, no secret
     NO_URI = "no_token_uri"
     BAD_URI = "bad_token_uri"
     UNKNOWN = "unknown_error"

@@ -34,7 +34,7 @@ from airflow_provider_alchemy.api.failures import explain
 from airflow_provider_alchemy.api.metering import Allowance, Meter, paid
 from airflow_provider_alchemy.api.redaction import Redactor
 from airflow_provider_alchemy.api.retries import Retrying
-from airflow_provider_alchemy.api.routes import authorities, proxy, ssl_context
+from airflow_provider_alchemy.api.routes import ProxyWay, authorities, proxy, proxy_way, ssl_context
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.url_log import URL_LOG, KeyFilter
 
@@ -194,6 +194,7 @@ class AsyncTransport(_Transport):
         super().__init__(settings)
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._way = ProxyWay()
         self._opening = asyncio.Lock()
 
     async def send(
@@ -246,16 +247,16 @@ class AsyncTransport(_Transport):
             return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
 
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
-        session = self._session or await self._open_once()
         # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
         url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
-        async with session.request(
+        async with (self._session or await self._open_once()).request(
             request.method,
             url,
-            headers=request.headers,
+            headers={**request.headers, **self._way.request_headers},
             data=request.body,
             allow_redirects=False,
-            proxy=self._proxy,
+            proxy=self._way.url,
+            proxy_headers=self._way.tunnel_headers,
         ) as response:
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
@@ -271,6 +272,7 @@ class AsyncTransport(_Transport):
             return self._session
 
     async def _open(self) -> aiohttp.ClientSession:
+        self._way = proxy_way(self._proxy, self.settings.base_url)
         # Reading the authorities from disk takes long enough to hold up the other triggers of the loop.
         context = await asyncio.to_thread(ssl_context, self.settings)
         session = aiohttp.ClientSession(

@@ -102,7 +102,8 @@ class AlchemyHook(TokenMethods, BaseHook):
             except AirflowNotFoundException:
                 connection = None
             settings = self._settings(connection)
-            # Airflow masks the password as it is; in a URL it may stand quoted.
+            # Airflow masks the password as it was typed: without blanks round it, and quoted in a URL, it is another.
+            mask_secret(settings.api_key)
             mask_secret(quote(settings.api_key, safe=""))
             self._client = AlchemyClient(settings)
             weakref.finalize(self, self._client.close)

@@ -51,6 +51,16 @@ def read_settings(connection: Connection, extra: dict[str, Any], network: str | 
     :raises AlchemyConfigurationError: A field cannot be right; the text names it and says what was expected.
     """
     source = f"connection {connection.conn_id!r}"
+    key = (connection.password or "").strip()
+    try:
+        return _read_settings(connection, key, extra, network, source)
+    except AlchemyConfigurationError as error:
+        raise error.without(key) from None
+
+
+def _read_settings(
+    connection: Connection, key: str, extra: dict[str, Any], network: str | None, source: str
+) -> ClientSettings:
     if connection.conn_type != CONNECTION_TYPE:
         msg = f"{source} is of type {connection.conn_type!r}; expected a connection of type {CONNECTION_TYPE!r}"
         raise AlchemyConfigurationError(msg, advice="Choose another connection, or change its type to Alchemy")
@@ -58,7 +68,7 @@ def read_settings(connection: Connection, extra: dict[str, Any], network: str | 
     if network is not None:
         values["network"] = network
     return ClientSettings(
-        api_key=(connection.password or "").strip(),
+        api_key=key,
         host=_read_host(connection),
         source=source,
         **values,
@@ -88,7 +98,8 @@ def _read_field(field: ExtraField, value: Any, source: str) -> Any:
     try:
         return _READERS[field.kind](text)
     except (TypeError, ValueError):
-        msg = f"field {field.name!r} of {source} is {value!r}; expected a {field.kind}"
+        shown = "of another type" if field.sensitive else repr(value)
+        msg = f"field {field.name!r} of {source} is {shown}; expected a {field.kind}"
         raise AlchemyConfigurationError(msg) from None
 
 

@@ -27,6 +27,7 @@ from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.lineage import CollectionTask
 from airflow_provider_alchemy.tasks.reports import push_result, write_report
+from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
 
 SHORTEST_DEFERRAL_SECONDS = 5.0
@@ -89,6 +90,7 @@ class RefreshCollectionTask(CollectionTask):
         self.log.info(STOPS_HERE, self.contract_address)
 
     def _go_on(self, context: Any, record: CollectionRecord | None = None) -> dict[str, Any]:
+        repeat_time_out(self.execution_timeout)
         memory = CollectionMemory(context, self.retries or 0, self.log)
         try:
             job = CollectionJob(self._arguments(), memory, self.log, record)

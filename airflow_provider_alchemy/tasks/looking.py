@@ -33,6 +33,7 @@ from airflow_provider_alchemy.tasks.deferring import (
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.lineage import CollectionTask
+from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 from airflow_provider_alchemy.triggers.reingest import WaitEnd
 
 Looks = Callable[[WorkerCalls, Any, Meter], Coroutine[Any, Any, float | None]]
@@ -169,6 +170,7 @@ class LookingTask(CollectionTask):
         :param until_the_end: Whether to wait; else to look once.
         :return: The wait; ``is_over`` tells whether it has ended well.
         """
+        repeat_time_out(self.execution_timeout)
         memory = self.memory(context)
         try:
             settings, asked = self.read_arguments(context)

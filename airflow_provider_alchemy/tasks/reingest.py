@@ -42,6 +42,7 @@ from airflow_provider_alchemy.tasks.labels import label_mapped_task
 from airflow_provider_alchemy.tasks.lineage import CollectionTask
 from airflow_provider_alchemy.tasks.memory import TaskMemory
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
+from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
 
 
@@ -104,6 +105,7 @@ class ReingestTask(CollectionTask):
         :param until_the_end: Whether to wait; else one answer that accepts the refresh is enough.
         :return: What the task returns; its keys are those of ``WaitRecord.result``.
         """
+        repeat_time_out(self.execution_timeout)
         memory = TaskMemory(context, self.retries or 0, self.log)
         wait: RefreshWait | None = None
         try:

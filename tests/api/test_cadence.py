@@ -10,7 +10,7 @@ from typing import Any
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pendulum import DateTime
 
@@ -456,6 +456,10 @@ VALUES = {
 }
 
 
+@example(
+    data={"is_running": True, "began_after": NOW.isoformat()},
+    answers=[(RefreshState.IN_PROGRESS, 1e-70, NOW.subtract(seconds=1))],
+)
 @given(
     data=st.fixed_dictionaries({}, optional={name: st.none() | values for name, values in VALUES.items()}),
     answers=ANSWERS,

@@ -193,7 +193,11 @@ KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_cha
 
 
 def forms(key: str) -> list[str]:
-    return [key, quote(key, safe=""), quote_plus(key), base64.b64encode(key.encode()).decode()]
+    in_json = json.dumps(key)[1:-1]
+    # Some libraries escape in JSON what HTML or a script would read as its own.
+    careful = "".join(one if one.isalnum() else f"\\u{ord(one):04x}" for one in key)
+    encoded = base64.b64encode(key.encode()).decode()
+    return [key, quote(key, safe=""), quote_plus(key), in_json.replace("/", "\\/"), careful, encoded]
 
 
 @given(key=KEYS, before=st.text(), after=st.text(), data=st.data())
@@ -203,6 +207,11 @@ def test_a_key_is_never_left_in_a_text_in_any_of_its_forms(
     text = before + data.draw(st.sampled_from(forms(key))) + after
     redacted = redact(text, key)
     assert [form for form in forms(key) if form in redacted] == []
+
+
+def test_a_backslash_of_a_key_may_be_written_twice_and_four_times() -> None:
+    once = json.dumps("00\\0")[1:-1]
+    assert redact(f"{once} {json.dumps(once)[1:-1]}", "00\\0") == "*** ***"
 
 
 @given(key=KEYS, text=st.text())

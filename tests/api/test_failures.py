@@ -15,7 +15,7 @@ import requests
 import urllib3
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError, ErrorKind
 from airflow_provider_alchemy.api.failures import explain
 from airflow_provider_alchemy.api.settings import ClientSettings
 
@@ -128,6 +128,11 @@ def test_nothing_of_the_library_is_kept(error: BaseException) -> None:
     assert (told.__cause__, told.__context__) == (None, None)
 
 
+def test_an_error_of_ours_is_what_it_was_without_the_key() -> None:
+    ours = AlchemyConfigurationError(f"field 'verify' is {KEY!r}", advice="Expected a file")
+    assert (explained(ours) is ours, ours.what) == (True, "field 'verify' is '***'")
+
+
 def test_a_chain_that_goes_round_in_a_circle_ends() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     assert explained(caused(first, caused(second, first))).kind is ErrorKind.WAIT_OUT
@@ -149,7 +154,7 @@ def test_an_unknown_host_of_the_connection_names_that_host() -> None:
 
 
 def test_an_unknown_host_that_holds_the_key_does_not_show_it() -> None:
-    told = explained(in_requests(NO_NAME), host=f"https://alchemy.example.com/nft/v2/{KEY}")
+    told = explained(in_requests(NO_NAME), host=f"https://{KEY}.example.com")
     assert KEY not in str(told)
 
 

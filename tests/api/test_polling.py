@@ -220,7 +220,7 @@ class TestAWait:
     async def test_one_that_is_cancelled_leaves_nothing(self, emulator: AlchemyEmulator) -> None:
         async with poller_of(emulator) as poller:
             following = asyncio.create_task(poller.follow(wait_with(interval=3600)))
-            await asyncio.sleep(0.01)
+            await asyncio.to_thread(eventually, lambda: poller._agenda._sleeping)
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
             assert poller._agenda.best_rank(math.inf) is None

@@ -7,6 +7,7 @@ import base64
 import logging
 import pickle
 import socket
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyError
+from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyConfigurationError, AlchemyError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import Connect
@@ -168,6 +169,35 @@ def test_a_state_that_echoes_the_key_does_not_show_it(connect_to: Connect, auth:
     with http_server(lambda handler: answer(handler, 200, body)) as server:
         status = connect_to(api_key=KEY, host=server.url, auth=auth).reingest_contract(ADDRESS)
     assert KEY not in repr(status)
+
+
+@EACH_AUTH
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+def test_a_traceback_with_the_values_of_variables_does_not_show_the_key(
+    connect_to: Connect, auth: str, status: int
+) -> None:
+    """Airflow's command line prints such ones where ``DEV`` is set, and so do services that collect errors."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", f"https://elsewhere.example{handler.path}")
+        handler.send_header("X-Asked-With", handler.headers["Authorization"] or handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with http_server(respond) as server:
+        error = fails(connect_to(api_key=KEY, host=server.url, auth=auth))
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = [frame for frame in shown.stack if "airflow_provider_alchemy" in frame.filename]
+    assert any("Answer(" in value for frame in ours for value in (frame.locals or {}).values())
+    assert [frame.name for frame in ours if any(form in str(frame.locals) for form in forms(KEY))] == []
+
+
+def test_a_key_in_the_place_of_the_file_with_authorities_is_not_shown(connect_to: Connect) -> None:
+    with pytest.raises(AlchemyConfigurationError) as caught:
+        connect_to(api_key=KEY, verify=f"/certificates/{KEY}").reingest_contract(ADDRESS)
+    assert "field 'verify'" in str(caught.value)
+    assert shown_by(caught.value, KEY) == []
 
 
 def test_a_key_in_the_place_of_the_address_is_not_shown(connect_to: Connect) -> None:

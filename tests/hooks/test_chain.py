@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 
 import pytest
 
 from airflow_provider_alchemy.api import chain_stream
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_watch import Watch
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.chain import ChainHub, own_hub, shared_hub
+from airflow_provider_alchemy.hooks.chain import ChainHub, _open_poller, own_hub, shared_hub
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.api.chain import FIRST_BLOCK, contract, until
 
@@ -134,3 +136,17 @@ class TestWorkInTheBackground:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert not hub.is_broken
+
+
+async def test_what_a_secrets_backend_says_of_a_connection_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def quote_it(_: AlchemyHook) -> None:
+        msg = "no connection in 'alchemy://:the-key-itself@'"
+        raise LookupError(msg)
+
+    monkeypatch.setattr(AlchemyHook, "aread_settings", quote_it)
+    with pytest.raises(AlchemyConfigurationError) as caught:
+        async with _open_poller(CONN_ID, None):
+            pass
+
+    assert caught.value.what == "connection 'alchemy_default' could not be read (LookupError)"
+    assert "the-key-itself" not in "".join(traceback.format_exception(caught.value))

@@ -199,6 +199,29 @@ def test_a_key_that_cannot_be_one_is_refused(refusal_of: Any, key: str | None, e
     assert expected in text
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"extra": {field: KEY}} for field in ("network", "api_version", "auth", "timeout", "max_attempts")),
+        *({"extra": {field: KEY}} for field in ("compute_units_per_second", "proxy", "allow_insecure")),
+        *({"extra": {field: [KEY]}} for field in ("network", "api_version", "auth", "timeout", "proxy")),
+        {"extra": {"network": KEY.lower()}},
+        {"conn_type": KEY},
+        {"host": KEY, "schema": KEY},
+        {"host": f"https://eth-mainnet.g.alchemy.com/v2/{KEY}"},
+    ],
+    ids=str,
+)
+def test_a_key_in_another_field_too_is_not_shown(refusal_of: Any, wrong: dict[str, Any]) -> None:
+    assert KEY.lower() not in refusal_of(**wrong).lower()
+
+
+def test_a_proxys_password_in_a_field_of_another_type_is_not_shown(refusal_of: Any) -> None:
+    text = refusal_of(extra={"proxy": ["http://user:pa55word@proxy.example.com"]})
+
+    assert ("is of another type; expected a string" in text, "pa55word" in text) == (True, False)
+
+
 def test_blanks_round_a_key_are_no_part_of_it(settings_of: Any) -> None:
     assert settings_of(password=f" {KEY}\n").api_key == KEY
 

@@ -214,6 +214,16 @@ class TestSecrets:
 
         assert redact("/nft/v2/slash%2Fand%2Bplus/reingestContract") == "/nft/v2/***/reingestContract"
 
+    def test_airflow_masks_the_key_without_the_blanks_that_were_typed_with_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fields = '{"conn_type": "alchemy", "password": " blanks-round-it "}'
+        monkeypatch.setenv("AIRFLOW_CONN_ALCHEMY_DEFAULT", fields)
+        with AlchemyHook() as hook:
+            hook.get_conn()
+
+        assert redact("the key is blanks-round-it") == "the key is ***"
+
     async def test_airflow_masks_the_key_in_an_event_loop_too(self, emulator: AlchemyEmulator) -> None:
         async with AlchemyHook() as hook:
             await hook.aget_conn()

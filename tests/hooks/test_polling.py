@@ -18,6 +18,7 @@ from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.polling import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -203,13 +204,14 @@ class TestWhatIsLeft:
             async with shared_poller(CONN_ID, None) as poller:
                 await poller.next_status(LOWER, delay_seconds=3600, meter=Meter())
 
+        loop = asyncio.get_running_loop()
         task = asyncio.create_task(wait())
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(eventually, lambda: polling._pollers.get(loop))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert polling._pollers[asyncio.get_running_loop()] == []
+        assert polling._pollers[loop] == []
 
     async def test_a_wait_that_begins_while_the_last_one_closes_gets_a_poller_that_works(self) -> None:
         async def wait() -> RefreshState:

@@ -63,7 +63,7 @@ class TestWaiting:
 
         failure(refresh(deferrable=deferrable, timeout=timedelta(seconds=0.3), poll_interval=timedelta(minutes=10)))
 
-        assert 0.3 <= time.monotonic() - began < 5
+        assert 0.3 <= time.monotonic() - began < 60
 
     @pytest.mark.usefixtures("quick_backoff")
     def test_a_refresh_that_falls_out_of_the_queue_is_submitted_again(

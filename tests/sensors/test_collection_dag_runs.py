@@ -124,7 +124,7 @@ def test_execution_timeout_ends_a_task_in_the_worker_also_in_the_middle_of_a_cal
 ) -> None:
     emulator.set_collection(ADDRESS, tokens=10)
     if slow is not None:
-        emulator.add_fault("slow", seconds=20, endpoint=slow)
+        emulator.add_fault("slow", seconds=120, endpoint=slow)
     limit = timedelta(seconds=1)
     with new_dag() as dag:
         MetadataFreshSensor(task_id="fresh", fresh_since=START, execution_timeout=limit, **arguments_in("poke"))
@@ -135,7 +135,7 @@ def test_execution_timeout_ends_a_task_in_the_worker_also_in_the_middle_of_a_cal
     except AirflowTaskTimeout:
         state = "failed"  # before Airflow 3.1 dag.test() lets it through
 
-    assert (state, time.monotonic() - began < 15) == ("failed", True)
+    assert (state, time.monotonic() - began < 60) == ("failed", True)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -70,6 +70,7 @@ class Variables:
         self.descriptions: dict[str, str | None] = {}
         self.writes = 0
         self.is_out_of_reach = False
+        self.refusals = 0
 
     def get(self, key: str, default: Any = None) -> Any:
         self._reach()
@@ -98,6 +99,7 @@ class Variables:
 
     def _reach(self) -> None:
         if self.is_out_of_reach:
+            self.refusals += 1
             msg = "the API server is away"
             raise ConnectionError(msg)
 

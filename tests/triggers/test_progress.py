@@ -196,7 +196,7 @@ class TestSaving:
         variables.is_out_of_reach = True
         progress, record = progress_of(), record_of(3)
         async with progress.keeping(record):
-            await asyncio.sleep(0.1)
+            await until(lambda: variables.refusals > 2)
             variables.is_out_of_reach = False
             await until(lambda: variables.writes == 1)
 
