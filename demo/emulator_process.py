@@ -13,8 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import requests
-
+from airflow_provider_alchemy.testing import RemoteEmulator
 from local_airflow import LocalAirflowError
 from local_airflow.processes import ProcessIdentity, end_all, identity_of
 from local_airflow.waiting import wait_until
@@ -50,12 +49,10 @@ def start_emulator(home: Path, port: int) -> str:
             lines = (home / "emulator.log").read_text(encoding="utf-8").strip().splitlines()
             msg = f"The emulator ended by itself: {lines[-1] if lines else 'without a word'}"
             raise LocalAirflowError(msg)
-        try:
-            return requests.get(f"{url}/_emulator/health", timeout=1).ok
-        except requests.RequestException:
-            return False
+        return emulator.is_there()
 
-    wait_until(answers, deadline_seconds=START_SECONDS, failure=lambda: f"The emulator does not answer at {url}")
+    with RemoteEmulator(url, timeout_seconds=1) as emulator:
+        wait_until(answers, deadline_seconds=START_SECONDS, failure=lambda: f"The emulator does not answer at {url}")
     return url
 
 

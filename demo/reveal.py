@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from airflow_provider_alchemy.testing import RemoteEmulator
 from demo.service import Commands, Service
 from demo.watch import report_failure, show_log, table_of, watch
-from local_airflow import DagRun, LocalAirflow
+from local_airflow import DagRun, LocalAirflow, LocalAirflowError
 from local_airflow.rest import ApiServerUnreachableError
 from local_airflow.waiting import wait_until
 
@@ -56,12 +57,16 @@ def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
     :param airflow: The Airflow.
     :param service: The emulated Alchemy.
     :return: Whether both DAGs ran to a good end.
+    :raises LocalAirflowError: It is not an emulated one.
     """
+    if (emulator := service.emulator) is None:
+        msg = "The scenario reveal needs the emulator, which makes the blocks."
+        raise LocalAirflowError(msg)
     for dag_id in (REFRESHES, PUBLISHES):
         airflow.unpause_dag(dag_id)
-    _wait(lambda: service.look("counters")["calls"], "the watcher reads no blocks")
+    _wait(lambda: emulator.look("counters")["calls"], "the watcher reads no blocks")
     console.print(f"A watcher in the triggerer reads the chain. DAG [bold]{REFRESHES}[/] waits for its asset.")
-    block = _reveal(console, service)
+    block = _reveal(console, emulator)
     event = _wait(lambda: _event_of(airflow, "announced_on_chain"), "no event of the watched asset")
     _say(console, f"asset event: {', '.join(event['extra']['payload']['event_ids'])}")
     return _follow(console, airflow, REFRESHES, "prove", f"block {block:,} has started") and _follow(
@@ -69,12 +74,12 @@ def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
     )
 
 
-def _reveal(console: Console, service: Service) -> int:
+def _reveal(console: Console, emulator: RemoteEmulator) -> int:
     """Make the block, and wait until enough others follow; give its number."""
-    made = service.command("reveal_batch", {"address": COLLECTION, "first_id": 0, "last_id": TOKENS - 1})
+    made = emulator.tell("reveal_batch", address=COLLECTION, first_id=0, last_id=TOKENS - 1)
     block = int(made["logs"][0]["block_number"])
     _say(console, f"block {block:,}: BatchMetadataUpdate(0, {TOKENS - 1}) of {COLLECTION}")
-    _wait(lambda: int(service.look("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
+    _wait(lambda: int(emulator.look("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
     _say(console, f"block {block + CONFIRMATIONS:,}: {CONFIRMATIONS} blocks follow, so the announcement counts")
     return block
 

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.testing.plugin import connection_json
+from airflow_provider_alchemy.testing import ANY_KEY, AlchemyEmulator, RemoteEmulator
 from demo.emulator_process import start_emulator, stop_emulator
 from local_airflow import LocalAirflowError
 from local_airflow.ports import ReservedPort
 
 KEY_VARIABLE = "ALCHEMY_API_KEY"
-CONTROL_SECONDS = 5.0
+SOME_KEY = "any-key-does"
 
 Commands = Mapping[str, Mapping[str, Any]]
 """Commands of the emulator's control interface: name to payload."""
@@ -34,40 +31,13 @@ class Service:
     :param description: What it is, for the terminal.
     :param connection: The Airflow connection to it, as JSON.
     :param deadline_seconds: How long a refresh may take there.
-    :param url: Where the emulator is; None: it is the live API.
+    :param emulator: The emulator's control interface; None: it is the live API.
     """
 
     description: str
     connection: str
     deadline_seconds: float
-    url: str | None = None
-
-    def command(self, name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Steer the emulator.
-
-        :param name: A command that changes something.
-        :param payload: What it takes.
-        :return: Its answer.
-        """
-        return self._answer(requests.post(f"{self.url}/_emulator/{name}", json=payload, timeout=CONTROL_SECONDS))
-
-    def look(self, name: str) -> dict[str, Any]:
-        """
-        Ask the emulator.
-
-        :param name: A command that changes nothing.
-        :return: Its answer.
-        """
-        return self._answer(requests.get(f"{self.url}/_emulator/{name}", timeout=CONTROL_SECONDS))
-
-    @staticmethod
-    def _answer(response: requests.Response) -> dict[str, Any]:
-        if not response.ok:
-            msg = f"The emulator refuses: {response.text}"
-            raise LocalAirflowError(msg)
-        answer: dict[str, Any] = response.json()
-        return answer
+    emulator: RemoteEmulator | None = None
 
 
 @contextmanager
@@ -80,7 +50,7 @@ def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> I
     :param commands: What the emulator is told first.
     :param stays: Whether the emulator outlives the demonstration.
     :return: The service.
-    :raises LocalAirflowError: The emulator's port is taken.
+    :raises LocalAirflowError: The emulator's port is taken, or it refuses a command.
     """
     key = os.environ.get(KEY_VARIABLE)
     if key:
@@ -90,17 +60,24 @@ def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> I
     reserved = ReservedPort(port, purpose="emulator")
     port = reserved.number
     reserved.release()
-    with _kept_emulator(home, port) if stays else _own_emulator(port) as service:
+    with _kept_emulator(home, port) if stays else _own_emulator(port) as url, RemoteEmulator(url) as emulator:
+        _tell(emulator, commands)
+        connection = json.dumps({"conn_type": "alchemy", "host": url, "password": SOME_KEY})
+        yield Service(f"an emulator at {url}", connection, deadline_seconds=150.0, emulator=emulator)
+
+
+def _tell(emulator: RemoteEmulator, commands: Commands) -> None:
+    try:
         for name, payload in commands.items():
-            service.command(name, payload)
-        yield service
+            emulator.tell(name, **payload)
+    except ValueError as refused:
+        raise LocalAirflowError(str(refused)) from None
 
 
 @contextmanager
-def _kept_emulator(home: Path, port: int) -> Iterator[Service]:
+def _kept_emulator(home: Path, port: int) -> Iterator[str]:
     try:
-        url = start_emulator(home, port)
-        yield _emulated(url, json.dumps({"conn_type": "alchemy", "host": url, "password": "any-key-does"}))
+        yield start_emulator(home, port)
     except BaseException:
         # What stays is for a demonstration that began: half of one is left to nobody.
         stop_emulator(home)
@@ -108,18 +85,14 @@ def _kept_emulator(home: Path, port: int) -> Iterator[Service]:
 
 
 @contextmanager
-def _own_emulator(port: int) -> Iterator[Service]:
+def _own_emulator(port: int) -> Iterator[str]:
     try:
-        emulator = AlchemyEmulator(port)
+        emulator = AlchemyEmulator(port, api_keys=ANY_KEY)
         emulator.start()
     except OSError as error:
         msg = f"The emulator cannot listen on port {port}: {error.strerror}."
         raise LocalAirflowError(msg) from None
     try:
-        yield _emulated(emulator.url, connection_json(emulator))
+        yield emulator.url
     finally:
         emulator.stop()
-
-
-def _emulated(url: str, connection: str) -> Service:
-    return Service(f"an emulator at {url}", connection, deadline_seconds=150.0, url=url)

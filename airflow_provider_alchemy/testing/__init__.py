@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_alchemy.testing.faults import FaultKind
     from airflow_provider_alchemy.testing.jobs import JobPlan, Outcome
     from airflow_provider_alchemy.testing.keys import ANY_KEY
+    from airflow_provider_alchemy.testing.remote import RemoteEmulator
     from airflow_provider_alchemy.testing.server import AlchemyEmulator
 
-__all__ = ["ANY_KEY", "AlchemyEmulator", "Call", "ChainLog", "FaultKind", "JobPlan", "Outcome"]
+__all__ = ["ANY_KEY", "AlchemyEmulator", "Call", "ChainLog", "FaultKind", "JobPlan", "Outcome", "RemoteEmulator"]
 
 _HOMES = {
     "ANY_KEY": "keys",
@@ -28,6 +29,7 @@ _HOMES = {
     "FaultKind": "faults",
     "JobPlan": "jobs",
     "Outcome": "jobs",
+    "RemoteEmulator": "remote",
 }
 
 

@@ -46,6 +46,8 @@ Steering it:
   curl -X POST {url}/_emulator/reset
 
 """
+_ENDS = {signal.SIGINT, signal.SIGTERM}
+_GO_AWAY, _COME_BACK = signal.SIGUSR1, signal.SIGUSR2
 _AUTHORITY = "/path/to/authority.pem"
 _AUTHORITY_ADVICE = f"""\
 There, and for curl, {_AUTHORITY} stands for the file of the authority that signed the certificate:
@@ -134,7 +136,7 @@ def _ssl_context(
         for file in (certificate, private_key):
             file.read_bytes()  # Python's error about a file that it cannot read names the file, OpenSSL's does not.
         # A passphrase would be asked for on the terminal, where there may be nobody.
-        context.load_cert_chain(certificate, private_key, password="")
+        context.load_cert_chain(certificate, private_key, password="")  # nosec B106 # none: it must not ask
     except OSError as error:
         parser.error(f"the files of --certificate and --private-key cannot be used: {error}")
     return context
@@ -180,6 +182,9 @@ def _banner(url: str, *, any_key: bool) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM.
 
+    SIGUSR1 closes the port and every connection, as when the service is down; SIGUSR2 opens it again. Jobs go on
+    meanwhile.
+
     :param argv: the command line's arguments; None, the default: those of this process.
     :return: the exit status: 0, or 1 when the port cannot be used.
     """
@@ -188,8 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     emulator = _build(parser, arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # Blocked before the server's thread exists, and so in that thread too: they wait for sigwait below.
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, _GO_AWAY, _COME_BACK})
     try:
         emulator.start()
     except (OSError, OverflowError) as error:
@@ -199,9 +203,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(_banner(emulator.url, any_key=arguments.api_key_env is None))
     sys.stdout.flush()
-    signal.sigwait(ends)
-    emulator.stop()
+    _obey_signals(emulator)
     return 0
+
+
+def _obey_signals(emulator: AlchemyEmulator) -> None:
+    is_away = False
+    while (received := signal.sigwait({*_ENDS, _GO_AWAY, _COME_BACK})) not in _ENDS:
+        if received == _GO_AWAY:
+            emulator.stop()
+        elif is_away:
+            emulator.start()
+        is_away = received == _GO_AWAY
+    emulator.stop()
 
 
 if __name__ == "__main__":

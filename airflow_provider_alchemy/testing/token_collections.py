@@ -16,7 +16,7 @@ from typing import NamedTuple
 from airflow_provider_alchemy.testing.sparse_times import SparseTimes
 from airflow_provider_alchemy.testing.token_plans import FROM_TOKENS, CollectionPlan, TokenPlan
 
-UNKNOWN_TOKEN = "Token does not exist"  # noqa: S105 -- a sentence about a token of a collection
+UNKNOWN_TOKEN = "Token does not exist"  # nosec B105 # noqa: S105 -- a sentence about a token of a collection
 NO_CODE = "Contract does not have any code"
 
 
