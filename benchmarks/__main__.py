@@ -17,6 +17,8 @@ from typing import Any
 from benchmarks import adaptive_polling, airflow_tasks, budget, chain, polls, tokens
 from benchmarks.command_line import run_command, show, tell_progress, write_json
 from benchmarks.machine import Machine, this_machine
+from benchmarks.scale.measuring import measure as measure_scale
+from benchmarks.scale.tables import tables as scale_tables
 from benchmarks.tables import Table
 
 Figures = dict[str, Any]
@@ -50,6 +52,7 @@ BENCHMARKS = {
     "tokens": Benchmark(tokens.measure, tokens.tables),
     "chain": Benchmark(chain.measure, chain.tables),
     "airflow_tasks": Benchmark(_measure_airflow_tasks, _airflow_tasks_tables),
+    "scale": Benchmark(measure_scale, scale_tables),
 }
 """All of them, in the order in which they run."""
 RESULTS = Path(__file__).parent / "results"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from benchmarks.certificates import Certificates, write_certificates
 from benchmarks.polled_service import PolledServiceClient, polled_service
 from benchmarks.sides import SIDES, alchemy_connection
 from local_airflow import LocalAirflow
+from local_airflow.certificates import Certificates, write_certificates
 
 DAGS = Path(__file__).parent / "dags"
 PARALLELISM = 8

@@ -22,12 +22,12 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.testing import AlchemyEmulator, JobPlan
-from benchmarks.certificates import Certificates, write_certificates
 from benchmarks.command_line import run_benchmark, tell_progress
 from benchmarks.one_side import run_one_side
 from benchmarks.sides import SIDES, alchemy_connection
 from benchmarks.tables import Table
 from benchmarks.waiting_process import Outcome, Waits
+from local_airflow.certificates import Certificates, write_certificates
 
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing import Call

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.certificates import Certificates
 from benchmarks.processes import child, clean_environment
+from local_airflow.certificates import Certificates
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 30.0

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.certificates import Certificates, write_certificates
 from benchmarks.command_line import run_benchmark, tell_progress
 from benchmarks.machine import version_of
 from benchmarks.one_side import run_one_side
@@ -26,6 +25,7 @@ from benchmarks.polled_service import PolledServiceClient, polled_service
 from benchmarks.sides import SIDES
 from benchmarks.tables import Table, spread
 from benchmarks.waiting_process import Outcome, Waits
+from local_airflow.certificates import Certificates, write_certificates
 
 WARM_UP_WAITS = 10
 WARM_UP_SECONDS = 0.3

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WEEK_SECONDS = 7 * 24 * 3600.0
 UNLIMITED_UNITS_PER_SECOND = 100_000_000
 """The throughput of an account that never holds a poll back."""
+ANY_KEY = "any-token"
+"""The peers' service takes every one."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _dbt_cloud(number: int, interval: float) -> BaseTrigger:
 
 
 def _dbt_cloud_connection(url: str, authority: Path) -> dict[str, str]:
-    fields = {"conn_type": "dbt_cloud", "host": urlsplit(url).netloc, "login": "1", "password": "any-token"}
+    fields = {"conn_type": "dbt_cloud", "host": urlsplit(url).netloc, "login": "1", "password": ANY_KEY}
     return {"AIRFLOW_CONN_DBT_CLOUD_DEFAULT": json.dumps(fields), **_trusting(authority)}
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.certificates import Certificates
 from benchmarks.processes import Child, child, clean_environment
 from benchmarks.token_server import Seen
+from local_airflow.certificates import Certificates
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.certificates import write_certificates
 from benchmarks.command_line import add_options, run_benchmark, tell_progress
 from benchmarks.machine import version_of
 from benchmarks.token_kill import measure_kills
@@ -26,6 +25,7 @@ from benchmarks.token_runs import run_operator
 from benchmarks.token_server import ADDRESS
 from benchmarks.token_service import TokenServiceClient, token_service
 from benchmarks.token_tables import tables
+from local_airflow.certificates import write_certificates
 
 __all__ = ["Scenario", "measure", "tables"]
 

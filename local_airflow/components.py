@@ -7,35 +7,42 @@ stay apart: a component that died cannot be asked.
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
-import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_airflow.command_lines import AIRFLOW
 from local_airflow.ending import end_instance
 from local_airflow.errors import LocalAirflowError
-from local_airflow.processes import KILL_SECONDS, MARK, ProcessIdentity, end_all, identity_of, living, mark_of, send
+from local_airflow.processes import (
+    KILL_SECONDS,
+    MARK,
+    ProcessIdentity,
+    end_all,
+    identity_of,
+    living,
+    mark_of,
+    marked_processes,
+    send,
+)
 from local_airflow.waiting import wait_until
 from local_airflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-AIRFLOW = (sys.executable, "-m", "airflow")
-# The API server first: it takes longest to be ready.
-COMPONENTS: Mapping[str, Sequence[str]] = {
-    "api-server": (),
-    "scheduler": ("--skip-serve-logs",),
-    "dag-processor": (),
-    "triggerer": ("--skip-serve-logs",),
-}
 # Signals after which a process is expected to be gone.
 ENDING_SIGNALS = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGHUP}
 )
 LAST_LINES = 25
+AGAIN_SECONDS = 15.0
+LEAVE_SECONDS = 60.0
+"""How long a component may take to end in its own way: a scheduler lets its tasks end first."""
 
 
 class Components:
@@ -45,7 +52,7 @@ class Components:
     :param environment: The whole environment of its processes, without the mark.
     :param working_folder: Where they run, so that what they drop falls into the throwaway home.
     :param output_folder: Where their standard output and error go, one file for each.
-    :param servers: What else is to run, as command lines by name: the database server, where there is one.
+    :param commands: The command lines by name: Airflow's own, and those of its servers.
     """
 
     def __init__(
@@ -55,13 +62,10 @@ class Components:
         environment: Mapping[str, str],
         working_folder: Path,
         output_folder: Path,
-        servers: Mapping[str, Sequence[str]],
+        commands: Mapping[str, Sequence[str]],
     ) -> None:
         self.instance_id = instance_id
-        self._commands = {
-            **servers,
-            **{name: (*AIRFLOW, name, *arguments) for name, arguments in COMPONENTS.items()},
-        }
+        self._commands = dict(commands)
         self._environment = environment
         self._working_folder = working_folder
         self._output_folder = output_folder
@@ -114,7 +118,7 @@ class Components:
     def start(self, name: str) -> datetime:
         """Start a component.
 
-        :param name: One of ``COMPONENTS``, or of the servers.
+        :param name: One of those that have a command line.
         :returns: When, to tell its heartbeats from those of a predecessor.
         :raises LocalAirflowError: When there is no such component, or it runs already.
         """
@@ -124,6 +128,8 @@ class Components:
         if name in self.identities:
             msg = f"The {name} runs already, as process {self._identities[name].pid}."
             raise LocalAirflowError(msg)
+        # Where only its first process was killed the others may still run, and would do its work twice.
+        end_all(lambda: marked_processes(self.instance_id, name), term_seconds=0)
         now = datetime.now(UTC)
         self._spawn(name, self._commands[name])
         return now
@@ -179,12 +185,13 @@ class Components:
         started = [name for name in self._commands if name in self._current]
         return [name for name in started if self._current[name].poll() is not None]
 
-    def fail_if_dead(self) -> None:
+    def fail_if_dead(self, names: Iterable[str]) -> None:
         """Complain about components that ended by themselves.
 
+        :param names: Those that are needed.
         :raises LocalAirflowError: Naming the first one, with its last lines of output.
         """
-        for name in self.dead():
+        for name in sorted({*names}.intersection(self.dead())):
             msg = (
                 f"The {name} ended by itself with exit code {self._current[name].returncode}. "
                 f"Its last lines:\n{self.last_output(name)}"
@@ -207,11 +214,21 @@ class Components:
         process = self._current[name]
         if to_send is signal.SIGKILL:
             end_all(lambda: self._find(name), term_seconds=0)
-        else:
-            send(self._find(name), to_send)
+        asked_at = -math.inf
+
+        def has_left() -> bool:
+            nonlocal asked_at
+            if process.poll() is not None and not self._find(name):
+                return True
+            # Airflow leaves by an exception out of the signal, and Python loses one that the garbage collector hears.
+            if time.monotonic() - asked_at > AGAIN_SECONDS:
+                send(self._find(name), to_send)
+                asked_at = time.monotonic()
+            return False
+
         wait_until(
-            lambda: process.poll() is not None and not self._find(name),
-            deadline_seconds=KILL_SECONDS,
+            has_left,
+            deadline_seconds=LEAVE_SECONDS,
             failure=lambda: f"The {name} survives {to_send.name} as processes {_pids(self._find(name))}",
         )
         del self._current[name], self._identities[name]

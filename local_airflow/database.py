@@ -12,7 +12,8 @@ import threading
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from local_airflow.errors import LocalAirflowError
-from local_airflow.postgresql import PostgresqlDatabase, fail_if_packages_are_missing
+from local_airflow.packages import fail_if_missing
+from local_airflow.postgresql import PACKAGES, PostgresqlDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,14 @@ class MetadataDatabase(Protocol):
         :param extra_environment: What the caller set; its Airflow settings may change the tables.
         :param deadline_seconds: Seconds each step may take.
         :raises LocalAirflowError: When a step fails.
+        """
+
+    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+        """Wait until what runs for it answers again.
+
+        :param components: Runs it.
+        :param deadline_seconds: Seconds it may take.
+        :raises LocalAirflowError: When it does not by then.
         """
 
     def release(self) -> None:
@@ -89,6 +98,13 @@ class SqliteDatabase:
             with _pristine_lock:
                 _pristine[kind] = self.path.read_bytes()
 
+    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+        """Do nothing: a file is always ready.
+
+        :param components: Runs nothing for it.
+        :param deadline_seconds: Seconds that are not needed.
+        """
+
     def release(self) -> None:
         """Do nothing: a file reserves nothing."""
 
@@ -105,5 +121,5 @@ def database_type(kind: DatabaseKind) -> type[SqliteDatabase | PostgresqlDatabas
         raise LocalAirflowError(msg)
     if kind == "sqlite":
         return SqliteDatabase
-    fail_if_packages_are_missing()
+    fail_if_missing(PACKAGES, "on PostgreSQL")
     return PostgresqlDatabase

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which order a local Airflow ends: Airflow first, its database server after it.
+"""In which order a local Airflow ends: Airflow first, its servers after it.
 
 It exists because three sides end one (its owner, the watchdog, a later process that stops a kept one), and a
 server that goes first leaves Airflow to spend its last seconds on lost connections.
@@ -15,7 +15,8 @@ from local_airflow.processes import ProcessIdentity, end_all, living, marked_pro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DATABASE_SERVER = "postgresql"
+DATABASE_SERVER, QUEUE_SERVER = "postgresql", "redis"
+SERVERS = (DATABASE_SERVER, QUEUE_SERVER)
 
 
 def end_instance(instance_id: str, leaders: Mapping[str, ProcessIdentity]) -> set[ProcessIdentity]:
@@ -25,17 +26,18 @@ def end_instance(instance_id: str, leaders: Mapping[str, ProcessIdentity]) -> se
     :param leaders: The processes that were started for it, by component.
     :returns: What is left after all this; empty if all went well.
     """
-    server = leaders.get(DATABASE_SERVER)
+    servers = {leaders[name] for name in SERVERS if name in leaders}
 
     def everything() -> set[ProcessIdentity]:
         return living(leaders.values(), instance_id, None)
 
     def airflow() -> set[ProcessIdentity]:
-        return everything() - {server} - marked_processes(instance_id, DATABASE_SERVER)
+        return everything().difference(servers, *(marked_processes(instance_id, name) for name in SERVERS))
 
-    def ask_server() -> None:
-        # Only its first process, which knows how to end the others; SIGTERM would make it wait for its clients.
-        send({server} if server else (), signal.SIGINT)
+    def ask_servers() -> None:
+        # Only the first process of each, which knows how to end the others; SIGTERM would make PostgreSQL wait for
+        # its clients.
+        send(servers, signal.SIGINT)
 
     end_all(airflow)
-    return end_all(everything, ask=ask_server)
+    return end_all(everything, ask=ask_servers)

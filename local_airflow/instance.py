@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 from typing import TYPE_CHECKING
 
 from local_airflow import kept
-from local_airflow.components import COMPONENTS, Components
+from local_airflow.command_lines import component_commands
+from local_airflow.component_steering import ComponentSteering
+from local_airflow.components import Components
 from local_airflow.connections import import_connections
 from local_airflow.dags import DagSteering
 from local_airflow.database import DatabaseKind, MetadataDatabase, database_type
+from local_airflow.ending import DATABASE_SERVER, QUEUE_SERVER
 from local_airflow.errors import LocalAirflowError
 from local_airflow.health import wait_healthy
 from local_airflow.ports import ReservedPort
-from local_airflow.processes import marked_processes
+from local_airflow.redis_broker import RedisBroker
 from local_airflow.rest import RestApi
 from local_airflow.settings import (
     airflow_settings,
@@ -27,18 +29,27 @@ from local_airflow.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
 
-class LocalAirflow(DagSteering):
-    """A scheduler, a DAG processor, a triggerer and an API server, running while the context is open.
+CELERY = "CeleryExecutor"
+
+
+class LocalAirflow(DagSteering, ComponentSteering):
+    """A scheduler, a DAG processor, triggerers, an API server and workers, running while the context is open.
 
     :param home: Its home folder, made if missing: database, logs and keys. A fresh one for each test.
     :param dags_folder: The folder of the DAG files.
     :param connections: Connection id to its JSON or URI.
     :param environment: Further environment variables of its processes; they win over everything else.
+    :param services: What else runs beside Airflow, is killed and started again like a component of it, and ends
+        with it: name to command line.
     :param executor: The executor; LocalExecutor runs tasks as processes, as a small installation would.
+        CeleryExecutor has workers and a Redis between them and the scheduler; it needs PostgreSQL.
+    :param triggerers: How many triggerers: ``triggerer``, or ``triggerer-1``, ``triggerer-2`` and so on.
+    :param workers: How many Celery workers, ``worker-1`` and so on; they share ``parallelism``.
     :param parallelism: How many task instances run at once; 8 is what two cores take well.
     :param database: SQLite, which needs nothing, or PostgreSQL, which takes the load of many parallel tasks.
     :param port: The port of the API server and web UI; None for any free one.
@@ -56,7 +67,10 @@ class LocalAirflow(DagSteering):
         *,
         connections: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        services: Mapping[str, Sequence[str]] | None = None,
         executor: str = "LocalExecutor",
+        triggerers: int = 1,
+        workers: int = 2,
         parallelism: int = 8,
         database: DatabaseKind = "sqlite",
         port: int | None = None,
@@ -68,7 +82,10 @@ class LocalAirflow(DagSteering):
         self.dags_folder = dags_folder.resolve()
         self._connections = dict(connections or {})
         self._extra_environment = dict(environment or {})
+        self._services = dict(services or {})
         self._executor = executor
+        self._triggerers = triggerers
+        self._workers = workers if executor == CELERY else 0
         self._parallelism = parallelism
         self._database_type = database_type(database)
         self._wanted_port = port or 0
@@ -79,6 +96,8 @@ class LocalAirflow(DagSteering):
         # Set when the context is entered, since they need the ports.
         self._detached: bool
         self._database: MetadataDatabase
+        self._broker: RedisBroker | None = None
+        self._airflow_components: Sequence[str]
         self._components: Components
         self._api: RestApi
 
@@ -91,11 +110,12 @@ class LocalAirflow(DagSteering):
         self._prepare()
         try:
             self._components.watch()
+            if self._broker:
+                self._broker.open(self._components, self._start_seconds)
             self._database.open(self._components, self._extra_environment, self._start_seconds)
             if self._connections_in_database:
                 import_connections(self._components, self.home, self._connections, self._start_seconds)
-            started = {name: self._components.start(name) for name in COMPONENTS}
-            wait_healthy(self._api, self._components, started, self._start_seconds)
+            self.start_all([*self._services, *self._airflow_components])
         except BaseException:
             # Also on Ctrl-C: half an Airflow is left to nobody.
             self._end()
@@ -122,6 +142,7 @@ class LocalAirflow(DagSteering):
         output_folder = self.home / "process_logs"
         output_folder.mkdir(parents=True, exist_ok=True)
         self._database = self._database_type(self.home)
+        self._broker = RedisBroker(self.home) if self._executor == CELERY else None
         environment = inherited_environment(os.environ) | airflow_settings(
             home=self.home,
             dags_folder=self.dags_folder,
@@ -134,12 +155,19 @@ class LocalAirflow(DagSteering):
         )
         in_environment = {} if self._connections_in_database else self._connections
         environment |= secrets_of(self.home) | connection_variables(in_environment)
+        airflow = component_commands(self.home, triggerers=self._triggerers, workers=self._workers)
+        self._airflow_components = list(airflow)
+        servers = dict(self._database.servers)
+        if self._broker:
+            environment |= self._broker.settings(self._database.url)
+            environment["AIRFLOW__CELERY__WORKER_CONCURRENCY"] = str(max(self._parallelism // self._workers, 1))
+            servers |= self._broker.servers
         self._components = Components(
             instance_id=secrets.token_hex(16),
             environment=environment | self._extra_environment,
             working_folder=self.home,
             output_folder=output_folder,
-            servers=self._database.servers,
+            commands={**servers, **self._services, **airflow},
         )
 
     def _end(self) -> None:
@@ -153,6 +181,8 @@ class LocalAirflow(DagSteering):
     def _let_go(self) -> None:
         self._api.close()
         self._database.release()
+        if self._broker:
+            self._broker.release()
         for port in self._ports:
             port.release()
 
@@ -177,22 +207,9 @@ class LocalAirflow(DagSteering):
         return self._database.url
 
     @property
-    def process_logs(self) -> dict[str, Path]:
-        """The files with the standard output and error of each component."""
-        return self._components.output_files
-
-    @property
-    def processes(self) -> dict[str, int]:
-        """The pid of the first process of each component that runs."""
-        return {name: identity.pid for name, identity in self._components.identities.items()}
-
-    def process_tree(self, component: str) -> set[int]:
-        """Find the pids of a component with everything it started; none where there is no ``/proc``.
-
-        :param component: A name in ``processes``.
-        :returns: The pids.
-        """
-        return {process.pid for process in marked_processes(self._components.instance_id, component)}
+    def queue_url(self) -> str | None:
+        """The URL of the Redis between scheduler and workers, with its password; None without Celery."""
+        return self._broker.url if self._broker else None
 
     def _diagnosis(self) -> str:
         sentences = [f"The {name} ended by itself." for name in self._components.dead()]
@@ -202,25 +219,15 @@ class LocalAirflow(DagSteering):
             sentences.append(str(error))
         return "\n".join(sentences)
 
-    def kill(self, component: str, to_send: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to a component and everything it started; an ending signal is waited for.
-
-        :param component: ``scheduler``, ``dag-processor``, ``triggerer`` or ``api-server``.
-        :param to_send: The signal; SIGKILL, since a crash is what a test wants to see survived.
-        :raises LocalAirflowError: When the component does not run, or survives.
-        """
-        self._components.kill(component, to_send)
-
-    def start(self, component: str) -> None:
-        """Start a component again, and wait until it is healthy.
-
-        :param component: ``scheduler``, ``dag-processor``, ``triggerer`` or ``api-server``.
-        :raises LocalAirflowError: When it runs already, or does not become healthy.
-        """
-        started = {component: self._components.start(component)}
+    def _wait_for(self, started: Mapping[str, datetime]) -> None:
         if self._detached:
             self._write_kept()
-        wait_healthy(self._api, self._components, started, self._start_seconds)
+        if DATABASE_SERVER in started:
+            self._database.wait_ready(self._components, self._start_seconds)
+        if self._broker and QUEUE_SERVER in started:
+            self._broker.wait_ready(self._components, self._start_seconds)
+        if started.keys() & {*self._airflow_components}:
+            wait_healthy(self._api, self._components, started, self._start_seconds, workers=self._broker)
 
     def detach(self) -> None:
         """Leave everything running when the context is left; ``stop_kept`` ends it."""

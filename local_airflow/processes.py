@@ -175,7 +175,17 @@ def end_all(
 
 
 def _gone_after_kill(find: Callable[[], set[ProcessIdentity]], seconds: float) -> set[ProcessIdentity]:
+    _hold(find)
     return set() if _gone(find, seconds, signal_again=signal.SIGKILL) else find()
+
+
+def _hold(find: Callable[[], set[ProcessIdentity]]) -> None:
+    # A process that starts another between the look and its own end would leave one behind that nobody finds: without
+    # a parent, and perhaps without a mark. One that is stopped starts nothing.
+    held: set[ProcessIdentity] = set()
+    while new := find() - held:
+        send(new, signal.SIGSTOP)
+        held |= new
 
 
 def _gone(find: Callable[[], set[ProcessIdentity]], seconds: float, *, signal_again: signal.Signals | None) -> bool:

@@ -132,6 +132,10 @@ def airflow_settings(
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
+        # A worker whose question the API server has not answered in 5 s asks four times more, and then fails its task:
+        # too few for a busy machine, and where the API server is started again.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "10",
         "AIRFLOW__API__BASE_URL": base_url(port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base_url(port)}/execution/",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
@@ -151,8 +155,8 @@ def _intervals() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
-        # A scheduler killed with its workers: the next one takes their tasks back after this.
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+        # A scheduler killed with its workers: the next one looks this often for tasks of one that was silent for 30 s.
+        # That stays as it is: on a busy machine a scheduler that is late would take its own tasks for lost.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
         # The supervisor of a task that failed notices its end only when the next heartbeat is due.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from local_airflow.waiting import wait_until
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     """
     Wait until a condition holds.
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.certificates import write_certificates
 from benchmarks.command_line import run_command
 from benchmarks.errors import BenchmarkError
 from benchmarks.polled_service import polled_service
 from benchmarks.processes import PROJECT, child, clean_environment
+from local_airflow.certificates import write_certificates
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration

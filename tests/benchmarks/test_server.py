@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from benchmarks.certificates import Certificates, write_certificates
 from benchmarks.polled_service import PolledServiceClient, polled_service
 from benchmarks.sides import contract_address
+from local_airflow.certificates import Certificates, write_certificates
 
 pytestmark = pytest.mark.integration
 

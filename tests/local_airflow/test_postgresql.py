@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow import LocalAirflow, LocalAirflowError, postgresql
+from local_airflow import LocalAirflow, LocalAirflowError, packages, postgresql
 from local_airflow.processes import HAS_PROC
 from local_airflow.waiting import wait_until
 
@@ -132,7 +132,7 @@ def test_missing_packages_are_named_before_anything_is_started(
     tmp_path: Path, dags_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = importlib.util.find_spec
-    monkeypatch.setattr(postgresql, "find_spec", lambda name: None if name == "psycopg2" else there(name))
+    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "psycopg2" else there(name))
     with pytest.raises(LocalAirflowError, match="needs the packages psycopg2-binary, which are not installed"):
         LocalAirflow(tmp_path / "home", dags_folder, database="postgresql")
 

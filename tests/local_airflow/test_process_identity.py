@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local_airflow import LocalAirflow, LocalAirflowError
+from local_airflow import LocalAirflow, LocalAirflowError, components
 from local_airflow.kept import Kept, write_kept
 from local_airflow.ports import ReservedPort
 from local_airflow.processes import (
@@ -28,10 +30,30 @@ from local_airflow.processes import (
     marked_processes,
     send,
 )
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+FORKING = """
+import subprocess, sys
+for _ in range(2000):
+    subprocess.Popen(["/bin/sleep", sys.argv[1]], env={}, start_new_session=True)
+"""
+
+LOSING_ITS_FIRST_END = """
+import signal, sys, time, weakref
+class Something: pass
+def wait(_):
+    print("ready", flush=True)
+    time.sleep(60)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+something = Something()
+reference = weakref.ref(something, wait)
+del something
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -89,3 +111,44 @@ def test_a_port_on_which_somebody_listens_is_refused_with_a_sentence() -> None:
         pytest.raises(LocalAirflowError, match="wanted for the API server, cannot be used"),
     ):
         ReservedPort(server.getsockname()[1], purpose="API server")
+
+
+def sleeping(seconds: str) -> list[str]:
+    command = f"/bin/sleep\0{seconds}\0".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cmdline").read_bytes() == command:
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="looks at processes through /proc")
+def test_what_a_killed_process_starts_in_its_last_moment_is_killed_too() -> None:
+    instance, seconds = secrets.token_hex(8), f"60.{secrets.randbelow(10**9)}"
+    environment = {**os.environ, MARK: mark_of(instance, "")}
+    with subprocess.Popen([sys.executable, "-c", FORKING, seconds], env=environment) as forking:  # noqa: S603 - our own
+        eventually(lambda: len(sleeping(seconds)) > 5)
+        assert end_all(lambda: marked_processes(instance), term_seconds=0) == set()
+        assert forking.wait(10) < 0
+    assert sleeping(seconds) == []
+
+
+def test_a_component_whose_end_python_lost_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "AGAIN_SECONDS", 0.5)
+    ours = components.Components(
+        instance_id=secrets.token_hex(16),
+        environment=os.environ,
+        working_folder=tmp_path,
+        output_folder=tmp_path,
+        commands={"scheduler": [sys.executable, "-c", LOSING_ITS_FIRST_END]},
+    )
+    ours.start("scheduler")
+    eventually(lambda: "ready" in ours.last_output("scheduler"))
+
+    ours.kill("scheduler", signal.SIGTERM)
+
+    assert not ours.identities
+    assert "Exception ignored" in ours.last_output("scheduler")

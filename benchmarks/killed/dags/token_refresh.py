@@ -12,11 +12,11 @@ from airflow_provider_alchemy.operators.collection import RefreshCollectionOpera
 
 TOKENS = int(os.environ["BENCHMARK_TOKENS"])
 
-for dag_id, token_ids in {
-    "token_refresh_listed": None,
-    "token_refresh_given": list(range(TOKENS)),
-    "token_refresh_warm_up": [0],
-}.items():
+for dag_id, token_ids in (
+    ("token_refresh_listed", None),
+    ("token_refresh_given", list(range(TOKENS))),
+    ("token_refresh_warm_up", [0]),
+):
     with DAG(dag_id, schedule=None):
         RefreshCollectionOperator(
             task_id="refresh",
