@@ -22,7 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing import AlchemyEmulator
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures", "tests.scheduling"]
 
 _HOME = Path(tempfile.mkdtemp(prefix="alchemy-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)

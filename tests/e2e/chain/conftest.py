@@ -33,11 +33,6 @@ LIBRARIES_AT_DEBUG = {
 """They would show a URL there: the search for the key must find none either."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def crash() -> None:
-    """The other end-to-end tests' Airflow is not started for these."""
-
-
 @pytest.fixture(scope="package")
 def emulators(api_key: str) -> Iterator[dict[str, AlchemyEmulator]]:
     """The emulators by connection: one without a limit of blocks, and one for each limit."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's metadata database holds: the stored events of assets, the kept places of watches, and every row."""
+"""What Airflow's metadata database holds: the stored events of assets and the kept places of watches."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Text, cast, create_engine, inspect, literal_column, select, table, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from airflow_provider_alchemy.api.chain_cursor import Cursor, Places, slot_of
@@ -81,17 +81,6 @@ class Records:
         """Give the triggers that watch an asset now."""
         with self._engine.connect() as connection:
             return set(connection.execute(TRIGGERS, {"asset": asset}).scalars())
-
-    def tables_with(self, needles: Collection[str]) -> Iterator[str]:
-        """Name the tables with a row in which one of some texts stands."""
-        with self._engine.connect() as connection:
-            for name in inspect(connection).get_table_names():
-                # PostgreSQL writes a whole row as text.
-                rows = connection.execute(
-                    select(cast(literal_column("one"), Text)).select_from(table(name).alias("one"))
-                ).scalars()
-                if any(needle in row for row in rows for needle in needles):
-                    yield name
 
 
 def counted(told: Iterable[Told]) -> Counter[str]:

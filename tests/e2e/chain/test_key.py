@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.chain.dags.watchers import CALM, SCENARIOS
 from tests.e2e.chain.kills import WHOLE_SECONDS
 from tests.e2e.chain.stage import LOGS, Stage
-from tests.e2e.test_secrets import files_with, forms_of
+from tests.key_search import places_of
 
 pytestmark = [
     pytest.mark.e2e,
@@ -30,12 +30,14 @@ def troubled(stage: Stage) -> None:
 
 
 def test_the_key_is_in_no_file_of_airflow(stage: Stage, api_key: str) -> None:
-    assert list(files_with(api_key, stage.airflow.home)) == []
+    assert places_of(api_key, folder=stage.airflow.home) == []
 
 
 def test_the_key_is_in_no_row_of_the_database(stage: Stage, api_key: str) -> None:
-    assert list(stage.records.tables_with([form.decode() for form in forms_of(api_key)])) == []
+    assert places_of(api_key, database_url=stage.airflow.database_url) == []
 
 
 def test_the_search_finds_what_is_in_a_row(stage: Stage) -> None:
-    assert "asset_event" in stage.records.tables_with([SCENARIOS[CALM][0].contracts[0]])
+    places = places_of(SCENARIOS[CALM][0].contracts[0], database_url=stage.airflow.database_url)
+
+    assert any(place.where.startswith("table asset_event, column extra, id ") for place in places)

@@ -78,11 +78,6 @@ class Stage:
         return self.airflow.task_log(self.ended(dag_id), task_id, try_number=try_number)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def crash() -> None:
-    """The other end-to-end tests' Airflow is not started for these."""
-
-
 @pytest.fixture(scope="package")
 def emulator() -> Iterator[AlchemyEmulator]:
     with AlchemyEmulator(units_per_second=None, latency_seconds=LATENCY_SECONDS, reingest_gone=410) as running:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_alchemy.api.records import RESULT
-from tests.e2e.test_secrets import files_with
 from tests.e2e.tokens.conftest import BATCH, Stage
 from tests.e2e.tokens.dags.tokens import (
     DAG_IDS,
@@ -21,6 +20,7 @@ from tests.e2e.tokens.dags.tokens import (
     TOKENS,
     address_of,
 )
+from tests.key_search import places_of
 
 pytestmark = pytest.mark.e2e
 
@@ -140,4 +140,4 @@ def test_the_key_is_in_no_file_of_airflow(stage: Stage) -> None:
     for dag_id in DAG_IDS:
         stage.ended(dag_id)
 
-    assert list(files_with(stage.emulator.api_key, stage.airflow.home)) == []
+    assert places_of(stage.emulator.api_key, folder=stage.airflow.home) == []

@@ -115,11 +115,6 @@ class Stage:
         return written()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def crash() -> None:
-    """The other end-to-end tests' Airflow is not started for these."""
-
-
 @pytest.fixture(scope="package")
 def emulator() -> Iterator[AlchemyEmulator]:
     with AlchemyEmulator(units_per_second=None) as running:

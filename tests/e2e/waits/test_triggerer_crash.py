@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_alchemy.testing.calls import Call
-from tests.e2e.conftest import KILLED, Stage
-from tests.e2e.dags.alchemy_scenarios import address_of
+from tests.e2e.waits.conftest import KILLED, Stage
+from tests.e2e.waits.dags.alchemy_scenarios import address_of
 
 pytestmark = pytest.mark.e2e
 

@@ -12,10 +12,13 @@ from airflow.sdk import DAG, task
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 
+PAUSE_SECONDS = 20
+"""Airflow's scheduler takes a task for killed that goes on before it has heard that the task's worker ended: on a busy
+machine it hears that several seconds late."""
+
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
-    # Airflow's scheduler takes a task that is rescheduled within a second or two for one that was killed.
-    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": 5},
+    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": PAUSE_SECONDS},
     "deferred": {"deferrable": True},
 }
 WAITS: dict[str, dict[str, Any]] = {
@@ -52,8 +55,8 @@ def operator(dag_id: str, **arguments: Any) -> None:
 
 for mode, arguments in MODES.items():
     sensor(f"sensor_{mode}", **arguments)
-    sensor(f"soft_fail_{mode}", **arguments, timeout=5, soft_fail=True)
-    sensor(f"timeout_{mode}", **arguments, timeout=5, retries=2, retry_delay=timedelta(seconds=1))
+    sensor(f"soft_fail_{mode}", **arguments, timeout=PAUSE_SECONDS, soft_fail=True)
+    sensor(f"timeout_{mode}", **arguments, timeout=PAUSE_SECONDS, retries=2, retry_delay=timedelta(seconds=1))
     sensor(f"not_a_collection_{mode}", **arguments, retries=2, retry_delay=timedelta(seconds=1))
 
 for form, arguments in WAITS.items():
@@ -61,7 +64,7 @@ for form, arguments in WAITS.items():
 
 sensor("calls_of_a_wait", deferrable=True, poke_interval=5)
 sensor("killed_triggerer", deferrable=True, poke_interval=2)
-sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=4))
+sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=PAUSE_SECONDS))
 operator(
     "retry_joins",
     **WAITS["worker"],
@@ -75,7 +78,7 @@ for trouble in BROKEN:
     connection = f"alchemy_{trouble}"
     hurried: dict[str, Any] = {"alchemy_conn_id": connection, "max_consecutive_failures": 1}
     operator(f"operator_{trouble}", **hurried)
-    sensor(f"sensor_{trouble}", **hurried, deferrable=True, poke_interval=1)
+    sensor(f"sensor_{trouble}", **hurried, deferrable=True, poke_interval=PAUSE_SECONDS)
 
 with a_dag("mapped"):
     refresh = ReingestContractOperator.partial(

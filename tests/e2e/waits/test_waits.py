@@ -7,8 +7,8 @@ import pytest
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.records import RESULT
-from tests.e2e.conftest import COUNTED, Stage
-from tests.e2e.dags.alchemy_scenarios import MODES, address_of
+from tests.e2e.waits.conftest import COUNTED, Stage
+from tests.e2e.waits.dags.alchemy_scenarios import MODES, address_of
 
 pytestmark = pytest.mark.e2e
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is killed: every wait ends, as it should, and not before the service says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.cluster.blows import (
+    API_SERVER,
+    BOTH_TRIGGERERS,
+    POSTGRESQL,
+    POWER_CUT,
+    REDIS,
+    RESUMING_WORKER,
+    ROLLING_RESTART,
+    SCHEDULER,
+    SUBMITTING_WORKER,
+    TRIGGERER,
+    Blow,
+    emulator_gone,
+)
+from tests.e2e.cluster.figures import ROW, row_of
+from tests.e2e.cluster.stage import Stage
+from tests.e2e.cluster.verdicts import Verdict
+
+EACH = {
+    "triggerer": [TRIGGERER],
+    "both_triggerers": [BOTH_TRIGGERERS],
+    "submitting_worker": [SUBMITTING_WORKER],
+    "resuming_worker": [RESUMING_WORKER],
+    "scheduler": [SCHEDULER],
+    "api_server": [API_SERVER],
+    "postgresql": [POSTGRESQL],
+    "redis": [REDIS],
+    "emulator": [emulator_gone(120)],
+    "power_cut": [POWER_CUT],
+    "rolling_restart": [ROLLING_RESTART],
+}
+TOGETHER = {
+    "airflow": [SUBMITTING_WORKER, TRIGGERER, RESUMING_WORKER, SCHEDULER, BOTH_TRIGGERERS],
+    "surroundings": [emulator_gone(20), POSTGRESQL, REDIS],
+}
+SCENARIOS: dict[str, list[Blow]] = EACH if os.environ.get("CLUSTER_KILLS") == "each" else TOGETHER
+SCENARIO_SECONDS = 3600
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(SCENARIO_SECONDS)]
+
+
+@pytest.fixture(scope="module", params=SCENARIOS)
+def verdict(request: pytest.FixtureRequest, stage: Stage) -> Verdict:
+    return stage.play(request.param, SCENARIOS[request.param])
+
+
+def test_no_wait_ends_wrongly_is_lost_or_hangs(
+    verdict: Verdict, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(ROW, row_of(verdict, [blow.name for blow in SCENARIOS[verdict.name]]))
+
+    assert not verdict.wrong
+
+
+def test_nothing_is_reported_as_finished_before_the_service_says_so(verdict: Verdict) -> None:
+    assert not verdict.early
+
+
+def test_each_blow_costs_a_contract_one_call_at_most_after_its_terminal_answer(verdict: Verdict) -> None:
+    blows = len(SCENARIOS[verdict.name])
+    assert not {contract: calls for contract, calls in verdict.again.items() if calls > blows}
+
+
+def test_a_contract_is_asked_about_once_at_most_after_its_answer_was_stored(verdict: Verdict) -> None:
+    assert not verdict.late
