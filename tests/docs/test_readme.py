@@ -41,7 +41,7 @@ from tests.tasks.dag_runs import new_dag
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LARGEST_PICTURE = 300_000
 
 GROUPS = {"AlchemyError", "AlchemyTransientError", "AlchemyPermanentError", "AlchemyRefreshFailedError"}
@@ -317,18 +317,23 @@ def test_the_retry_policy_is_asked_about_a_final_error(alchemy_emulator: Alchemy
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_relative_link_leads_somewhere(page: str) -> None:
-    text = (PROJECT / page).read_text(encoding="utf-8")
-    headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")]
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors
-        elif not target.startswith("https://"):
-            assert (PROJECT / target).exists(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", (PROJECT / page).read_text(encoding="utf-8")):
+        file, _, anchor = target.partition("#")
+        if not target.startswith("https://"):
+            assert (PROJECT / file).exists(), target
+            assert not anchor or anchor in anchors_of(PROJECT / (file or page)), target
+
+
+def anchors_of(page: Path) -> set[str]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")) for line in lines if line.startswith("#")]
+    return {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_each_picture_is_shown_with_a_text_and_is_small() -> None:
-    shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", README)
+    pages = {"": README, "docs/": (PROJECT / "docs/production.md").read_text(encoding="utf-8")}
+    picture = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
+    shown = [(text, folder + file) for folder, page in pages.items() for text, file in picture.findall(page)]
     files = {str(path.relative_to(PROJECT)) for path in (PROJECT / "docs/images").iterdir()}
     assert {file for _, file in shown} == files
     assert all((PROJECT / file).stat().st_size < LARGEST_PICTURE for file in files)
