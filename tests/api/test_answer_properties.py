@@ -95,7 +95,7 @@ def read(status: int, body: bytes, headers: dict[str, str] | None = None) -> Ref
         return error
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(status=STATUSES, body=BODIES, headers=HEADERS)
 @example(status=200, body=b'{"reingestionState": "in_progress", "progress": 1' + b"0" * 400 + b"}", headers={})
 @example(status=200, body=b'{"reingestionState": "in_progress", "progress": NaN}', headers={})
@@ -130,7 +130,7 @@ def test_every_good_answer_with_other_values_in_its_fields_is_finished_only_wher
         assert finished == is_a_true_finish(status, body), body
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(status=STATUSES, body=BODIES)
 def test_any_error_of_an_answer_has_a_short_text_and_survives_json(status: int, body: bytes) -> None:
     outcome = read(status, body)
@@ -139,7 +139,7 @@ def test_any_error_of_an_answer_has_a_short_text_and_survives_json(status: int, 
         assert len(str(outcome)) < 1000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(JSON)
 @example({"totalSupply": "9" * 5000})
 def test_any_json_is_contract_metadata_or_an_alchemy_error(value: Any) -> None:

@@ -8,7 +8,7 @@ import threading
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import budget
@@ -69,7 +69,6 @@ def test_another_length_of_the_window_is_possible() -> None:
     assert [account.reserve(480, 0.0) for _ in range(3)] == [0, 1, 2]
 
 
-@settings(deadline=None)
 @given(rate=st.integers(48, 300), calls=CALLS)
 def test_no_window_holds_more_units_than_the_capacity(rate: int, calls: list[tuple[float, int]]) -> None:
     begun = starts(UnitBudget(rate), calls)
@@ -78,7 +77,6 @@ def test_no_window_holds_more_units_than_the_capacity(rate: int, calls: list[tup
         assert sum(inside) <= rate * WINDOW or len(inside) == 1
 
 
-@settings(deadline=None)
 @given(rate=st.integers(48, 300), calls=CALLS)
 def test_calls_start_in_the_order_in_which_they_asked(rate: int, calls: list[tuple[float, int]]) -> None:
     begun = starts(UnitBudget(rate), calls)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
@@ -64,7 +64,6 @@ def test_a_text_that_begins_like_a_list_is_never_split(text: str) -> None:
         read(text)
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=30) | st.text("[](){}'\",:10aN ", max_size=12))
 def test_any_text_is_a_list_or_an_argument_error(text: str) -> None:
     with suppress(AlchemyArgumentError):

@@ -107,7 +107,7 @@ def _is(told: Any, token_id: int) -> bool:
 
 
 @EACH
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(answer=ANSWERS)
 @example(answer={"status": "Queued", "estimatedMsToRefresh": 10**400})
 @example(answer={"nfts": [{"tokenId": 10**4000}], "pageKey": 10**4000})
@@ -125,7 +125,7 @@ def test_an_answer_that_is_nested_deep_is_an_alchemy_error(call: Call[Any], dept
 
 
 @EACH
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(answer=ANSWERS)
 def test_an_error_of_any_json_is_short_and_does_not_hold_the_answer(call: Call[Any], answer: Any) -> None:
     value = outcome(call, json.dumps(answer))
@@ -133,7 +133,7 @@ def test_an_error_of_any_json_is_short_and_does_not_hold_the_answer(call: Call[A
     assert not isinstance(value, AlchemyError) or len(str(value)) < 1000
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(answer=BATCHES | st.fixed_dictionaries({"nfts": BATCHES}))
 def test_a_batch_proves_a_refresh_only_where_its_first_entry_does(answer: Any) -> None:
     found = outcome(CALLS["getNFTMetadataBatch"], json.dumps(answer))
@@ -143,7 +143,7 @@ def test_a_batch_proves_a_refresh_only_where_its_first_entry_does(answer: Any) -
         assert all(is_proven_by(answer, token_id) for token_id in proven)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(answer=ANSWERS)
 def test_a_batch_tells_of_no_token_that_nobody_asked_for(answer: Any) -> None:
     found = outcome(CALLS["getNFTMetadataBatch"], json.dumps(answer))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
@@ -36,12 +36,10 @@ written: dict[str, Callable[[list[int]], Any]] = {
 
 @pytest.mark.parametrize("form", written.values(), ids=written.keys())
 class TestEveryForm:
-    @settings(deadline=None)
     @given(items=lists)
     def test_it_gives_each_token_once_in_the_order_of_the_first(self, form: Any, items: list[int]) -> None:
         assert read_token_ids(form(items)).ids == tuple(dict.fromkeys(items))
 
-    @settings(deadline=None)
     @given(items=lists)
     def test_what_is_left_out_is_counted(self, form: Any, items: list[int]) -> None:
         tokens = read_token_ids(form(items))
@@ -49,7 +47,6 @@ class TestEveryForm:
         assert len(tokens.ids) + tokens.duplicates == len(items)
 
 
-@settings(deadline=None)
 @given(token_id=token_ids, spelling=st.lists(st.sampled_from(spellings), min_size=1, max_size=6))
 def test_another_spelling_is_the_same_token(token_id: int, spelling: list[Callable[[int], Any]]) -> None:
     tokens = read_token_ids([spell(token_id) for spell in spelling])
@@ -122,7 +119,6 @@ def test_one_bad_id_is_the_only_one() -> None:
     assert "more of the ids" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(good=lists, bad=st.text("0123456789abcdef-x.", max_size=12).filter(lambda text: "-" in text), data=st.data())
 def test_no_list_with_a_bad_id_gets_through(good: list[int], bad: str, data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(good)))
@@ -153,7 +149,6 @@ class TestItemsThatAreNotKnownYet:
             read_token_ids(["{{ later }}", 7, "x"], self.is_unknown)
 
 
-@settings(deadline=None)
 @given(items=lists)
 def test_a_list_has_the_same_digest_wherever_it_is_read(items: list[int]) -> None:
     assert read_token_ids(items).digest() == read_token_ids(str(items)).digest()
@@ -166,17 +161,14 @@ def test_other_tokens_have_another_digest() -> None:
 
 
 class TestPackedIds:
-    @settings(deadline=None)
     @given(items=st.lists(token_ids, unique=True, max_size=60))
     def test_distinct_ids_are_unpacked_as_they_were(self, items: list[int]) -> None:
         assert unpack_ids(pack_ids(items)) == tuple(items)
 
-    @settings(deadline=None)
     @given(items=lists)
     def test_ids_that_are_named_again_are_kept_too(self, items: list[int]) -> None:
         assert unpack_ids(pack_ids(items)) == tuple(items)
 
-    @settings(deadline=None)
     @given(starts=st.lists(token_ids.map(lambda start: min(start, LARGEST_TOKEN_ID - 50)), max_size=5))
     def test_runs_are_unpacked_as_they_were(self, starts: list[int]) -> None:
         items = [token_id for start in starts for token_id in range(start, start + 50)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC, DateTime, datetime, now, parse
 
@@ -50,14 +50,12 @@ ids = st.integers(0, LARGEST_TOKEN_ID) | st.integers(0, 300)
 
 
 class TestATokenId:
-    @settings(deadline=None)
     @given(token_id=ids)
     def test_each_form_is_the_same_id(self, token_id: int) -> None:
         forms = [token_id, str(token_id), hex(token_id), f"0X{token_id:X}", f"0x{token_id:064x}", f" {token_id:09}\n"]
 
         assert {read_token_id(form) for form in forms} == {token_id}
 
-    @settings(deadline=None)
     @given(text=st.text(max_size=8) | st.from_regex(r"[0-9a-fx\-+_ .]{0,8}", fullmatch=True))
     def test_any_text_is_an_id_in_range_or_an_error(self, text: str) -> None:
         with suppress(AlchemyTokenIdError):
@@ -158,14 +156,12 @@ class TestATime:
     def test_anything_else_is_none(self, value: Any) -> None:
         assert read_time(value) is None
 
-    @settings(deadline=None)
     @given(text=st.text(max_size=40) | st.from_regex(r"[0-9TZW:+\-. ]{0,30}", fullmatch=True))
     def test_any_text_is_an_aware_moment_or_none(self, text: str) -> None:
         moment = read_time(text)
 
         assert moment is None or moment.utcoffset() == timedelta(0)
 
-    @settings(deadline=None)
     @given(moment=st.datetimes(timezones=st.just(UTC)))
     def test_any_moment_is_read_as_it_was_written(self, moment: Any) -> None:
         assert read_time(moment.isoformat()) == moment

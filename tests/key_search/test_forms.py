@@ -8,7 +8,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.key_search.forms import Form, KeyForms
@@ -29,26 +29,22 @@ def test_another_key_is_not_found(form: Form, write: Writer, key: str, other_key
     assert KeyForms(key).forms_in(write(other_key).encode()) == [], form
 
 
-@settings(deadline=None)
 @given(key=KEYS, write=st.sampled_from([write for _, write in WRITERS.values()]))
 def test_any_key_is_found(key: str, write: Writer) -> None:
     assert KeyForms(key).forms_in(write(key).encode())
 
 
-@settings(deadline=None)
 @given(key=KEYS, before=st.binary(max_size=40), behind=st.binary(max_size=40))
 def test_any_key_is_found_in_the_base64_of_what_is_round_it(key: str, before: bytes, behind: bytes) -> None:
     assert Form.BASE64 in KeyForms(key).forms_in(base64.b64encode(before + key.encode() + behind))
 
 
-@settings(deadline=None)
 @given(key=KEYS)
 def test_any_key_is_found_where_python_shows_it(key: str) -> None:
     assert KeyForms(key).forms_in(repr({"url": json.dumps(key).encode()}).encode())
 
 
 # Only letters and digits: an escape may look like another character that is missing.
-@settings(deadline=None)
 @given(
     key=st.text(st.characters(max_codepoint=0x7E, categories=["L", "N"]), min_size=8, max_size=60),
     at=st.integers(0, 59),
