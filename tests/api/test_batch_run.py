@@ -364,7 +364,7 @@ class TestWhatItLeavesBehind:
             running = asyncio.create_task(batch_of(poller, 5).run())
             await asyncio.to_thread(eventually, lambda: emulator.count() > 0)
             running.cancel()
-            _, pending = await asyncio.wait([running], timeout=1)
+            _, pending = await asyncio.wait([running], timeout=20)
 
         assert pending == set()
 

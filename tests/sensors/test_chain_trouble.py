@@ -181,7 +181,7 @@ class TestDeadlines:
 
     def test_tokens_that_are_minted_at_the_last_look_are_no_timeout(self, mode: str, emulator: AlchemyEmulator) -> None:
         with once(has_looked(emulator), lambda: mint(emulator, [1])):
-            assert Life().lead(sensor_in(mode, timeout=2, poke_interval=600))["token_ids"] == ["1"]
+            assert Life().lead(sensor_in(mode, timeout=4, poke_interval=600))["token_ids"] == ["1"]
 
     def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:
         assert isinstance(failure(sensor_in(mode, timeout=0)), AirflowSensorTimeout)

@@ -154,7 +154,7 @@ class TestDeadlines:
         emulator.set_collection(ADDRESS, tokens=10)
 
         with once(lambda: len(looks_of(emulator)) > 0, lambda: refresh(emulator, range(10))):
-            assert Life().lead(sensor_in(mode, timeout=1, poke_interval=600))["state"] == "finished"
+            assert Life().lead(sensor_in(mode, timeout=4, poke_interval=600))["state"] == "finished"
 
     def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
@@ -187,14 +187,14 @@ class TestDeadlines:
         self, mode: str, emulator: AlchemyEmulator, connect: ConnectTo
     ) -> None:
         connect(compute_units_per_second=48, timeout=0.3)
-        set_fresh(emulator, tokens=1_000)
+        set_fresh(emulator, tokens=3_000)
         began = time.monotonic()
 
-        error = failure(sensor_in(mode, timeout=0.3, token_ids=range(1_000)))
+        error = failure(sensor_in(mode, timeout=0.3, token_ids=range(3_000)))
 
         assert isinstance(error, AirflowSensorTimeout)
         assert "left no room" in str(error)
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
 
     def test_exponential_backoff_and_max_wait_set_the_interval(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)

@@ -64,7 +64,7 @@ class TestTimeout:
     ) -> None:
         emulator.set_job(ADDRESS, running_seconds=0.2)
 
-        assert Life().lead(sensor_in(mode, timeout=0.6, poke_interval=600))["state"] == "finished"
+        assert Life().lead(sensor_in(mode, timeout=3, poke_interval=600))["state"] == "finished"
 
     @pytest.mark.usefixtures("endless")
     def test_it_says_the_state_and_that_the_refresh_goes_on(self, mode: str) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -75,14 +76,15 @@ class TestARetry:
     def test_it_knows_when_the_refresh_was_submitted(self, build: Any, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
         store = StateStore()
+        began = time.time()
         failure(build(timeout=0.2), context_of(first_try(), store))
-        submitted_at = emulator.calls[0].at
+        ended = time.time()
         emulator.set_job(ADDRESS, running_seconds=0)
 
         result = Life().lead(build(), context_of(second_try(), store))
 
         told = datetime.fromisoformat(result["submitted_at"]).timestamp()
-        assert abs(told - submitted_at) < 0.15
+        assert began <= told <= ended
 
     def test_it_counts_on_what_the_refresh_has_cost(self, build: Any, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)

@@ -38,7 +38,7 @@ class TestSubmitting:
         began = pendulum.now("UTC")
         fire(trigger_of(poll_interval=LONG_SECONDS))
 
-        assert (pendulum.now("UTC") - began).total_seconds() < 10
+        assert (pendulum.now("UTC") - began).total_seconds() < 60
 
     def test_its_first_call_is_the_submission(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, running_seconds=0.2)
