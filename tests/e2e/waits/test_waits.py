@@ -12,10 +12,6 @@ from tests.e2e.waits.dags.alchemy_scenarios import MODES, address_of
 
 pytestmark = pytest.mark.e2e
 
-LONGEST_INTERVAL_SECONDS = 5
-PROCESS_SECONDS = 15
-"""From a trigger's event to the task's end: scheduler, worker start and DAG parsing, beside all other runs."""
-
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_sensor_ends_with_the_refresh_in_every_mode(stage: Stage, mode: str) -> None:
@@ -114,16 +110,14 @@ def test_no_call_follows_the_terminal_answer(stage: Stage) -> None:
     assert states.index("finished") == len(states) - 1
 
 
-def test_a_deferred_wait_sees_the_end_within_one_interval(stage: Stage) -> None:
+def test_a_deferred_wait_sees_the_end_with_its_first_call_after_it(stage: Stage) -> None:
     stage.ended(COUNTED)
     address = address_of(COUNTED)
     job_end = stage.emulator.finished_at(address)
-    seen = next(
-        call.at for call in stage.emulator.calls if (call.contract_address, call.state) == (address, "finished")
-    )
 
     assert job_end is not None
-    assert seen - job_end <= LONGEST_INTERVAL_SECONDS + 1
+    after = [call.state for call in stage.emulator.calls if call.contract_address == address and call.at >= job_end]
+    assert after == ["finished"]
 
 
 def test_a_retry_joins_the_refresh_and_knows_when_it_was_submitted(stage: Stage) -> None:
@@ -131,12 +125,12 @@ def test_a_retry_joins_the_refresh_and_knows_when_it_was_submitted(stage: Stage)
 
     result = stage.result("retry_joins", "refresh")
 
-    first_call = min(call.at for call in stage.emulator.calls if call.contract_address == address)
+    first, second, *_ = sorted(call.at for call in stage.emulator.calls if call.contract_address == address)
     assert stage.task("retry_joins").try_number > 1
     assert "An earlier try submitted the refresh" in stage.log("retry_joins", "refresh", try_number=2)
     assert result["polls"] == stage.emulator.count(contract_address=address)
     submitted_at = DateTime.fromisoformat(result["submitted_at"]).timestamp()
-    assert abs(submitted_at - first_call) < 1
+    assert first - 60 < submitted_at < second
 
 
 @pytest.mark.parametrize("form", ["submit", "worker", "deferred"])
