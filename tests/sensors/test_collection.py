@@ -255,7 +255,7 @@ class TestTheLog:
     def test_polls_without_news_say_nothing(self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
 
-        failure(sensor_in(mode, timeout=0.5))
+        failure(sensor_in(mode, timeout=3))
 
         assert len(looks_of(emulator)) > 3
         assert task_log().count("tokens proven fresh") == 0

@@ -117,9 +117,9 @@ class TestItsEvent:
 
 class TestItsPolls:
     def test_they_share_one_connection(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_job(ADDRESS, queued_seconds=0.3, running_seconds=0)
+        emulator.set_job(ADDRESS, queued_seconds=2, running_seconds=0)
 
-        asyncio.run(events_of(trigger_of(poll_interval=0.02)))
+        asyncio.run(events_of(trigger_of(poll_interval=0.1)))
 
         assert (emulator.connections, emulator.count() > 2) == (1, True)
 
