@@ -12,7 +12,7 @@ NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging te
 SAME_EVERYWHERE := tests/api tests/testing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster kills test test-in-process test-older test-of-processes test-newest test-fast test-matrix test-e2e bench soak lint audit dist-check format constraints clean
+.PHONY: help install demo demo-stop cluster kills test test-in-process test-of-processes test-newest test-fast test-matrix test-e2e bench soak lint audit dist-check format constraints clean
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,14 +33,10 @@ cluster: $(READY) ## A whole cluster with web UI and example DAGs, until Ctrl-C:
 
 test: lint ## Everything that CI runs
 	@# Airflow's processes mostly wait for each other, and take it ill when they wait for a core: the others are nice.
-	@# Two workers each for the newest Airflow and for the older ones, and all three begin at once: so no core is ever idle.
-	$(MAKE) --jobs 3 --output-sync=target WORKERS=2 test-of-processes test-in-process test-older
+	$(MAKE) --jobs 2 --output-sync=target test-in-process test-of-processes
 
 test-in-process:
-	@nice -n 5 $(MAKE) --jobs 1 test-newest
-
-test-older:
-	@nice -n 5 $(MAKE) --jobs 1 test-matrix
+	@nice -n 5 $(MAKE) --jobs 1 test-newest test-matrix
 
 test-of-processes:
 	@$(MAKE) --jobs 1 dist-check test-e2e
