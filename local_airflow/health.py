@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from local_airflow.components import Components
 
+LOOK_SECONDS = 0.5
+"""Between two looks: each takes the API server 20 ms, while what is waited for wants the cores to start."""
+
 # The API server has no heartbeat: that it reports at all is its health, and that of the database.
 REPORTED_AS = {"scheduler": "scheduler", "dag-processor": "dag_processor"}
 
@@ -61,7 +64,7 @@ def wait_healthy(
         names = _unhealthy(api, started, workers)
         return f"Airflow did not become healthy: it lacks {', '.join(names) or 'nothing any more'}"
 
-    wait_until(healthy, deadline_seconds=deadline_seconds, failure=lacking)
+    wait_until(healthy, deadline_seconds=deadline_seconds, failure=lacking, interval_seconds=LOOK_SECONDS)
 
 
 def _unhealthy(api: RestApi, started: Mapping[str, datetime], workers: Workers | None) -> list[str]:

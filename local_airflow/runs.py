@@ -78,7 +78,7 @@ class DagRun:
         """
         return str(self.api.get(self.path)["state"])
 
-    def wait(self, deadline_seconds: float = 60, *, interval_seconds: float = 0.2) -> str:
+    def wait(self, deadline_seconds: float = 60, *, interval_seconds: float = 0.5) -> str:
         """Wait until it ended.
 
         :param deadline_seconds: Seconds; a minute, since the DAGs of tests are small.

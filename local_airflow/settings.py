@@ -152,7 +152,7 @@ def airflow_settings(
 def _intervals() -> dict[str, str]:
     """Return the intervals, in seconds, that Airflow sets for a data centre and that a test waits for."""
     return {
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
         # A scheduler killed with its workers: the next one looks this often for tasks of one that was silent for 30 s.

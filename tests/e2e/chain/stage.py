@@ -16,6 +16,7 @@ from tests.e2e.chain.mill import ids_for, logs_for
 from tests.e2e.chain.records import Records
 
 DEADLINE_SECONDS = 240
+LOOK_SECONDS = 0.25
 """For anything that is waited for: two cores run a whole Airflow."""
 
 LOGS = "eth_getLogs"
@@ -96,7 +97,7 @@ class Stage:
         )
 
     def until(self, condition: Callable[[], object], failure: str) -> None:
-        wait_until(condition, deadline_seconds=DEADLINE_SECONDS, failure=lambda: failure)
+        wait_until(condition, deadline_seconds=DEADLINE_SECONDS, failure=lambda: failure, interval_seconds=LOOK_SECONDS)
 
     def until_more_polls(self, network: str, polls: int) -> None:
         """Wait until a chain was asked for its newest block some more times."""
