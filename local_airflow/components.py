@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_airflow.command_lines import AIRFLOW
-from local_airflow.ending import end_instance
+from local_airflow.ending import SERVERS, end_instance
 from local_airflow.errors import LocalAirflowError
 from local_airflow.processes import (
     KILL_SECONDS,
@@ -222,7 +222,7 @@ class Components:
                 return True
             # Airflow leaves by an exception out of the signal, and Python loses one that the garbage collector hears.
             if time.monotonic() - asked_at > AGAIN_SECONDS:
-                send(self._find(name), to_send)
+                send(self._asked(name), to_send)
                 asked_at = time.monotonic()
             return False
 
@@ -232,6 +232,11 @@ class Components:
             failure=lambda: f"The {name} survives {to_send.name} as processes {_pids(self._find(name))}",
         )
         del self._current[name], self._identities[name]
+
+    def _asked(self, name: str) -> set[ProcessIdentity]:
+        # A server ends its processes itself, in its own order: PostgreSQL's checkpointer, interrupted before it is told
+        # to, ends too early, and the server then waits for it for ever.
+        return {self._identities[name]} if name in SERVERS else self._find(name)
 
     def end(self) -> None:
         """End everything, by force if need be, and verify that nothing is left.

@@ -56,6 +56,22 @@ time.sleep(60)
 """
 
 
+SERVER_WITH_A_HELPER = """
+import signal, subprocess, sys, time
+helper = "import signal, time; signal.signal(signal.SIGINT, lambda *_: print('helper interrupted', flush=True));"
+helper += "print('ready', flush=True); [time.sleep(1) for _ in range(60)]"
+process = subprocess.Popen([sys.executable, "-c", helper])
+def end(*_):
+    time.sleep(0.5)
+    process.terminate()
+    process.wait()
+    print("ended in order", flush=True)
+    sys.exit()
+signal.signal(signal.SIGINT, end)
+time.sleep(60)
+"""
+
+
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
@@ -152,3 +168,19 @@ def test_a_component_whose_end_python_lost_is_told_again(tmp_path: Path, monkeyp
 
     assert not ours.identities
     assert "Exception ignored" in ours.last_output("scheduler")
+
+
+def test_a_server_alone_is_told_to_end_and_ends_its_processes_itself(tmp_path: Path) -> None:
+    ours = components.Components(
+        instance_id=secrets.token_hex(16),
+        environment=os.environ,
+        working_folder=tmp_path,
+        output_folder=tmp_path,
+        commands={"postgresql": [sys.executable, "-c", SERVER_WITH_A_HELPER]},
+    )
+    ours.start("postgresql")
+    eventually(lambda: "ready" in ours.last_output("postgresql"))
+
+    ours.kill("postgresql", signal.SIGINT)
+
+    assert ours.last_output("postgresql").splitlines() == ["ready", "ended in order"]
