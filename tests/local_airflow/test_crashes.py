@@ -32,7 +32,7 @@ def _only_task(airflow: LocalAirflow, run: DagRun, when: Callable[[TaskInstance]
 def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
     airflow: LocalAirflow, record_property: Callable[[str, object], None]
 ) -> None:
-    run = airflow.trigger_dag("waiting")
+    run = airflow.trigger_dag("waiting_long")
     before = _only_task(airflow, run, lambda ti: ti.state == "deferred" and ti.triggerer_id is not None)
     old_pid = airflow.processes["triggerer"]
 
@@ -46,7 +46,7 @@ def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
 
     assert after.state == "deferred"
     assert airflow.processes["triggerer"] != old_pid
-    assert run.wait() == "success"
+    assert run.wait(deadline_seconds=180) == "success"
 
 
 def test_a_kill_takes_the_runner_of_the_triggerer_with_it(airflow: LocalAirflow) -> None:

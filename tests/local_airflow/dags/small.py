@@ -55,6 +55,10 @@ with DAG("plain", schedule=None):
 with DAG("waiting", schedule=None):
     TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=12), deferrable=True)
 
+# Longer than a triggerer takes to start on a busy machine.
+with DAG("waiting_long", schedule=None):
+    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=50), deferrable=True)
+
 with DAG("failing", schedule=None):
     fail()
 
