@@ -152,17 +152,23 @@ def test_what_a_killed_process_starts_in_its_last_moment_is_killed_too() -> None
     assert sleeping(seconds) == []
 
 
-def test_a_component_whose_end_python_lost_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(components, "AGAIN_SECONDS", 0.5)
+def ready(name: str, program: str, folder: Path) -> components.Components:
+    """Start a component that says when it is ready."""
     ours = components.Components(
         instance_id=secrets.token_hex(16),
         environment=os.environ,
-        working_folder=tmp_path,
-        output_folder=tmp_path,
-        commands={"scheduler": [sys.executable, "-c", LOSING_ITS_FIRST_END]},
+        working_folder=folder,
+        output_folder=folder,
+        commands={name: [sys.executable, "-c", program]},
     )
-    ours.start("scheduler")
-    eventually(lambda: "ready" in ours.last_output("scheduler"))
+    ours.start(name)
+    eventually(lambda: "ready" in ours.last_output(name))
+    return ours
+
+
+def test_a_component_whose_end_python_lost_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "AGAIN_SECONDS", 0.5)
+    ours = ready("scheduler", LOSING_ITS_FIRST_END, tmp_path)
 
     ours.kill("scheduler", signal.SIGTERM)
 
@@ -171,15 +177,7 @@ def test_a_component_whose_end_python_lost_is_told_again(tmp_path: Path, monkeyp
 
 
 def test_a_server_alone_is_told_to_end_and_ends_its_processes_itself(tmp_path: Path) -> None:
-    ours = components.Components(
-        instance_id=secrets.token_hex(16),
-        environment=os.environ,
-        working_folder=tmp_path,
-        output_folder=tmp_path,
-        commands={"postgresql": [sys.executable, "-c", SERVER_WITH_A_HELPER]},
-    )
-    ours.start("postgresql")
-    eventually(lambda: "ready" in ours.last_output("postgresql"))
+    ours = ready("postgresql", SERVER_WITH_A_HELPER, tmp_path)
 
     ours.kill("postgresql", signal.SIGINT)
 

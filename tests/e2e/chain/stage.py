@@ -16,8 +16,10 @@ from tests.e2e.chain.mill import ids_for, logs_for
 from tests.e2e.chain.records import Records
 
 DEADLINE_SECONDS = 240
-LOOK_SECONDS = 0.25
 """For anything that is waited for: two cores run a whole Airflow."""
+
+LOOK_SECONDS = 0.25
+"""Between two looks: some read the database, and take a core from the triggerer that is waited for."""
 
 LOGS = "eth_getLogs"
 NEWEST = "eth_blockNumber"
