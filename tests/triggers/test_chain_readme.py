@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -18,17 +19,37 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("### Reveals and mints that start DAGs") : README.index("### MetadataUpdateTrigger")]
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 knows no watchers of assets")
-def test_its_dag_is_started_by_its_watcher() -> None:
-    (source,) = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {}
+BLOCKS = re.findall(r"^( *)```python\n(.*?)^\1```$", SECTION, re.MULTILINE | re.DOTALL)
 
-    exec(source, names)  # noqa: S102 - our own README
+needs_watchers = pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 knows no watchers of assets")
+
+
+def names_of(block: int) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(dedent(BLOCKS[block][1]), names)  # noqa: S102 - our own README
+    return names
+
+
+@needs_watchers
+def test_its_dag_is_started_by_its_watcher() -> None:
+    names = names_of(0)
 
     (watcher,) = names["ANNOUNCED"].watchers
     assert watcher.trigger is names["trigger"]
     assert isinstance(names["trigger"], MetadataUpdateTrigger)
     assert names["announced"].function.__name__ == "announced"
+
+
+@needs_watchers
+def test_its_dag_for_several_contracts_is_started_by_an_asset_of_each() -> None:
+    names = names_of(1)
+
+    started_by = [names["announced_by"](address) for address in names["COLLECTIONS"]]
+
+    assert len({asset.name for asset in started_by}) == len(names["COLLECTIONS"]) > 1
+    assert [asset.watchers[0].trigger.contract_addresses for asset in started_by] == [
+        [address.lower()] for address in names["COLLECTIONS"]
+    ]
 
 
 def test_its_table_names_each_key_of_an_event() -> None:

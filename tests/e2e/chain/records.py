@@ -22,6 +22,11 @@ KEPT = text(
 
 TRIGGERS = text("SELECT w.trigger_id FROM asset_watcher w JOIN asset a ON a.id = w.asset_id WHERE a.name = :asset")
 
+UNDER_WAY = text(
+    "SELECT EXISTS (SELECT FROM asset_dag_run_queue WHERE target_dag_id = :dag_id)"
+    " OR EXISTS (SELECT FROM dag_run WHERE dag_id = :dag_id AND state NOT IN ('success', 'failed'))"
+)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -81,6 +86,11 @@ class Records:
         """Give the triggers that watch an asset now."""
         with self._engine.connect() as connection:
             return set(connection.execute(TRIGGERS, {"asset": asset}).scalars())
+
+    def has_runs_under_way(self, dag_id: str) -> bool:
+        """Tell whether a run of a DAG is going on, or stored events are to start one."""
+        with self._engine.connect() as connection:
+            return bool(connection.execute(UNDER_WAY, {"dag_id": dag_id}).scalar_one())
 
 
 def counted(told: Iterable[Told]) -> Counter[str]:

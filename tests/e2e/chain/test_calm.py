@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.chain.dags.watchers import CALM, CALM_CONTRACTS, SCENARIOS, TWO, Watched
+from tests.e2e.chain.dags.watchers import CALM, CALM_CONTRACTS, EACH, SCENARIOS, TWO, Watched
 from tests.e2e.chain.mill import Mill, ids_for
 from tests.e2e.chain.stage import Stage
 
@@ -33,14 +33,24 @@ def test_each_asset_is_told_exactly_once_what_its_contracts_announced(calm: Stag
 
 
 def test_the_dag_runs_with_what_was_announced(calm: Stage) -> None:
-    announced = set().union(*(ids_for(watched, calm.emulator_of(watched)) for watched in WATCHES))
+    # Airflow 3.3.2 keeps an event that comes while another one of its asset is queued for the run after the next event.
+    calm.ids_of_runs(CALM)
+    calm.emulator_of(WATCHES[0]).reveal(CALM_CONTRACTS[0], [7], network=WATCHES[0].network)
+    calm.mine_until_told(CALM)
 
-    def received() -> set[str]:
-        runs = [run for run in calm.airflow.runs_of(CALM) if run.state() == "success"]
-        return {event_id for run in runs for event_id in run.xcom("announced", -1, "return_value")}
+    assert calm.ids_of_runs(CALM) == set().union(*(ids_for(watched, calm.emulator_of(watched)) for watched in WATCHES))
 
-    calm.until(lambda: received() >= announced, "Not all announcements reach a task")
-    assert received() == announced
+
+def test_contracts_with_an_asset_each_that_announce_at_once_start_dags_without_another_event(stage: Stage) -> None:
+    watches = SCENARIOS[EACH]
+    emulator = stage.emulator_of(watches[0])
+    with emulator.one_block(network=watches[0].network):
+        for watched in watches:
+            emulator.reveal(watched.contracts[0], [7], network=watched.network)
+
+    stage.mine_until_told(EACH)
+
+    assert stage.ids_of_runs(EACH) == set().union(*(ids_for(watched, emulator) for watched in watches))
 
 
 def test_two_watchers_of_an_asset_tell_each_after_its_own_confirmations(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 
 POLL_SECONDS = 1.0
-CALM, TWO, DAY, KILLED, TEN, HUNDRED = "calm", "two", "day", "killed", "ten", "hundred"
+CALM, EACH, TWO, DAY, KILLED, TEN, HUNDRED = "calm", "each", "two", "day", "killed", "ten", "hundred"
 BOTH = ("metadata", "mint")
 
 
@@ -42,6 +42,9 @@ SCENARIOS: dict[str, tuple[Watched, ...]] = {
         Watched("calm_name", CALM_CONTRACTS[:2], "calm-mainnet"),
         Watched("calm_bucket", CALM_CONTRACTS[1:3], "calm-mainnet", BOTH),
         Watched("calm_collection", CALM_CONTRACTS[3:], "calm-mainnet", ("mint",), confirmations=3),
+    ),
+    EACH: tuple(
+        Watched(f"each_{number}", (address,), "each-mainnet") for number, address in enumerate(addresses_of(EACH, 3))
     ),
     TWO: (
         Watched("two", TWO_CONTRACTS, "two-mainnet", confirmations=1),
@@ -111,5 +114,5 @@ def new_dag(scenario: str, schedule: Any) -> None:
 
 for scenario, watches in SCENARIOS.items():
     assets = assets_of(watches)
-    # Only one scenario is about the runs of its DAG: the others wait for an asset that nobody ever updates.
-    new_dag(scenario, AssetAny(*assets) if scenario == CALM else [*assets, Asset("never")])
+    # Two scenarios are about the runs of their DAGs: the others wait for an asset that nobody ever updates.
+    new_dag(scenario, AssetAny(*assets) if scenario in {CALM, EACH} else [*assets, Asset("never")])
