@@ -41,9 +41,14 @@ def answers_nonsense(emulator: AlchemyEmulator) -> None:
     emulator.add_fault("wrong_types")
 
 
-ARGUMENTS: dict[str, Any] = {"timeout": 0.3, "max_consecutive_failures": 2}
+SHORT: dict[str, Any] = {"timeout": 0.3, "max_consecutive_failures": 2}
 FINAL = [never_ends, is_no_collection, refuses_the_key]
 OTHER = [cannot_be_queued, is_broken, answers_nonsense]
+
+
+def arguments_for(trouble: Trouble) -> dict[str, Any]:
+    """Give a short timeout to the trouble that only a timeout ends: the others have to be seen before it."""
+    return SHORT if trouble is never_ends else {**SHORT, "timeout": 60}
 
 
 @pytest.mark.parametrize("trouble", FINAL)
@@ -52,7 +57,7 @@ def test_soft_fail_skips_on_timeouts_and_on_what_no_retry_mends(
 ) -> None:
     trouble(emulator)
 
-    assert type(failure(sensor_in(mode, soft_fail=True, **ARGUMENTS))) is AirflowSkipException
+    assert type(failure(sensor_in(mode, soft_fail=True, **arguments_for(trouble)))) is AirflowSkipException
 
 
 @pytest.mark.parametrize("trouble", OTHER)
@@ -61,14 +66,14 @@ def test_soft_fail_does_not_skip_on_what_a_retry_may_mend(
 ) -> None:
     trouble(emulator)
 
-    assert not isinstance(failure(sensor_in(mode, soft_fail=True, **ARGUMENTS)), AirflowSkipException)
+    assert not isinstance(failure(sensor_in(mode, soft_fail=True, **arguments_for(trouble))), AirflowSkipException)
 
 
 @pytest.mark.parametrize("trouble", FINAL + OTHER)
 def test_never_fail_skips_on_any_failure(mode: str, trouble: Trouble, emulator: AlchemyEmulator) -> None:
     trouble(emulator)
 
-    assert type(failure(sensor_in(mode, never_fail=True, **ARGUMENTS))) is AirflowSkipException
+    assert type(failure(sensor_in(mode, never_fail=True, **arguments_for(trouble)))) is AirflowSkipException
 
 
 def test_a_skip_says_what_went_wrong_and_which_argument_skipped(mode: str, emulator: AlchemyEmulator) -> None:
@@ -105,7 +110,7 @@ def test_silent_fail_goes_on_after_any_number_of_failed_polls(
 ) -> None:
     trouble(emulator)
 
-    error = failure(sensor_in(mode, silent_fail=True, **ARGUMENTS))
+    error = failure(sensor_in(mode, silent_fail=True, **SHORT))
 
     assert isinstance(error, AirflowSensorTimeout)
 
@@ -116,6 +121,6 @@ def test_silent_fail_hides_nothing_that_waiting_cannot_mend(
 ) -> None:
     trouble(emulator)
 
-    error = failure(sensor_in(mode, silent_fail=True, **ARGUMENTS))
+    error = failure(sensor_in(mode, silent_fail=True, **arguments_for(trouble)))
 
     assert not isinstance(error, AirflowSensorTimeout | AirflowSkipException)
