@@ -26,7 +26,7 @@ def test_the_emulator_is_asked_over_tls(cluster: Cluster) -> None:
 def test_tasks_pass_through_both_workers_and_triggers_through_both_triggerers(stage: Stage) -> None:
     verdict = stage.play("shared", [])
 
-    assert (verdict.wrong, verdict.early, dict(verdict.again)) == ([], [], {})
+    assert (verdict.wrong, verdict.early, verdict.late) == ([], [], [])
     airflow = stage.cluster.airflow
     assert [one for one in WORKERS if "succeeded in" not in airflow.process_logs[one].read_text()] == []
     # A trigger writes into a log file of its task that has the number of the triggerer's job in its name.
