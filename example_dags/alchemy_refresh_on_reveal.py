@@ -5,6 +5,10 @@ Refresh a collection when its contract announces on the chain that metadata chan
 A watcher in the triggerer reads the chain; no task waits for it and no clock starts this DAG. What it refreshes is told
 as the collection's asset, which starts `alchemy_publish_revealed`. The asset that starts this DAG is another one: a DAG
 whose outlet were its own schedule would start itself for ever.
+
+A run refreshes the whole collection, so what is announced while one is under way needs one more run, however often it
+is announced: that is `max_active_runs=1`. A DAG that refreshes only what an event names has to leave room for more runs
+(README, "Reveals and mints that start DAGs").
 """
 
 from __future__ import annotations

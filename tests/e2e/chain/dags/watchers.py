@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pendulum
@@ -98,7 +99,7 @@ def assets_of(watches: tuple[Watched, ...]) -> list[Asset]:
 def new_dag(scenario: str, schedule: Any) -> None:
     @dag(dag_id=scenario, schedule=schedule, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False)
     def told() -> None:
-        @task
+        @task(retries=2, retry_delay=timedelta(seconds=1))
         def announced(triggering_asset_events: Any = None) -> list[str]:
             return [
                 event_id
