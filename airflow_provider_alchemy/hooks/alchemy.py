@@ -6,16 +6,16 @@ from __future__ import annotations
 import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_alchemy.hooks.connection import CONNECTION_TYPE, read_extra, read_settings
+from airflow_provider_alchemy.hooks.masking import amask_key, mask_key
 from airflow_provider_alchemy.hooks.metrics import counting_calls
 from airflow_provider_alchemy.hooks.tokens import TokenMethods
 
@@ -102,9 +102,7 @@ class AlchemyHook(TokenMethods, BaseHook):
             except AirflowNotFoundException:
                 connection = None
             settings = self._settings(connection)
-            # Airflow masks the password as it was typed: without blanks round it, and quoted in a URL, it is another.
-            mask_secret(settings.api_key)
-            mask_secret(quote(settings.api_key, safe=""))
+            mask_key(settings.api_key)
             self._client = AlchemyClient(settings)
             weakref.finalize(self, self._client.close)
         return self._client
@@ -132,7 +130,9 @@ class AlchemyHook(TokenMethods, BaseHook):
             connection = await get_async_connection(self.alchemy_conn_id, hook=self)
         except AirflowNotFoundException:
             connection = None
-        return self._settings(connection)
+        settings = self._settings(connection)
+        await amask_key(settings.api_key)
+        return settings
 
     def _settings(self, connection: Any) -> ClientSettings:
         if connection is None:

@@ -224,6 +224,14 @@ class TestSecrets:
 
         assert redact("the key is blanks-round-it") == "the key is ***"
 
+    async def test_it_does_so_in_an_event_loop_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fields = '{"conn_type": "alchemy", "password": " blanks/in+a+loop "}'
+        monkeypatch.setenv("AIRFLOW_CONN_ALCHEMY_DEFAULT", fields)
+        async with AlchemyHook() as hook:
+            await hook.aget_conn()
+
+        assert redact("it is blanks/in+a+loop, in a URL blanks%2Fin%2Ba%2Bloop") == "it is ***, in a URL ***"
+
     async def test_airflow_masks_the_key_in_an_event_loop_too(self, emulator: AlchemyEmulator) -> None:
         async with AlchemyHook() as hook:
             await hook.aget_conn()
