@@ -19,7 +19,7 @@ Connect = Callable[..., Client]
 
 USUAL: dict[str, Any] = {
     "compute_units_per_second": 1_000_000,  # so that no test waits for the budget unless it is about it
-    "timeout": 5,
+    "timeout": 60,  # only a test about it waits for it
     "verify": False,  # reading the authorities takes a tenth of a second, and plain HTTP has no use for them
 }
 

@@ -29,7 +29,7 @@ class SlowPlace:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         number = self.begun
-        assert self.may_go_on.acquire(timeout=5)
+        assert self.may_go_on.acquire(timeout=60)
         self.under_way -= 1
         if number in self.errors:
             raise self.errors[number]

@@ -67,7 +67,7 @@ def test_it_serves_until_a_signal_and_then_exits_quietly(run: Run, number: signa
     assert connection
     assert json.loads(connection[1]) == {"conn_type": "alchemy", "host": url, "password": "any-key-you-like"}
     assert "any key you like" in banner
-    assert requests.get(f"{url}/_emulator/health", timeout=5).ok
+    assert requests.get(f"{url}/_emulator/health", timeout=60).ok
     status, output = end(process, number)
     assert status == 0
     assert output.strip() == ""
@@ -76,11 +76,11 @@ def test_it_serves_until_a_signal_and_then_exits_quietly(run: Run, number: signa
 def test_signals_take_it_away_and_bring_it_back_with_its_jobs(run: Run) -> None:
     process, url, _banner = run("--queued-seconds", "0", "--running-seconds", "3600")
     submit = f"{url}/nft/v2/any/reingestContract?contractAddress={ADDRESS}"
-    requests.get(submit, timeout=5)
+    requests.get(submit, timeout=60)
 
     def answers() -> bool:
         try:
-            return requests.get(f"{url}/_emulator/health", timeout=5).ok
+            return requests.get(f"{url}/_emulator/health", timeout=60).ok
         except requests.RequestException:
             return False
 
@@ -90,8 +90,8 @@ def test_signals_take_it_away_and_bring_it_back_with_its_jobs(run: Run) -> None:
     eventually(answers, seconds=30)
     process.send_signal(signal.SIGUSR2)  # it is there already
 
-    assert requests.get(submit, timeout=5).json()["reingestionState"] == "in_progress"
-    assert requests.get(f"{url}/_emulator/counters", timeout=5).json()["calls"] == 2
+    assert requests.get(submit, timeout=60).json()["reingestionState"] == "in_progress"
+    assert requests.get(f"{url}/_emulator/counters", timeout=60).json()["calls"] == 2
     assert end(process, signal.SIGTERM)[0] == 0
 
 
@@ -100,7 +100,7 @@ def test_the_commands_of_the_banner_are_understood(run: Run) -> None:
     commands = re.findall(r"curl (?:-X (\w+) )?(\S+)(?: -d '(.*)')?", banner)
     assert len(commands) == 12
     for method, target, body in commands:
-        answer = requests.request(method or "GET", target, data=body or None, timeout=5)
+        answer = requests.request(method or "GET", target, data=body or None, timeout=60)
         assert answer.ok, answer.text
         assert target.startswith(url)
 
@@ -108,9 +108,9 @@ def test_the_commands_of_the_banner_are_understood(run: Run) -> None:
 def test_one_line_is_written_for_each_call_with_the_key_masked(run: Run) -> None:
     process, url, banner = run("--queued-seconds", "60")
     query = {"contractAddress": ADDRESS}
-    answer = requests.get(f"{url}/nft/v2/{SECRET}/reingestContract", query, timeout=5)
+    answer = requests.get(f"{url}/nft/v2/{SECRET}/reingestContract", query, timeout=60)
     assert answer.json()["reingestionState"] == "queued"
-    requests.get(f"{url}/nft/v2/{SECRET}", timeout=5)
+    requests.get(f"{url}/nft/v2/{SECRET}", timeout=60)
     _status, output = end(process, signal.SIGTERM)
     first, second = output.strip().splitlines()
     assert first.endswith(
@@ -122,7 +122,7 @@ def test_one_line_is_written_for_each_call_with_the_key_masked(run: Run) -> None
 
 def test_the_line_of_a_batch_tells_how_many_tokens_it_named(run: Run) -> None:
     process, url, _banner = run("--latency-seconds", "0.01")
-    requests.post(f"{url}/nft/v3/{SECRET}/getNFTMetadataBatch", json=batch(1, 2), timeout=5)
+    requests.post(f"{url}/nft/v3/{SECRET}/getNFTMetadataBatch", json=batch(1, 2), timeout=60)
     _status, output = end(process, signal.SIGTERM)
     line = f"POST /eth-mainnet/nft/v3/***/getNFTMetadataBatch?contractAddress={ADDRESS}: 200, 2 tokens, 480 units"
     assert output.strip().endswith(line)
@@ -132,7 +132,7 @@ def test_the_line_of_a_batch_tells_how_many_tokens_it_named(run: Run) -> None:
 def test_only_the_key_in_the_named_variable_is_accepted_when_one_is_named(run: Run) -> None:
     process, url, banner = run("--api-key-env", "EMULATOR_KEY", "--units-per-second", "none", EMULATOR_KEY=SECRET)
     statuses = [
-        requests.get(f"{url}/nft/v2/{key}/reingestContract", {"contractAddress": ADDRESS}, timeout=5).status_code
+        requests.get(f"{url}/nft/v2/{key}/reingestContract", {"contractAddress": ADDRESS}, timeout=60).status_code
         for key in (SECRET, "another")
     ]
     assert statuses == [200, 401]
@@ -143,10 +143,10 @@ def test_only_the_key_in_the_named_variable_is_accepted_when_one_is_named(run: R
 def test_blocks_come_on_command_only_and_ranges_are_limited_where_that_is_asked_for(run: Run) -> None:
     _process, url, banner = run("--block-seconds", "none", "--max-block-range", "10")
     assert all(f"/_emulator/{name} " in banner for name in ("reveal", "mint", "mine_blocks"))
-    settings = requests.post(f"{url}/_emulator/settings", timeout=5).json()
+    settings = requests.post(f"{url}/_emulator/settings", timeout=60).json()
     assert (settings["block_seconds"], settings["max_block_range"]) == (None, 10)
     asked = rpc_body("eth_getLogs", {"fromBlock": "0x1", "toBlock": "0xb"})
-    refused = requests.post(f"{url}/v2/{SECRET}", json=asked, timeout=5)
+    refused = requests.post(f"{url}/v2/{SECRET}", json=asked, timeout=60)
     assert "up to a 10 block range" in refused.json()["error"]["message"]
 
 
