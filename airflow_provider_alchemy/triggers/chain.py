@@ -69,7 +69,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
 
     Its arguments go through the metadata database and are readable there: no key among them.
 
-    :param contract_addresses: The contracts, 0x and 40 hexadecimal digits each; mixed case must pass EIP-55.
+    :param contract_addresses: The contracts, 0x and 40 hexadecimal digits each; mixed case must pass EIP-55. Where each
+        announcement is to start a DAG, watch each contract for an asset of its own: events of one asset that come
+        together wait for the next one on Airflow 3.3.2 (apache/airflow#56050), and all watchers share a poll anyway.
     :param network: The network's slug; default: the connection's.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
     :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
