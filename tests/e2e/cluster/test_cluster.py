@@ -9,7 +9,10 @@ from cluster import Cluster
 from cluster.running import TRIGGERERS, WORKERS
 from tests.e2e.cluster.stage import Stage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+PLAYS = 5
+"""On a busy machine one triggerer may be so slow that the other takes all triggers of a scenario."""
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 
 def test_everything_of_it_is_a_process_of_its_own(cluster: Cluster) -> None:
@@ -24,11 +27,16 @@ def test_the_emulator_is_asked_over_tls(cluster: Cluster) -> None:
 
 
 def test_tasks_pass_through_both_workers_and_triggers_through_both_triggerers(stage: Stage) -> None:
-    verdict = stage.play("shared", [])
-
-    assert (verdict.wrong, verdict.early, verdict.late) == ([], [], [])
     airflow = stage.cluster.airflow
-    assert [one for one in WORKERS if "succeeded in" not in airflow.process_logs[one].read_text()] == []
-    # A trigger writes into a log file of its task that has the number of the triggerer's job in its name.
-    triggerers = {file.name.split(".")[-2] for file in airflow.log_folder.rglob("*.trigger.*.log")}
-    assert len(triggerers) == len(TRIGGERERS)
+
+    def at_work() -> set[str]:
+        workers = {one for one in WORKERS if "succeeded in" in airflow.process_logs[one].read_text()}
+        # A trigger writes into a log file of its task that has the number of the triggerer's job in its name.
+        return workers | {file.name.split(".")[-2] for file in airflow.log_folder.rglob("*.trigger.*.log")}
+
+    for number in range(PLAYS):
+        verdict = stage.play(f"shared_{number}", [])
+        assert (verdict.wrong, verdict.early, verdict.late) == ([], [], [])
+        if len(at_work()) == len(WORKERS) + len(TRIGGERERS):
+            return
+    pytest.fail(f"After {PLAYS} scenarios only these have worked: {at_work()}")
