@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-_in_event_loops: Callable[[Any], Awaitable[None]] | None
+_amask_secret: Callable[[Any], Awaitable[None]] | None
 try:
-    from airflow.sdk.log import amask_secret as _in_event_loops
+    from airflow.sdk.log import amask_secret as _amask_secret
 except ImportError:
-    _in_event_loops = None
+    _amask_secret = None
 
 _TELLS_THE_SUPERVISOR = mask_secret.__module__ == "airflow.sdk.log"
 
@@ -38,8 +38,8 @@ async def amask_key(key: str) -> None:
     :param key: The key as it is sent.
     """
     for form in _forms_of(key):
-        if _in_event_loops is not None:
-            await _in_event_loops(form)
+        if _amask_secret is not None:
+            await _amask_secret(form)
         elif not _TELLS_THE_SUPERVISOR:
             mask_secret(form)
 

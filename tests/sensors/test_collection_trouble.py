@@ -198,15 +198,14 @@ class TestDeadlines:
 
     def test_exponential_backoff_and_max_wait_set_the_interval(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
-        growing: dict[str, Any] = {"poke_interval": 0.1, "exponential_backoff": True}
+        growing: dict[str, Any] = {"timeout": 3.0, "poke_interval": 0.1, "exponential_backoff": True}
 
-        failure(sensor_in(mode, **growing, timeout=1.0))
+        failure(sensor_in(mode, **growing))
         slow = len(looks_of(emulator))
-        failure(sensor_in(mode, **growing, timeout=3.0, max_wait=timedelta(seconds=0.2)))
+        failure(sensor_in(mode, **growing, max_wait=timedelta(seconds=0.2)))
 
-        assert slow <= 5
-        # Without it there would be 4.
-        assert len(looks_of(emulator)) - slow >= 5
+        assert 2 <= slow <= 5
+        assert len(looks_of(emulator)) - slow > slow
 
     @pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
     def test_a_timeout_is_skipped_where_the_sensor_says_so(

@@ -101,9 +101,13 @@ class Stage:
     def until(self, condition: Callable[[], object], failure: str) -> None:
         wait_until(condition, deadline_seconds=DEADLINE_SECONDS, failure=lambda: failure, interval_seconds=LOOK_SECONDS)
 
-    def ids_of_runs(self, scenario: str) -> set[str]:
-        """Give the ids that the ended runs of a DAG were started with; wait for those that are under way."""
+    def until_runs_end(self, scenario: str) -> None:
+        """Wait until no run of a DAG is under way, and no stored event is to start one."""
         self.until(lambda: not self.records.has_runs_under_way(scenario), f"The runs of {scenario} do not end")
+
+    def ids_of_runs(self, scenario: str) -> set[str]:
+        """Give the ids that the runs of a DAG were started with, once all have ended."""
+        self.until_runs_end(scenario)
         runs = [run for run in self.airflow.runs_of(scenario) if run.state() == "success"]
         return {event_id for run in runs for event_id in run.xcom("announced", -1, "return_value")}
 
