@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import RefreshStatus
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 
 @dataclass(slots=True, eq=False)
@@ -28,8 +28,8 @@ class Question:
     :param contract_address: The contract.
     :param due_at: When it is to be asked at the latest, in the clock of the event loop.
     :param rank: The lowest rank is asked first.
-    :param meter: Counts the calls that were made for this question.
-    :param allowance: What may be spent on it; None: any amount.
+    :param usage: Counts the calls that were made for this question.
+    :param spending_limit: What may be spent on it; None: any amount.
     :param answer: Gets the status, or what went wrong.
     :param place: The number of its place among those that sleep or are due, 0 where it has none; places that it has
         left stay behind.
@@ -38,8 +38,8 @@ class Question:
     contract_address: str
     due_at: float
     rank: float
-    meter: Meter
-    allowance: Allowance | None
+    usage: Usage
+    spending_limit: SpendingLimit | None
     answer: asyncio.Future[Any]
     place: int = 0
 

@@ -8,10 +8,10 @@ import asyncio
 import pendulum
 
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.metering import Allowance
+from airflow_provider_alchemy.api.usage import SpendingLimit
 
 
-class BatchAllowance(Allowance):
+class BatchAllowance(SpendingLimit):
     """
     What a batch may spend, and a count of what it does, exact also where a wait ends before its answer.
 

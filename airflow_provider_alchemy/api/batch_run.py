@@ -182,9 +182,9 @@ class BatchRun:
                 look.status = await self._poller.next_status(
                     wait.record.contract_address,
                     delay_seconds=due.due_at - asyncio.get_running_loop().time(),
-                    meter=look.meter,
+                    usage=look.usage,
                     head_start_seconds=due.due_at - due.rank,
-                    allowance=self._allowance,
+                    spending_limit=self._allowance,
                 )
             except AlchemyHostNotFoundError as error:
                 if not self._was_answered:

@@ -13,7 +13,7 @@ import math
 import threading
 from collections import deque
 
-from airflow_provider_alchemy.api.settings import DEAREST_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
+from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
 
 RECOVERY_STEP = 1 / 8
 """The part of the plan's rate that comes back with each window without a refusal: after one refusal the full rate
@@ -116,7 +116,7 @@ class UnitBudget:
                 return
             self._recover(now)
             # Never below one call in a window, or nothing would ever tell that the service accepts calls again.
-            least = min(DEAREST_CALL_THROUGHPUT_UNITS / self._window, self._units_per_second)
+            least = min(MAX_CALL_THROUGHPUT_UNITS / self._window, self._units_per_second)
             self._rate = max(self._rate / 2, least)
             self._slowed_at = now
             # Growth that is due goes on: else refusals that come now and then would drive the rate to nothing.

@@ -29,8 +29,8 @@ from airflow_provider_alchemy.api.chain_limits import (
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyTimeoutError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Caller(Protocol):
     def settings(self) -> ClientSettings:
         """Whose account, and the way to it."""
 
-    async def send(self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance) -> T:
+    async def send(self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit) -> T:
         """Make a call."""
 
 
@@ -74,32 +74,32 @@ class ChainReader:
         """How many blocks the next call may span."""
         return self._blocks.size
 
-    async def newest_block(self, caller: Caller, meter: Meter, allowance: Allowance | None = None) -> int:
+    async def newest_block(self, caller: Caller, usage: Usage, spending_limit: SpendingLimit | None = None) -> int:
         """
         Ask for the newest block (10 compute units).
 
         :param caller: Who makes the call.
-        :param meter: Counts requests and units, also where the call fails.
-        :param allowance: What may be spent; default: any amount.
+        :param usage: Counts requests and units, also where the call fails.
+        :param spending_limit: What may be spent; default: any amount.
         :return: Its number. Another node may have answered than the last time, and be behind.
         :raises AlchemyError: What went wrong.
         """
-        return await _send(caller, chain_endpoints.block_number(caller.settings), meter, allowance)
+        return await _send(caller, chain_endpoints.block_number(caller.settings), usage, spending_limit)
 
     async def block_time(
-        self, number: int, caller: Caller, meter: Meter, allowance: Allowance | None = None
+        self, number: int, caller: Caller, usage: Usage, spending_limit: SpendingLimit | None = None
     ) -> DateTime | None:
         """
         Ask when a block was made (20 compute units).
 
         :param number: The block.
         :param caller: Who makes the call.
-        :param meter: Counts requests and units, also where the call fails.
-        :param allowance: What may be spent; default: any amount.
+        :param usage: Counts requests and units, also where the call fails.
+        :param spending_limit: What may be spent; default: any amount.
         :return: Its time; None where there is no such block.
         :raises AlchemyError: What went wrong.
         """
-        return await _send(caller, chain_endpoints.get_block_time(number, caller.settings), meter, allowance)
+        return await _send(caller, chain_endpoints.get_block_time(number, caller.settings), usage, spending_limit)
 
     async def read(
         self,
@@ -107,8 +107,8 @@ class ChainReader:
         contracts: Sequence[str],
         kinds: Collection[EventKind],
         caller: Caller,
-        meter: Meter,
-        allowance: Allowance | None = None,
+        usage: Usage,
+        spending_limit: SpendingLimit | None = None,
     ) -> tuple[int, list[ChainLog]]:
         """
         Read what contracts announced, as far as one call may go (75 compute units).
@@ -117,8 +117,8 @@ class ChainReader:
         :param contracts: The contracts, in lower case. Where the API takes fewer in a call, there are several calls.
         :param kinds: What is looked for.
         :param caller: Who makes the calls.
-        :param meter: Counts requests and units, also where a call fails.
-        :param allowance: What may be spent; default: any amount.
+        :param usage: Counts requests and units, also where a call fails.
+        :param spending_limit: What may be spent; default: any amount.
         :return: The last block that was read, and what was announced up to it, in the order of the chain.
         :raises AlchemyError: What went wrong, other than that more was asked for than a call may.
         """
@@ -131,7 +131,7 @@ class ChainReader:
             try:
                 for part in parts:
                     call = chain_endpoints.get_logs(first, last, part, kinds, caller.settings)
-                    entries = await _send(caller, call, meter, allowance)
+                    entries = await _send(caller, call, usage, spending_limit)
                     self._contracts.accept(len(part))
                     logs += await self._read_entries(entries, (first, last), frozenset(part), kinds)
             except AlchemyError as error:
@@ -202,7 +202,7 @@ class ChainReader:
         )
 
 
-async def _send(caller: Caller, call: Call[T], meter: Meter, allowance: Allowance | None) -> T:
+async def _send(caller: Caller, call: Call[T], usage: Usage, spending_limit: SpendingLimit | None) -> T:
     return await caller.send(
-        call, meter=meter, max_attempts=caller.settings.max_attempts, allowance=allowance or Allowance()
+        call, usage=usage, max_attempts=caller.settings.max_attempts, spending_limit=spending_limit or SpendingLimit()
     )

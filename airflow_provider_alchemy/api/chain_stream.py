@@ -20,8 +20,8 @@ from airflow_provider_alchemy.api.chain_watch import Watch
 from airflow_provider_alchemy.api.chain_windows import next_window
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyRequestError, ErrorKind
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.usage import Usage
 
 JOIN_SECONDS = 0.5
 """Watches that begin together, as after a restart, are served by the same calls: none is made while others join."""
@@ -148,7 +148,7 @@ class LogStream:
                 is_done = await self._poll(caller, began_at)
             except AlchemyError as error:
                 # A request that is refused now and then is the fault of something on the way.
-                if error.kind is ErrorKind.MEND and not isinstance(error, AlchemyRequestError):
+                if error.kind is ErrorKind.PERMANENT and not isinstance(error, AlchemyRequestError):
                     raise
                 self._complain(error)
                 delay: float | None = backoff_seconds(self._failures, error.retry_after_seconds)
@@ -186,8 +186,8 @@ class LogStream:
 
     async def _poll(self, caller: Caller, began_at: float) -> bool:
         """Read what is new; give whether it was all, and not so much that it is to be told before the rest is read."""
-        loop, meter = asyncio.get_running_loop(), Meter()
-        newest = await self._reader.newest_block(caller, meter)
+        loop, usage = asyncio.get_running_loop(), Usage()
+        newest = await self._reader.newest_block(caller, usage)
         self._check_network(caller)
         while True:
             # Whoever joins while the call is under way is not served by it.
@@ -197,7 +197,7 @@ class LogStream:
             if window is None:
                 return True
             last, logs = await self._reader.read(
-                (window.first_block, window.last_block), window.contracts, window.kinds, caller, meter
+                (window.first_block, window.last_block), window.contracts, window.kinds, caller, usage
             )
             by_contract: dict[str, list[ChainLog]] = {}
             for log in logs:

@@ -11,12 +11,12 @@ from pendulum import DateTime
 from airflow_provider_alchemy.api import endpoints
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyAddressError
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, read_contract_address
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calls import TokenCalls
 from airflow_provider_alchemy.api.token_client import AsyncTokenClient, TokenClient
 from airflow_provider_alchemy.api.transport import AsyncTransport, SyncTransport
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class AlchemyClient(TokenClient):
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
@@ -47,7 +47,7 @@ class AlchemyClient(TokenClient):
         After the first answer that ends a refresh do not call again: whether that starts a new one is not known.
 
         :param contract_address: The collection's contract.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the settings'.
         :param deadline: No sleep between attempts outlasts it.
         :return: The refresh's status.
@@ -55,19 +55,19 @@ class AlchemyClient(TokenClient):
         """
         address = _read_address(contract_address, self.settings)
         call = endpoints.reingest_contract(address, self.settings)
-        return self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+        return self._transport.send(call, usage=usage, max_attempts=max_attempts, deadline=deadline)
 
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
+    def get_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata:
         """
         Read what Alchemy knows of a contract, without any side effect (160 compute units).
 
         :param contract_address: The contract.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :return: The contract's metadata.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
         address = _read_address(contract_address, self.settings)
-        return self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+        return self._transport.send(endpoints.get_contract_metadata(address, self.settings), usage=usage)
 
     def close(self) -> None:
         """Close the HTTP session."""
@@ -96,52 +96,52 @@ class AsyncAlchemyClient(AsyncTokenClient):
         self._transport = AsyncTransport(settings, connections)
 
     async def send(
-        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
     ) -> T:
         """
         Make any call of this API, for those who spend what others share.
 
         :param call: The call, its arguments checked.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts.
-        :param allowance: What may be spent; each attempt is paid for from it before it is made.
+        :param spending_limit: What may be spent; each attempt is paid for from it before it is made.
         :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
         :return: The call's value.
-        :raises AlchemySpendingLimitError: Not enough is left of the allowance.
+        :raises AlchemySpendingLimitError: Not enough is left of the spending_limit.
         :raises AlchemyError: What went wrong.
         """
         return await self._transport.send(
-            call, meter=meter, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+            call, usage=usage, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
         )
 
     async def reingest_contract(
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
         """Do what ``AlchemyClient.reingest_contract`` does."""
         address = _read_address(contract_address, self.settings)
         call = endpoints.reingest_contract(address, self.settings)
-        return await self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+        return await self._transport.send(call, usage=usage, max_attempts=max_attempts, deadline=deadline)
 
-    async def reingest_contract_once(self, contract_address: str, *, meter: Meter | None = None) -> RefreshStatus:
+    async def reingest_contract_once(self, contract_address: str, *, usage: Usage | None = None) -> RefreshStatus:
         """
         Do what ``reingest_contract`` does, once and now: for a poller, which keeps budget and retries itself.
 
         :param contract_address: The contract, checked and in lower case.
-        :param meter: Counts the request and its units, also where the call fails.
+        :param usage: Counts the request and its units, also where the call fails.
         :return: The refresh's status.
         :raises AlchemyError: What went wrong.
         """
-        return await self._transport.attempt(endpoints.reingest_contract(contract_address, self.settings), meter=meter)
+        return await self._transport.attempt(endpoints.reingest_contract(contract_address, self.settings), usage=usage)
 
-    async def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
+    async def get_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata:
         """Do what ``AlchemyClient.get_contract_metadata`` does."""
         address = _read_address(contract_address, self.settings)
-        return await self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+        return await self._transport.send(endpoints.get_contract_metadata(address, self.settings), usage=usage)
 
     async def aclose(self) -> None:
         """Close the HTTP session."""

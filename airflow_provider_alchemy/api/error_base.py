@@ -10,16 +10,16 @@ from airflow_provider_alchemy.api.redaction import redact
 
 
 class ErrorKind(StrEnum):
-    """Whose turn it is after an error."""
+    """What a caller may do after an error."""
 
-    WAIT_OUT = "wait_out"
-    """The service's trouble: trying again later may help."""
+    TRANSIENT = "transient"
+    """The service is in trouble: another try later may succeed."""
 
-    MEND = "mend"
-    """The user's to mend: trying again cannot help."""
+    PERMANENT = "permanent"
+    """The user has to change something: another try cannot succeed."""
 
-    BUG = "bug"
-    """A bug, or an API that changed: fail and show what came."""
+    UNEXPECTED = "unexpected"
+    """A bug, or an API that changed: fail and show the answer."""
 
 
 class AlchemyError(Exception):
@@ -33,7 +33,7 @@ class AlchemyError(Exception):
     :param retry_after_seconds: How long the service asked to wait, in seconds, None where it did not.
     """
 
-    kind: ClassVar[ErrorKind] = ErrorKind.BUG
+    kind: ClassVar[ErrorKind] = ErrorKind.UNEXPECTED
     default_advice: ClassVar[str] = "If it stays, report it to the authors of airflow-provider-alchemy"
 
     def __init__(

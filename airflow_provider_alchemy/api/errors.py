@@ -52,7 +52,7 @@ __all__ = [
 class AlchemyTransientError(AlchemyError):
     """Ours to wait out: the service was busy, broken or out of reach."""
 
-    kind = ErrorKind.WAIT_OUT
+    kind = ErrorKind.TRANSIENT
     default_advice = "Nothing to mend on your side: try again later, and see Alchemy's status page if it stays"
 
 
@@ -90,7 +90,7 @@ class AlchemyBadAnswerError(AlchemyTransientError):
 class AlchemyPermanentError(AlchemyError):
     """The user's to mend: trying again cannot help."""
 
-    kind = ErrorKind.MEND
+    kind = ErrorKind.PERMANENT
     default_advice = ""
 
 
@@ -168,7 +168,7 @@ class AlchemySpendingLimitError(AlchemyPermanentError):
 class AlchemyRefreshFailedError(AlchemyError):
     """Alchemy ended the refresh without success."""
 
-    kind = ErrorKind.WAIT_OUT
+    kind = ErrorKind.TRANSIENT
     default_advice = ""
 
 
@@ -181,7 +181,7 @@ class AlchemyQueueFailedError(AlchemyRefreshFailedError):
 class AlchemyNoSuchCollectionError(AlchemyRefreshFailedError):
     """The contract is no NFT contract, or has no proper metadata (``does_not_exist``)."""
 
-    kind = ErrorKind.MEND
+    kind = ErrorKind.PERMANENT
     default_advice = "Check the contract address and the network: Alchemy knows no NFT collection there"
 
 
@@ -194,7 +194,7 @@ class AlchemyContractsFailedError(AlchemyRefreshFailedError):
 class AlchemyContractsFailedForGoodError(AlchemyContractsFailedError):
     """More contracts of a batch failed for reasons that no retry can mend than its task allows."""
 
-    kind = ErrorKind.MEND
+    kind = ErrorKind.PERMANENT
     default_advice = (
         "The XCom 'failed' names them all by reason: take those that are no NFT collections out of the list, or raise "
         "max_failed"
@@ -210,7 +210,7 @@ class AlchemyTokensFailedError(AlchemyRefreshFailedError):
 class AlchemyTokensFailedForGoodError(AlchemyTokensFailedError):
     """More tokens of a collection failed for reasons that no retry can mend than the task allows."""
 
-    kind = ErrorKind.MEND
+    kind = ErrorKind.PERMANENT
     default_advice = (
         "The XCom 'failures' counts them by reason: have their contract or their metadata mended, leave them out of "
         "token_ids, or raise max_failed"
@@ -227,7 +227,7 @@ class DeadlineKind(StrEnum):
 class AlchemyDeadlineError(AlchemyError):
     """The wait's time is over and the refresh has not ended."""
 
-    kind = ErrorKind.WAIT_OUT
+    kind = ErrorKind.TRANSIENT
     default_advice = (
         "The refresh goes on at Alchemy: raise the limit, or clear the task to join the running refresh again"
     )

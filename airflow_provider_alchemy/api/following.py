@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from airflow_provider_alchemy.api.agenda import Question
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshStatus
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import RefreshWait
 
 LATENESS = 1 / 20
@@ -39,7 +39,7 @@ class Follower(Question):
 
     def __init__(self, wait: RefreshWait, put: Callable[[Question], None], *, until_the_end: bool) -> None:
         end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        super().__init__(wait.record.contract_address, 0.0, 0.0, Meter(), None, end)
+        super().__init__(wait.record.contract_address, 0.0, 0.0, Usage(), None, end)
         self._wait = wait
         self._put = put
         self._until_the_end = until_the_end
@@ -56,9 +56,9 @@ class Follower(Question):
         if not isinstance(outcome, RefreshStatus | AlchemyError):
             self.answer.set_exception(outcome)
             return
-        meter, self.meter = self.meter, Meter()
+        usage, self.usage = self.usage, Usage()
         try:
-            delay = self._context.run(self._wait.take, outcome, meter)
+            delay = self._context.run(self._wait.take, outcome, usage)
         except Exception as error:  # noqa: BLE001 - the rules' verdict, or a bug: who waits must learn of either
             self.answer.set_exception(error)
             return

@@ -15,12 +15,12 @@ from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyTimeoutError
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.looking import LookState, look_in_time
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.sampling import MOST_SAMPLED, Reservoir
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS, PageKeys
 from airflow_provider_alchemy.api.token_prices import pages_of, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.tokens import TokenPage
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Sender(Protocol):
         """Whose account, and the way to it."""
 
     async def send(
-        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
     ) -> T:
         """Make a call, as ``AsyncAlchemyClient.send`` does."""
 
@@ -41,24 +41,24 @@ class Sender(Protocol):
 class _Budgeted:
     """Sends with what a wait may spend, and counts it."""
 
-    def __init__(self, sender: Sender, wait: FreshWait, meter: Meter) -> None:
+    def __init__(self, sender: Sender, wait: FreshWait, usage: Usage) -> None:
         self._sender = sender
-        self._meter = meter
-        self._allowance = wait.limits.allowance()
+        self._meter = usage
+        self._allowance = wait.limits.spending_limit()
 
     async def send(self, call: Call[T], max_attempts: int, *, is_patient: bool = False) -> T:
         return await self._sender.send(
-            call, meter=self._meter, max_attempts=max_attempts, allowance=self._allowance, is_patient=is_patient
+            call, usage=self._meter, max_attempts=max_attempts, spending_limit=self._allowance, is_patient=is_patient
         )
 
 
-async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
+async def choose_sample(sender: Sender, wait: FreshWait, usage: Usage) -> None:
     """
     Sample the tokens to wait for out of the whole collection.
 
     :param sender: Whose account, and the way to it.
     :param wait: The wait; its record names the sample's size and seed, and gets the sample.
-    :param meter: Counts what it costs, also where it fails.
+    :param usage: Counts what it costs, also where it fails.
     :raises AlchemyNoSuchCollectionError: The contract is no NFT.
     :raises AlchemySpendingLimitError: The wait may not spend what the listing costs.
     :raises AlchemyDeadlineError: The wait's time is over.
@@ -67,19 +67,19 @@ async def choose_sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
     # Ten attempts at a page that never comes are more than five minutes: the wait may have less.
     try:
         async with asyncio.timeout(wait.limits.seconds_for_calls(sender.settings.timeout)):
-            await _sample(sender, wait, meter)
+            await _sample(sender, wait, usage)
     except TimeoutError:
         wait.limits.check_deadlines()
         msg = "the list of the collection's tokens did not come in time"
         raise AlchemyTimeoutError(msg, subject=wait.subject) from None
 
 
-async def _sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
+async def _sample(sender: Sender, wait: FreshWait, usage: Usage) -> None:
     record, settings = wait.record, sender.settings
-    budgeted = _Budgeted(sender, wait, meter)
+    budgeted = _Budgeted(sender, wait, usage)
     contract = await budgeted.send(endpoints.get_contract_metadata(record.contract_address, settings), PAGE_ATTEMPTS)
     contract.check_is_collection(wait.subject)
-    _check_and_say_the_price(wait, contract.total_supply, meter)
+    _check_and_say_the_price(wait, contract.total_supply, usage)
     reservoir = Reservoir(record.sample_size or MOST_SAMPLED, record.seed or 0)
     keys, key = PageKeys(), None
     while True:
@@ -87,7 +87,7 @@ async def _sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
         try:
             page: TokenPage = await budgeted.send(call, PAGE_ATTEMPTS, is_patient=True)
         except AlchemySpendingLimitError:
-            raise _too_dear(wait, meter) from None
+            raise _too_dear(wait, usage) from None
         keys.check(page, wait.subject)
         reservoir.add(token.token_id for token in page.tokens)
         if page.next_key is None:
@@ -108,22 +108,22 @@ async def _sample(sender: Sender, wait: FreshWait, meter: Meter) -> None:
     )
 
 
-async def look(sender: Sender, wait: FreshWait, meter: Meter) -> float | None:
+async def look(sender: Sender, wait: FreshWait, usage: Usage) -> float | None:
     """
     Ask once for every token that is not proven yet, a hundred with each call. Nothing is refreshed by it.
 
     :param sender: Whose account, and the way to it.
     :param wait: The wait; its rules decide what the answers mean.
-    :param meter: Counts what it costs, also where it fails.
+    :param usage: Counts what it costs, also where it fails.
     :return: Seconds until the next look; None: enough tokens are fresh.
     :raises AlchemyError: The wait has failed.
     """
-    return await look_in_time(_pass(sender, wait, meter), wait, meter, sender.settings.timeout)
+    return await look_in_time(_pass(sender, wait, usage), wait, usage, sender.settings.timeout)
 
 
-async def _pass(sender: Sender, wait: FreshWait, meter: Meter) -> None:
+async def _pass(sender: Sender, wait: FreshWait, usage: Usage) -> None:
     record, settings = wait.record, sender.settings
-    budgeted = _Budgeted(sender, wait, meter)
+    budgeted = _Budgeted(sender, wait, usage)
     # The wait itself is the retry of a poll, since each attempt is billed. The first look is worth more, and so is the
     # rest of a pass whose first call was answered.
     attempts = 1 if record.looks else settings.max_attempts
@@ -136,7 +136,7 @@ async def _pass(sender: Sender, wait: FreshWait, meter: Meter) -> None:
         attempts = settings.max_attempts
 
 
-def _check_and_say_the_price(wait: FreshWait, supply: int | None, meter: Meter) -> None:
+def _check_and_say_the_price(wait: FreshWait, supply: int | None, usage: Usage) -> None:
     if supply is None:
         words = "%s: reading the list of its tokens for a sample, 600 compute units for each hundred of them"
         wait.log.info(words, wait.subject)
@@ -151,13 +151,13 @@ def _check_and_say_the_price(wait: FreshWait, supply: int | None, meter: Meter) 
             f"{price_of_listing(supply):,}",
         )
     sampled = min(supply, wait.record.sample_size or MOST_SAMPLED)
-    price = meter.compute_units + price_of_listing(supply) + price_of_look(sampled)
+    price = usage.compute_units + price_of_listing(supply) + price_of_look(sampled)
     wait.limits.check_price(price, "a sample of its tokens and one poll cost {price:,}")
 
 
-def _too_dear(wait: FreshWait, meter: Meter) -> AlchemySpendingLimitError:
+def _too_dear(wait: FreshWait, usage: Usage) -> AlchemySpendingLimitError:
     msg = (
-        f"the list of the collection's tokens goes on after {meter.compute_units:,} compute units, and "
+        f"the list of the collection's tokens goes on after {usage.compute_units:,} compute units, and "
         f"max_compute_units is {wait.limits.max_compute_units:,}"
     )
     advice = "Raise max_compute_units, or name the tokens with token_ids, which needs no list"

@@ -14,11 +14,11 @@ from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookLimits, LookState, LookWait
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
 from airflow_provider_alchemy.api.token_prices import price_of_look
 from airflow_provider_alchemy.api.tokens import TokenMetadata
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, LOGGED_PROGRESS_STEP
 
 DEFAULT_MIN_FRESH = 1.0
@@ -124,9 +124,9 @@ class FreshWait(LookWait[FreshRecord]):
             record.take(position, metadata.error if metadata is not None else None, is_fresh=is_fresh)
             record.next_position = position + 1
 
-    def looked(self, meter: Meter) -> float | None:
+    def looked(self, usage: Usage) -> float | None:
         """Apply the rules to a pass that was answered to its end, as ``LookWait`` does; the next one begins anew."""
-        delay = super().looked(meter)
+        delay = super().looked(usage)
         if delay is not None:
             self.record.next_position = 0
         return delay

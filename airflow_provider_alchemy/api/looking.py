@@ -27,8 +27,8 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
 
 R = TypeVar("R", bound=WaitRecord)
@@ -69,10 +69,10 @@ class LookLimits(WaitLimits):
     def told(self) -> str:
         """Tell how far the wait is, as the beginning of a sentence."""
 
-    def allowance(self) -> Allowance:
+    def spending_limit(self) -> SpendingLimit:
         """Give what is left to spend."""
         most = self.max_compute_units
-        return Allowance(None if most is None else max(most - self._record.compute_units, 0))
+        return SpendingLimit(None if most is None else max(most - self._record.compute_units, 0))
 
     def seconds_for_calls(self, call_seconds: float) -> float | None:
         """
@@ -171,15 +171,15 @@ class LookWait(ABC, Generic[R]):
         """Give a random part of the interval, so that many waits that begin at once do not look at once."""
         return self._rules.first_delay_seconds()
 
-    def looked(self, meter: Meter) -> float | None:
+    def looked(self, usage: Usage) -> float | None:
         """
         Apply the rules to a look that was answered to its end.
 
-        :param meter: What it cost.
+        :param usage: What it cost.
         :return: When to look again, in seconds; None: the wait has ended well.
         :raises AlchemyError: The wait has failed.
         """
-        self._count(meter)
+        self._count(usage)
         self.say_progress()
         if self.is_over:
             self.finish()
@@ -189,25 +189,25 @@ class LookWait(ABC, Generic[R]):
         self.limits.check_spending()
         return self.limits.cut(self._interval_seconds())
 
-    def failed(self, error: AlchemyError, meter: Meter) -> float | None:
+    def failed(self, error: AlchemyError, usage: Usage) -> float | None:
         """
         Apply the rules to a look that a failed call has cut short. The next look goes on where it failed.
 
         :param error: What went wrong.
-        :param meter: What the look cost.
+        :param usage: What the look cost.
         :return: When to look again, in seconds; None: what was answered is enough.
         :raises AlchemyError: The wait has failed.
         """
         self.say_progress()
         if self.is_over:
-            self._count(meter)
+            self._count(usage)
             self.finish()
             return None
         if isinstance(error, AlchemySpendingLimitError):
-            self._count(meter)
+            self._count(usage)
             self.limits.check_spending()
             raise error
-        return self._rules.take(error, meter)
+        return self._rules.take(error, usage)
 
     def finish(self) -> None:
         """Take the good end."""
@@ -235,19 +235,19 @@ class LookWait(ABC, Generic[R]):
     def _interval_seconds(self) -> float:
         return self.cadence.after(self.record.looks, self.record.course)
 
-    def _count(self, meter: Meter) -> None:
-        self.record.polls += meter.calls
-        self.record.compute_units += meter.compute_units
+    def _count(self, usage: Usage) -> None:
+        self.record.polls += usage.calls
+        self.record.compute_units += usage.compute_units
         self.record.looks += 1
 
 
-async def look_in_time(work: Awaitable[None], wait: LookWait[R], meter: Meter, call_seconds: float) -> float | None:
+async def look_in_time(work: Awaitable[None], wait: LookWait[R], usage: Usage, call_seconds: float) -> float | None:
     """
     Do the calls of one look, no longer than the wait's deadline allows, and apply the rules to them.
 
     :param work: The calls.
     :param wait: The wait.
-    :param meter: What counts their costs, also where one fails.
+    :param usage: What counts their costs, also where one fails.
     :param call_seconds: How long a call may take.
     :return: Seconds until the next look; None: the wait has ended well.
     :raises AlchemyError: The wait has failed.
@@ -257,7 +257,7 @@ async def look_in_time(work: Awaitable[None], wait: LookWait[R], meter: Meter, c
             await work
     except TimeoutError:
         msg = f"the account's throughput left no room for all calls of a poll for {call_seconds:g} seconds"
-        return wait.failed(AlchemyTimeoutError(msg), meter)
+        return wait.failed(AlchemyTimeoutError(msg), usage)
     except AlchemyError as error:
-        return wait.failed(error, meter)
-    return wait.looked(meter)
+        return wait.failed(error, usage)
+    return wait.looked(usage)

@@ -22,10 +22,10 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookState, look_in_time
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.mint_waiting import MintWait
 from airflow_provider_alchemy.api.missing_endpoints import is_not_offered
 from airflow_provider_alchemy.api.records import read_moment
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 SECONDS_OF_LOOK = 60.0
 """How long a look reads on before what it has is kept: a wait that begins far back has hours to read."""
@@ -41,36 +41,38 @@ class MintLooks:
     def __init__(self, log: Log) -> None:
         self._reader = ChainReader(log)
 
-    async def look(self, caller: Caller, wait: MintWait, meter: Meter) -> float | None:
+    async def look(self, caller: Caller, wait: MintWait, usage: Usage) -> float | None:
         """
         Read what was minted since the last look.
 
         :param caller: Whose account, and the way to it.
         :param wait: The wait; its rules decide what the answers mean.
-        :param meter: Counts what it costs, also where it fails.
+        :param usage: Counts what it costs, also where it fails.
         :return: Seconds until the next look; None: enough tokens were minted.
         :raises AlchemyError: The wait has failed.
         """
-        return await look_in_time(self._read(caller, wait, meter), wait, meter, caller.settings.timeout)
+        return await look_in_time(self._read(caller, wait, usage), wait, usage, caller.settings.timeout)
 
-    async def _read(self, caller: Caller, wait: MintWait, meter: Meter) -> None:
-        allowance = wait.limits.allowance()
-        newest = await self._reader.newest_block(caller, meter, allowance)
+    async def _read(self, caller: Caller, wait: MintWait, usage: Usage) -> None:
+        spending_limit = wait.limits.spending_limit()
+        newest = await self._reader.newest_block(caller, usage, spending_limit)
         # The service has answered: a host that cannot be found from now on is no unknown network.
         wait.record.state = LookState.WAITING.value
-        if wait.record.since_block is None and not await self._begin(newest, caller, wait, meter, allowance):
+        if wait.record.since_block is None and not await self._begin(newest, caller, wait, usage, spending_limit):
             return
         ends_at = time.monotonic() + SECONDS_OF_LOOK
         while (blocks := wait.next_blocks(newest)) is not None:
             contracts, kinds = (wait.record.contract_address,), (EventKind.MINT,)
-            last, logs = await self._reader.read(blocks, contracts, kinds, caller, meter, allowance)
+            last, logs = await self._reader.read(blocks, contracts, kinds, caller, usage, spending_limit)
             wait.saw(last, logs)
             if time.monotonic() >= ends_at:
                 # What is left is for the next look; where that is nothing, this asks for no block.
                 wait.next_blocks(newest)
                 return
 
-    async def _begin(self, newest: int, caller: Caller, wait: MintWait, meter: Meter, allowance: Allowance) -> bool:
+    async def _begin(
+        self, newest: int, caller: Caller, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
+    ) -> bool:
         """Settle where the reading begins; give whether it is known."""
         record = wait.record
         asked = read_moment(record.asked_moment)
@@ -81,7 +83,7 @@ class MintLooks:
         search = record.search = record.search or BlockSearch(math.floor(asked.timestamp()))
         # Only among blocks that count: the time of a later one may change with a reorganisation.
         while (block := search.next_block(newest - wait.confirmations)) is not None:
-            moment = await self._time_of(block, caller, wait, meter, allowance)
+            moment = await self._time_of(block, caller, wait, usage, spending_limit)
             if moment is None:
                 # A node that is behind: the next look may reach another one.
                 return False
@@ -93,10 +95,10 @@ class MintLooks:
         return True
 
     async def _time_of(
-        self, block: int, caller: Caller, wait: MintWait, meter: Meter, allowance: Allowance
+        self, block: int, caller: Caller, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
     ) -> float | None:
         try:
-            made_at = await self._reader.block_time(block, caller, meter, allowance)
+            made_at = await self._reader.block_time(block, caller, usage, spending_limit)
         except AlchemyError as error:
             if not _is_unknown_method(error):
                 raise

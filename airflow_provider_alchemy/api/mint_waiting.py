@@ -16,8 +16,8 @@ from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookLimits, LookState, LookWait
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.mint_record import MintRecord
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, LOGGED_PROGRESS_STEP
 
 DEFAULT_MIN_TOKENS = 1
@@ -139,32 +139,32 @@ class MintWait(LookWait[MintRecord]):
             record.ids.update(range(log.first_token_id, log.last_token_id + 1))
         record.next_block = last_block + 1
 
-    def looked(self, meter: Meter) -> float | None:
+    def looked(self, usage: Usage) -> float | None:
         """
         Apply the rules to a look without a failure, as ``LookWait`` does; what was found is enough at any deadline.
 
-        :param meter: What it cost.
+        :param usage: What it cost.
         :return: When to look again, in seconds; None: the wait has ended well.
         :raises AlchemyError: The wait has failed.
         """
         self.record.failures = 0
         try:
-            return super().looked(meter)
+            return super().looked(usage)
         except AlchemyError as error:
             self._end_with_what_there_is(error)
             return None
 
-    def failed(self, error: AlchemyError, meter: Meter) -> float | None:
+    def failed(self, error: AlchemyError, usage: Usage) -> float | None:
         """
         Apply the rules to a look that a failed call has cut short, as ``LookWait`` does; here too enough is enough.
 
         :param error: What went wrong.
-        :param meter: What the look cost.
+        :param usage: What the look cost.
         :return: When to look again, in seconds; None: the wait has ended well.
         :raises AlchemyError: The wait has failed.
         """
         try:
-            return super().failed(error, meter)
+            return super().failed(error, usage)
         except AlchemyError as end:
             self._end_with_what_there_is(end)
             return None

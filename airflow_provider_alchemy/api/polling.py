@@ -26,10 +26,10 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
 )
 from airflow_provider_alchemy.api.following import Follower, next_stroke
-from airflow_provider_alchemy.api.metering import Allowance, Meter, paid
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.turns import Turns, turns_of
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 from airflow_provider_alchemy.api.waiting import RefreshWait
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class RefreshPoller:
         settings: ClientSettings,
         *,
         renew: Callable[[], Awaitable[ClientSettings]] | None = None,
-        on_call: Callable[[Meter], None] | None = None,
+        on_call: Callable[[Usage], None] | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
         self._connections = connections
@@ -98,7 +98,7 @@ class RefreshPoller:
                     await follower.answer
                 delay = None
             except TimeoutError:
-                delay = wait.take(self._turns.refusal or _no_turn(self.settings.timeout), follower.meter)
+                delay = wait.take(self._turns.refusal or _no_turn(self.settings.timeout), follower.usage)
             finally:
                 self._agenda.remove(follower)
 
@@ -107,28 +107,28 @@ class RefreshPoller:
         contract_address: str,
         *,
         delay_seconds: float,
-        meter: Meter,
+        usage: Usage,
         head_start_seconds: float = 0.0,
-        allowance: Allowance | None = None,
+        spending_limit: SpendingLimit | None = None,
     ) -> RefreshStatus:
         """
         Wait for the next answer about a contract: the one that is due, or an earlier one that another wait asked for.
 
         :param contract_address: The contract, checked and in lower case.
         :param delay_seconds: When it is to be asked at the latest, if the budget allows.
-        :param meter: Counts the requests made for this question; an answer that another wait paid for costs nothing.
+        :param usage: Counts the requests made for this question; an answer that another wait paid for costs nothing.
         :param head_start_seconds: How much its answer is worth before others that are due. Bounded by the interval
             between two looks, it starves nobody.
-        :param allowance: What this wait and others may spend together; None: any amount.
+        :param spending_limit: What this wait and others may spend together; None: any amount.
         :return: The refresh's status.
-        :raises AlchemySpendingLimitError: Nothing is left of the allowance.
+        :raises AlchemySpendingLimitError: Nothing is left of the spending_limit.
         :raises AlchemyError: What went wrong with the poll; not that the account's throughput is used up, which is
             waited out for all together.
         """
         loop = asyncio.get_running_loop()
         due_at = next_stroke(loop.time() + delay_seconds, delay_seconds)
         rank = due_at - head_start_seconds
-        question = Question(contract_address, due_at, rank, meter, allowance, loop.create_future())
+        question = Question(contract_address, due_at, rank, usage, spending_limit, loop.create_future())
         self._ask(question)
         try:
             status: RefreshStatus = await question.answer
@@ -137,30 +137,30 @@ class RefreshPoller:
         return status
 
     async def send(
-        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
     ) -> T:
         """
         Make any other call through the session that all waits share, as ``AsyncAlchemyClient.send`` does.
 
         :param call: The call, its arguments checked.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts; one more after the service refused a key that somebody has rotated.
-        :param allowance: What may be spent; each attempt is paid for from it before it is made.
+        :param spending_limit: What may be spent; each attempt is paid for from it before it is made.
         :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
         :return: The call's value.
         :raises AlchemyError: What went wrong.
         """
         while True:
-            client, spent = self._client, Meter()
+            client, spent = self._client, Usage()
             try:
                 return await client.send(
-                    call, meter=spent, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+                    call, usage=spent, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
                 )
             except AlchemyAuthenticationError as refusal:
                 if not await self._renewed(client, refusal):
                     raise
             finally:
-                meter.add(spent)
+                usage.add(spent)
                 if spent.calls and self._on_call is not None:
                     self._on_call(spent)
 
@@ -249,12 +249,12 @@ class RefreshPoller:
         self._sooner.set()
 
     async def _pay_and_ask(self, client: AsyncAlchemyClient, question: Question) -> RefreshStatus:
-        price, spent = REINGEST_CONTRACT.compute_units, Meter()
+        price, spent = REINGEST_CONTRACT.compute_units, Usage()
         try:
-            with paid(price, question.allowance or Allowance(), spent) as meter:
-                return await client.reingest_contract_once(question.contract_address, meter=meter)
+            with paid(price, question.spending_limit or SpendingLimit(), spent) as usage:
+                return await client.reingest_contract_once(question.contract_address, usage=usage)
         finally:
-            question.meter.add(spent)
+            question.usage.add(spent)
             if spent.calls and self._on_call is not None:
                 self._on_call(spent)
 

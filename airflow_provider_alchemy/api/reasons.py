@@ -45,7 +45,7 @@ _REASONS: dict[type[AlchemyError], str] = {
     errors.AlchemyDeadlineError: TIMEOUT,
     errors.AlchemyExecutionDeadlineError: EXECUTION_TIMEOUT,
 }
-_FINAL = frozenset(reason for error_type, reason in _REASONS.items() if error_type.kind is ErrorKind.MEND)
+_FINAL = frozenset(reason for error_type, reason in _REASONS.items() if error_type.kind is ErrorKind.PERMANENT)
 
 
 def reason_of(error: AlchemyError) -> str:

@@ -51,7 +51,7 @@ class Retrying:
         :return: False to give up, or the seconds to wait before the next attempt.
         """
         is_worth_it = isinstance(error, AlchemyError) and (
-            error.kind is ErrorKind.WAIT_OUT or (self._is_patient and isinstance(error, AlchemyUnexpectedAnswerError))
+            error.kind is ErrorKind.TRANSIENT or (self._is_patient and isinstance(error, AlchemyUnexpectedAnswerError))
         )
         if not is_worth_it:
             return False

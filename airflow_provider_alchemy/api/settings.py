@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
 
-DEAREST_CALL_THROUGHPUT_UNITS = 480
+MAX_CALL_THROUGHPUT_UNITS = 480
 MOST = 10**9
 """More than any number of seconds, attempts or units that makes sense."""
 
@@ -67,11 +67,11 @@ class ClientSettings:
         self._check_choice("auth", ("path", "header"))
         self._check_at_least("timeout", 0.001, "a number of seconds above 0")
         self._check_at_least("max_attempts", 1, "a whole number from 1", whole=True)
-        least = DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
+        least = MAX_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
         self._check_at_least(
             "compute_units_per_second",
             least,
-            f"at least {least:g}: one reingestContract call needs {DEAREST_CALL_THROUGHPUT_UNITS} units of the "
+            f"at least {least:g}: one reingestContract call needs {MAX_CALL_THROUGHPUT_UNITS} units of the "
             f"{WINDOW_SECONDS:g}-second window",
         )
         self._check_host()

@@ -31,12 +31,12 @@ from airflow_provider_alchemy.api.errors import (
     ErrorKind,
 )
 from airflow_provider_alchemy.api.keeping import Keep
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.reasons import reason_of
 from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS
 from airflow_provider_alchemy.api.token_endpoints import get_nft_metadata_batch, refresh_nft_metadata
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
 from airflow_provider_alchemy.api.tokens import Token, TokenPage
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")
 
@@ -63,16 +63,16 @@ class RefreshPlan:
 
     :param token_attempts: How often a token is tried by each method.
     :param interval_seconds: Seconds between two tries of a token.
-    :param allowance: What may be spent from now on.
+    :param spending_limit: What may be spent from now on.
     :param keep: Keeps the record for another process; None: nothing is kept.
     :param on_call: Is told what each call cost.
     """
 
     token_attempts: int = 3
     interval_seconds: float = 10.0
-    allowance: Allowance
+    spending_limit: SpendingLimit
     keep: Keep | None = None
-    on_call: Callable[[Meter], None] | None = None
+    on_call: Callable[[Usage], None] | None = None
 
 
 class _QueueCall:
@@ -80,12 +80,12 @@ class _QueueCall:
 
     def __init__(
         self,
-        work: Callable[[int, TokenGroup, Meter], Coroutine[Any, Any, TokenGroup]],
+        work: Callable[[int, TokenGroup, Usage], Coroutine[Any, Any, TokenGroup]],
         token_id: int,
         group: TokenGroup,
     ) -> None:
         self._group = group
-        self._spent = Meter()
+        self._spent = Usage()
         self.task = asyncio.create_task(work(token_id, group, self._spent))
 
     def end(self) -> TokenGroup:
@@ -125,7 +125,7 @@ class TokenCaller:
         :return: The page.
         :raises AlchemyError: What went wrong.
         """
-        return await self._ask(call, Meter(), PAGE_ATTEMPTS)
+        return await self._ask(call, Usage(), PAGE_ATTEMPTS)
 
     async def settle(self, chunk: Chunk) -> None:
         """
@@ -146,7 +146,7 @@ class TokenCaller:
 
     async def _read(self, chunk: Chunk) -> list[TokenGroup]:
         """Read up to 100 tokens, in one stage after a refresh; the answer may be the proof."""
-        record, refreshes, spent = self._record, self._record.stage is Stage.REFRESH, Meter()
+        record, refreshes, spent = self._record, self._record.stage is Stage.REFRESH, Usage()
         call = get_nft_metadata_batch(
             record.contract_address,
             [token_id for group in chunk for token_id in group.token_ids],
@@ -187,7 +187,7 @@ class TokenCaller:
         for call in calls.values():
             call.task.result()
 
-    async def _queue_one(self, token_id: int, group: TokenGroup, spent: Meter) -> TokenGroup:
+    async def _queue_one(self, token_id: int, group: TokenGroup, spent: Usage) -> TokenGroup:
         call = refresh_nft_metadata(Token(self._record.contract_address, token_id), self._client.settings)
         reason = STALE
         try:
@@ -209,7 +209,7 @@ class TokenCaller:
             group, packed="", count=0, asked_at=group.asked_at or sent_at, queued_at=queued_at, reason=reason
         )
 
-    async def _ask(self, call: Call[T], spent: Meter, attempts: int | None = None) -> T:
+    async def _ask(self, call: Call[T], spent: Usage, attempts: int | None = None) -> T:
         attempts = attempts or self._client.settings.max_attempts
         try:
             value = await self._send(call, spent, attempts)
@@ -221,11 +221,11 @@ class TokenCaller:
         self._failures, self._answered_at = 0, time.monotonic()
         return value
 
-    async def _send(self, call: Call[T], spent: Meter, attempts: int) -> T:
+    async def _send(self, call: Call[T], spent: Usage, attempts: int) -> T:
         for refusals in count(attempts):
             try:
                 return await self._client.send(
-                    call, meter=spent, max_attempts=attempts, allowance=self._plan.allowance, is_patient=True
+                    call, usage=spent, max_attempts=attempts, spending_limit=self._plan.spending_limit, is_patient=True
                 )
             except AlchemyRateLimitError as error:
                 # The account's trouble and no token's: it is not billed, and passes.
@@ -238,17 +238,17 @@ class TokenCaller:
     def _check(self, error: AlchemyError) -> None:
         """Raise what concerns all tokens: what only the user can mend, or a service that is down."""
         self._failures += 1
-        is_theirs = error.kind is ErrorKind.WAIT_OUT or isinstance(error, AlchemyUnexpectedAnswerError)
+        is_theirs = error.kind is ErrorKind.TRANSIENT or isinstance(error, AlchemyUnexpectedAnswerError)
         is_down = self._failures >= MOST_FAILURES and time.monotonic() - self._answered_at >= SILENCE_SECONDS
         if not is_theirs or is_down:
             raise error
 
 
-def _asked(chunk: Chunk, spent: Meter, *, refreshes: bool) -> list[TokenGroup]:
+def _asked(chunk: Chunk, spent: Usage, *, refreshes: bool) -> list[TokenGroup]:
     """Note when the refresh of tokens was asked for, where it was the first time."""
     sent_at = _moment(spent) if refreshes else None
     return [replace(group, asked_at=group.asked_at or sent_at) for group in chunk]
 
 
-def _moment(spent: Meter) -> float | None:
+def _moment(spent: Usage) -> float | None:
     return None if spent.first_call_at is None else spent.first_call_at.timestamp()

@@ -31,12 +31,12 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.failures import explain
-from airflow_provider_alchemy.api.metering import Allowance, Meter, paid
 from airflow_provider_alchemy.api.redaction import Redactor
 from airflow_provider_alchemy.api.retries import Retrying
 from airflow_provider_alchemy.api.routes import ProxyWay, authorities, proxy, proxy_way, ssl_context
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.url_log import URL_LOG, KeyFilter
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 
 T = TypeVar("T")
 
@@ -68,17 +68,17 @@ class _Transport:
             return delay
         return max(0.0, min(delay, (deadline - now("UTC")).total_seconds()))
 
-    def _begin(self, meter: Meter | None) -> float:
+    def _begin(self, usage: Usage | None) -> float:
         """Count a request; give the moment at which it begins, in monotonic seconds."""
-        if meter is not None:
-            meter.calls += 1
-            meter.first_call_at = meter.first_call_at or now("UTC")
+        if usage is not None:
+            usage.calls += 1
+            usage.first_call_at = usage.first_call_at or now("UTC")
         return time.monotonic()
 
-    def _read(self, call: Call[T], outcome: Answer | AlchemyError, meter: Meter | None, started_at: float) -> T:
+    def _read(self, call: Call[T], outcome: Answer | AlchemyError, usage: Usage | None, started_at: float) -> T:
         """Bill a request and read its outcome."""
-        if meter is not None:
-            meter.compute_units += call.endpoint.compute_units if _was_billed(outcome) else 0
+        if usage is not None:
+            usage.compute_units += call.endpoint.compute_units if _was_billed(outcome) else 0
         try:
             if isinstance(outcome, AlchemyError):
                 raise outcome
@@ -86,8 +86,8 @@ class _Transport:
         except AlchemyError as error:
             if isinstance(error, AlchemyRateLimitError):
                 self._budget.slow_down(started_at, time.monotonic())
-                if meter is not None:
-                    meter.throttled += 1
+                if usage is not None:
+                    usage.throttled += 1
             error.advice = call.advice_on(error)
             raise error.without(self.settings.api_key).about(call.subject) from None
 
@@ -123,7 +123,7 @@ class SyncTransport(_Transport):
         self,
         call: Call[T],
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> T:
@@ -131,7 +131,7 @@ class SyncTransport(_Transport):
         Make a call, within the budget and with retries.
 
         :param call: The call.
-        :param meter: Counts the requests and units, also where the call fails.
+        :param usage: Counts the requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the connection's.
         :param deadline: No sleep outlasts it.
         :return: The call's value.
@@ -140,9 +140,9 @@ class SyncTransport(_Transport):
         for attempt in self._retry_context(max_attempts, deadline):
             with attempt:
                 time.sleep(self._start_in(call, deadline))
-                started_at = self._begin(meter)
+                started_at = self._begin(usage)
                 outcome = self._exchange(build_request(call, self.settings))
-                return self._read(call, outcome, meter, started_at)
+                return self._read(call, outcome, usage, started_at)
         msg = "stamina ends with a value or an error"
         raise AssertionError(msg)
 
@@ -201,43 +201,46 @@ class AsyncTransport(_Transport):
         self,
         call: Call[T],
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
-        allowance: Allowance | None = None,
+        spending_limit: SpendingLimit | None = None,
         is_patient: bool = False,
     ) -> T:
         """
         Make a call, within the budget and with retries.
 
         :param call: The call.
-        :param meter: Counts the requests and units, also where the call fails.
+        :param usage: Counts the requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the connection's.
         :param deadline: No sleep outlasts it.
-        :param allowance: What it may cost: each attempt is paid for before it is made. Default: any amount.
+        :param spending_limit: What it may cost: each attempt is paid for before it is made. Default: any amount.
         :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
         :return: The call's value.
         :raises AlchemyError: What went wrong.
         """
         async for attempt in self._retry_context(max_attempts, deadline, is_patient=is_patient):
-            with attempt, paid(call.endpoint.compute_units, allowance or Allowance(), meter or Meter()) as spent:
+            with (
+                attempt,
+                paid(call.endpoint.compute_units, spending_limit or SpendingLimit(), usage or Usage()) as spent,
+            ):
                 await asyncio.sleep(self._start_in(call, deadline))
-                return await self.attempt(call, meter=spent)
+                return await self.attempt(call, usage=spent)
         msg = "stamina ends with a value or an error"
         raise AssertionError(msg)
 
-    async def attempt(self, call: Call[T], *, meter: Meter | None = None) -> T:
+    async def attempt(self, call: Call[T], *, usage: Usage | None = None) -> T:
         """
         Make a call once and now: for callers that keep the budget and the retries themselves.
 
         :param call: The call.
-        :param meter: Counts the request and its units, also where the call fails.
+        :param usage: Counts the request and its units, also where the call fails.
         :return: The call's value.
         :raises AlchemyError: What went wrong.
         """
-        started_at = self._begin(meter)
+        started_at = self._begin(usage)
         outcome = await self._exchange(build_request(call, self.settings))
-        return self._read(call, outcome, meter, started_at)
+        return self._read(call, outcome, usage, started_at)
 
     async def _exchange(self, request: Request) -> Answer | AlchemyError:
         try:

@@ -29,10 +29,10 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.usage import Usage
 
 DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 LOGGED_PROGRESS_STEP = 10
@@ -45,12 +45,12 @@ class Look:
     """
     One look at a refresh.
 
-    :param meter: Counts what it costs; to be given to the client.
+    :param usage: Counts what it costs; to be given to the client.
     :param status: What the client answered; to be set by the caller.
     :param delay_seconds: When to look again, in seconds; None: the wait has ended well.
     """
 
-    meter: Meter
+    usage: Usage
     status: RefreshStatus | None = None
     delay_seconds: float | None = None
 
@@ -153,7 +153,7 @@ class RefreshWait:
         :raises AlchemyError: The wait has failed.
         """
         self.limits.check_spending()
-        look = Look(Meter())
+        look = Look(Usage())
         outcome: RefreshStatus | AlchemyError | None
         try:
             yield look
@@ -163,18 +163,18 @@ class RefreshWait:
         if outcome is None:
             msg = "a look ended without a status and without an error"
             raise ValueError(msg)
-        look.delay_seconds = self.take(outcome, look.meter)
+        look.delay_seconds = self.take(outcome, look.usage)
 
-    def take(self, outcome: RefreshStatus | AlchemyError, meter: Meter) -> float | None:
+    def take(self, outcome: RefreshStatus | AlchemyError, usage: Usage) -> float | None:
         """
         Apply the rules to what a look brought.
 
         :param outcome: The status, or what went wrong.
-        :param meter: What it cost.
+        :param usage: What it cost.
         :return: When to look again, in seconds; None: the wait has ended well.
         :raises AlchemyError: The wait has failed.
         """
-        self._count(meter)
+        self._count(usage)
         return self._after_failure(outcome) if isinstance(outcome, AlchemyError) else self._after_answer(outcome)
 
     def result(self) -> dict[str, Any]:
@@ -194,12 +194,12 @@ class RefreshWait:
             self.record.compute_units,
         )
 
-    def _count(self, meter: Meter) -> None:
-        self.record.polls += meter.calls
-        self.record.compute_units += meter.compute_units
+    def _count(self, usage: Usage) -> None:
+        self.record.polls += usage.calls
+        self.record.compute_units += usage.compute_units
         self.record.looks += 1
-        if self.record.submitted_at is None and meter.first_call_at is not None:
-            self.record.submitted_at = meter.first_call_at.isoformat()
+        if self.record.submitted_at is None and usage.first_call_at is not None:
+            self.record.submitted_at = usage.first_call_at.isoformat()
 
     def _after_answer(self, status: RefreshStatus) -> float | None:
         record = self.record
@@ -275,7 +275,7 @@ class RefreshWait:
     def _may_be_waited_out(self, error: AlchemyError) -> bool:
         # A host that answered before has not become an unknown network: the name service is in trouble.
         name_service_trouble = isinstance(error, AlchemyHostNotFoundError) and self.was_answered
-        return error.kind is ErrorKind.WAIT_OUT or name_service_trouble
+        return error.kind is ErrorKind.TRANSIENT or name_service_trouble
 
     def _say_what_changed(self, status: RefreshStatus) -> None:
         record = self.record

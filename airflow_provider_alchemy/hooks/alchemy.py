@@ -22,8 +22,8 @@ from airflow_provider_alchemy.hooks.tokens import TokenMethods
 if TYPE_CHECKING:
     from pendulum import DateTime
 
-    from airflow_provider_alchemy.api.metering import Meter
     from airflow_provider_alchemy.api.settings import ClientSettings
+    from airflow_provider_alchemy.api.usage import Usage
 
 TESTED_CONTRACT = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 """The contract of Alchemy's own documentation: the connection test reads its metadata."""
@@ -148,7 +148,7 @@ class AlchemyHook(TokenMethods, BaseHook):
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
@@ -158,29 +158,29 @@ class AlchemyHook(TokenMethods, BaseHook):
         After the first answer that ends a refresh do not call again: whether that starts a new one is not known.
 
         :param contract_address: The collection's contract.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the connection's.
         :param deadline: No sleep between attempts outlasts it.
         :return: The refresh's status.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
         client = self.get_conn()
-        with counting_calls(meter) as spent:
-            return client.reingest_contract(contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline)
+        with counting_calls(usage) as spent:
+            return client.reingest_contract(contract_address, usage=spent, max_attempts=max_attempts, deadline=deadline)
 
     async def areingest_contract(
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
         """Do what ``reingest_contract`` does, in an event loop."""
         client = await self.aget_conn()
-        with counting_calls(meter) as spent:
+        with counting_calls(usage) as spent:
             return await client.reingest_contract(
-                contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline
+                contract_address, usage=spent, max_attempts=max_attempts, deadline=deadline
             )
 
     def test_connection(self) -> tuple[bool, str]:

@@ -8,39 +8,39 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.usage import Usage
 
 
-def count_calls(meter: Meter) -> None:
+def count_calls(usage: Usage) -> None:
     """
     Emit ``alchemy.polls``, ``alchemy.compute_units`` and ``alchemy.throttled`` (counters).
 
-    :param meter: What was spent since the last time.
+    :param usage: What was spent since the last time.
     """
     for name, amount in (
-        ("alchemy.polls", meter.calls),
-        ("alchemy.compute_units", meter.compute_units),
-        ("alchemy.throttled", meter.throttled),
+        ("alchemy.polls", usage.calls),
+        ("alchemy.compute_units", usage.compute_units),
+        ("alchemy.throttled", usage.throttled),
     ):
         if amount:
             Stats.incr(name, amount)
 
 
 @contextmanager
-def counting_calls(meter: Meter | None) -> Iterator[Meter]:
+def counting_calls(usage: Usage | None) -> Iterator[Usage]:
     """
     Emit what the calls made inside the context cost, also where one of them fails.
 
-    :param meter: Counts it too, where there is one.
-    :return: The meter for the calls.
+    :param usage: Counts it too, where there is one.
+    :return: The usage for the calls.
     """
-    spent = Meter()
+    spent = Usage()
     try:
         yield spent
     finally:
         count_calls(spent)
-        if meter is not None:
-            meter.add(spent)
+        if usage is not None:
+            usage.add(spent)
 
 
 def count_waits(waits: int) -> None:

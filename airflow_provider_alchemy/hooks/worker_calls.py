@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.loop_thread import run_beside
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.metrics import counting_calls
 
 T = TypeVar("T")
@@ -42,10 +42,10 @@ class WorkerCalls:
         return run_beside(with_client)
 
     async def send(
-        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
     ) -> T:
         """Make a call, as ``AsyncAlchemyClient.send`` does; what it costs goes to Airflow's statistics too."""
-        with counting_calls(meter) as spent:
+        with counting_calls(usage) as spent:
             return await self._client.send(
-                call, meter=spent, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+                call, usage=spent, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
             )

@@ -24,12 +24,12 @@ from airflow_provider_alchemy.api.endpoints import describe
 from airflow_provider_alchemy.api.errors import AlchemyExecutionDeadlineError, AlchemySpendingLimitError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.loop_thread import run_beside
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
 from airflow_provider_alchemy.api.token_lists import TokenList
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.metrics import count_calls
@@ -122,12 +122,12 @@ class CollectionJob:
             self.log.say_the_price(self.record, price)
 
     def _begin(self, hook: AlchemyHook) -> None:
-        record, spent, began_at = self.record, Meter(), pendulum.now("UTC").isoformat()
+        record, spent, began_at = self.record, Usage(), pendulum.now("UTC").isoformat()
         if self._given is not None:
             record.supply, record.submitted_at = len(self._given), began_at
             return
         try:
-            metadata = hook.get_contract_metadata(record.contract_address, meter=spent)
+            metadata = hook.get_contract_metadata(record.contract_address, usage=spent)
             metadata.check_is_collection(self.subject)
             record.supply, record.submitted_at = metadata.total_supply, began_at
         finally:
@@ -181,7 +181,7 @@ class CollectionJob:
         plan = RefreshPlan(
             token_attempts=arguments.token_attempts,
             interval_seconds=arguments.interval_seconds,
-            allowance=Allowance(
+            spending_limit=SpendingLimit(
                 None if limit is None else limit - self.record.compute_units - arguments.spent_elsewhere
             ),
             keep=self._memory.keep_collection,

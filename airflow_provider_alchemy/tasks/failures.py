@@ -38,7 +38,7 @@ def airflow_exception(error: AlchemyError, task: Any, context: Any) -> BaseExcep
     """
     if isinstance(error, AlchemyExecutionDeadlineError):
         return AirflowTaskTimeout(str(error))
-    if error.kind is not ErrorKind.MEND and not isinstance(error, AlchemyDeadlineError):
+    if error.kind is not ErrorKind.PERMANENT and not isinstance(error, AlchemyDeadlineError):
         return error
     if _policy_retries(error, task, context):
         return error

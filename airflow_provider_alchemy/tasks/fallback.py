@@ -206,7 +206,11 @@ class FallbackTask(ReingestTask):
                 "of the tokens with RefreshCollectionOperator(token_ids=…)"
             )
         elif isinstance(error, AlchemyTokensFailedError):
-            retry = "Have their contract or their metadata mended" if error.kind is ErrorKind.MEND else "Retry the task"
+            retry = (
+                "Have their contract or their metadata mended"
+                if error.kind is ErrorKind.PERMANENT
+                else "Retry the task"
+            )
             error.advice = f"{retry}; RefreshCollectionOperator names these tokens, and takes max_failed"
         return error
 

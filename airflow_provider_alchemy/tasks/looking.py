@@ -18,8 +18,8 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.deferring import (
@@ -36,7 +36,7 @@ from airflow_provider_alchemy.tasks.lineage import CollectionTask
 from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 from airflow_provider_alchemy.triggers.reingest import WaitEnd
 
-Looks = Callable[[WorkerCalls, Any, Meter], Coroutine[Any, Any, float | None]]
+Looks = Callable[[WorkerCalls, Any, Usage], Coroutine[Any, Any, float | None]]
 """Looks once: gives the seconds until the next look, or None at the good end."""
 
 
@@ -230,7 +230,7 @@ class LookingTask(CollectionTask):
         # An earlier process may have got the end and not reported it.
         while not wait.is_over:
             try:
-                delay = calls.run(look(calls, wait, Meter()))
+                delay = calls.run(look(calls, wait, Usage()))
             finally:
                 memory.keep_record(wait.record)
             if delay is None or not until_the_end:

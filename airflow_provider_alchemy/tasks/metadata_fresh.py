@@ -14,12 +14,12 @@ from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
 from airflow_provider_alchemy.api.fresh_since import check_not_ahead, read_fresh_since
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.sampling import seed_of
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.api.token_prices import calls_of_look, price_of_look
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls
@@ -117,14 +117,14 @@ class MetadataFreshTask(LookingTask):
         :param memory: Keeps what they cost.
         :raises AlchemyError: What went wrong.
         """
-        record, meter = wait.record, Meter()
+        record, usage = wait.record, Usage()
         is_new = not record.polls
         if record.ids is None:
             try:
-                calls.run(choose_sample(calls, wait, meter))
+                calls.run(choose_sample(calls, wait, usage))
             finally:
-                record.polls += meter.calls
-                record.compute_units += meter.compute_units
+                record.polls += usage.calls
+                record.compute_units += usage.compute_units
                 memory.keep_record(record)
         elif not record.looks and record.ids:
             wait.limits.check_price(price_of_look(len(record.ids)), "to ask for each of them once costs {price:,}")
@@ -132,8 +132,8 @@ class MetadataFreshTask(LookingTask):
             self.log.info("%s: waiting for %s to be newer than %s", wait.subject, told, record.fresh_since)
         if is_new and record.looks:
             # Pokes of which nothing is kept: each of them has cost what this one does, if not more.
-            record.polls += record.looks * (meter.calls + calls_of_look(len(record.tokens)))
-            record.compute_units += record.looks * (meter.compute_units + price_of_look(len(record.tokens)))
+            record.polls += record.looks * (usage.calls + calls_of_look(len(record.tokens)))
+            record.compute_units += record.looks * (usage.compute_units + price_of_look(len(record.tokens)))
         if not record.ids:
             self.log.info("%s: there are no tokens to wait for", wait.subject)
 

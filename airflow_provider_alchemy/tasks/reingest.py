@@ -204,7 +204,7 @@ class ReingestTask(CollectionTask):
         try:
             with wait.look() as look:
                 look.status = hook.reingest_contract(
-                    self.contract_address, meter=look.meter, max_attempts=attempts, deadline=wait.limits.deadline
+                    self.contract_address, usage=look.usage, max_attempts=attempts, deadline=wait.limits.deadline
                 )
         finally:
             memory.keep(wait.record)

@@ -12,14 +12,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.polling import RefreshPoller
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.polling import shared_poller
 from airflow_provider_alchemy.triggers.reingest import end_of
 
-Looks = Callable[[RefreshPoller, Any, Meter], Awaitable[float | None]]
+Looks = Callable[[RefreshPoller, Any, Usage], Awaitable[float | None]]
 """Looks once: gives the seconds until the next look, or None at the good end."""
 
 
@@ -145,4 +145,4 @@ class LookingTrigger(BaseTrigger):
         delay: float | None = wait.first_delay_seconds()
         while delay is not None:
             await asyncio.sleep(delay)
-            delay = await look(poller, wait, Meter())
+            delay = await look(poller, wait, Usage())

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calls import TokenId
 from airflow_provider_alchemy.api.tokens import TokenMetadata, TokenPage, TokenRefresh
+from airflow_provider_alchemy.api.usage import Usage
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 LOWER = ADDRESS.lower()
@@ -30,19 +30,19 @@ class Client(Protocol):
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus: ...
 
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata: ...
+    def get_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata: ...
 
     def get_contract_metadata_batch(
-        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
+        self, contract_addresses: Sequence[str], *, usage: Usage | None = None
     ) -> dict[str, ContractMetadata]: ...
 
     def refresh_nft_metadata(
-        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
+        self, contract_address: str, token_id: TokenId, *, usage: Usage | None = None
     ) -> TokenRefresh: ...
 
     def get_nft_metadata(
@@ -52,7 +52,7 @@ class Client(Protocol):
         *,
         refresh: bool = False,
         uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> TokenMetadata: ...
 
     def get_nft_metadata_batch(
@@ -62,7 +62,7 @@ class Client(Protocol):
         *,
         refresh: bool = False,
         uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> dict[int, TokenMetadata]: ...
 
     def get_nfts_for_contract(
@@ -72,7 +72,7 @@ class Client(Protocol):
         with_metadata: bool = False,
         start_token: TokenId | None = None,
         page_size: int = 100,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> Iterator[TokenPage]: ...
 
     def close(self) -> None: ...
@@ -94,26 +94,26 @@ class LoopClient:
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
         deadline: DateTime | None = None,
     ) -> RefreshStatus:
         return self._runner.run(
-            self._client.reingest_contract(contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline)
+            self._client.reingest_contract(contract_address, usage=usage, max_attempts=max_attempts, deadline=deadline)
         )
 
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        return self._runner.run(self._client.get_contract_metadata(contract_address, meter=meter))
+    def get_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata:
+        return self._runner.run(self._client.get_contract_metadata(contract_address, usage=usage))
 
     def get_contract_metadata_batch(
-        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
+        self, contract_addresses: Sequence[str], *, usage: Usage | None = None
     ) -> dict[str, ContractMetadata]:
-        return self._runner.run(self._client.get_contract_metadata_batch(contract_addresses, meter=meter))
+        return self._runner.run(self._client.get_contract_metadata_batch(contract_addresses, usage=usage))
 
     def refresh_nft_metadata(
-        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
+        self, contract_address: str, token_id: TokenId, *, usage: Usage | None = None
     ) -> TokenRefresh:
-        return self._runner.run(self._client.refresh_nft_metadata(contract_address, token_id, meter=meter))
+        return self._runner.run(self._client.refresh_nft_metadata(contract_address, token_id, usage=usage))
 
     def get_nft_metadata(
         self,
@@ -122,11 +122,11 @@ class LoopClient:
         *,
         refresh: bool = False,
         uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> TokenMetadata:
         return self._runner.run(
             self._client.get_nft_metadata(
-                contract_address, token_id, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
+                contract_address, token_id, refresh=refresh, uri_timeout_ms=uri_timeout_ms, usage=usage
             )
         )
 
@@ -137,11 +137,11 @@ class LoopClient:
         *,
         refresh: bool = False,
         uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> dict[int, TokenMetadata]:
         return self._runner.run(
             self._client.get_nft_metadata_batch(
-                contract_address, token_ids, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
+                contract_address, token_ids, refresh=refresh, uri_timeout_ms=uri_timeout_ms, usage=usage
             )
         )
 
@@ -152,10 +152,10 @@ class LoopClient:
         with_metadata: bool = False,
         start_token: TokenId | None = None,
         page_size: int = 100,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
     ) -> Iterator[TokenPage]:
         pages = self._client.get_nfts_for_contract(
-            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, meter=meter
+            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, usage=usage
         )
 
         async def take() -> TokenPage | None:

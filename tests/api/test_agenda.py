@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.agenda import Agenda, Question
 from airflow_provider_alchemy.api.errors import AlchemyServerError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
+from airflow_provider_alchemy.api.usage import Usage
 
 NEWS = RefreshStatus(contract_address="0xa", network="eth-mainnet", state=RefreshState.QUEUED)
 TROUBLE = AlchemyServerError("Alchemy answered HTTP 500")
@@ -35,7 +35,7 @@ def agenda() -> Agenda:
 
 
 def question(loop: asyncio.AbstractEventLoop, contract: str, due_at: float, *, head_start: float = 0.0) -> Question:
-    return Question(contract, due_at, due_at - head_start, Meter(), None, loop.create_future())
+    return Question(contract, due_at, due_at - head_start, Usage(), None, loop.create_future())
 
 
 def asked(agenda: Agenda, now: float) -> str | None:

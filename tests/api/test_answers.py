@@ -82,24 +82,24 @@ def test_each_documented_error_is_its_type_in_every_body_form(
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, ErrorKind.MEND),
-        (401, ErrorKind.MEND),
-        (403, ErrorKind.MEND),
-        (404, ErrorKind.MEND),
-        (408, ErrorKind.WAIT_OUT),
-        (410, ErrorKind.MEND),
-        (413, ErrorKind.MEND),
-        (418, ErrorKind.BUG),
-        (429, ErrorKind.WAIT_OUT),
-        (500, ErrorKind.WAIT_OUT),
-        (502, ErrorKind.WAIT_OUT),
-        (503, ErrorKind.WAIT_OUT),
-        (504, ErrorKind.WAIT_OUT),
-        (520, ErrorKind.WAIT_OUT),
-        (201, ErrorKind.BUG),
-        (204, ErrorKind.BUG),
-        (302, ErrorKind.BUG),
-        (308, ErrorKind.BUG),
+        (400, ErrorKind.PERMANENT),
+        (401, ErrorKind.PERMANENT),
+        (403, ErrorKind.PERMANENT),
+        (404, ErrorKind.PERMANENT),
+        (408, ErrorKind.TRANSIENT),
+        (410, ErrorKind.PERMANENT),
+        (413, ErrorKind.PERMANENT),
+        (418, ErrorKind.UNEXPECTED),
+        (429, ErrorKind.TRANSIENT),
+        (500, ErrorKind.TRANSIENT),
+        (502, ErrorKind.TRANSIENT),
+        (503, ErrorKind.TRANSIENT),
+        (504, ErrorKind.TRANSIENT),
+        (520, ErrorKind.TRANSIENT),
+        (201, ErrorKind.UNEXPECTED),
+        (204, ErrorKind.UNEXPECTED),
+        (302, ErrorKind.UNEXPECTED),
+        (308, ErrorKind.UNEXPECTED),
     ],
 )
 @pytest.mark.parametrize("body", ["", "<html><body>proxy</body></html>", "{}"], ids=["empty", "HTML", "empty object"])
@@ -110,7 +110,7 @@ def test_a_status_alone_decides_who_acts_where_the_body_says_nothing(status: int
 @pytest.mark.parametrize("status", [429, 403])
 @pytest.mark.parametrize("form", BODY_FORMS.values(), ids=BODY_FORMS)
 def test_the_monthly_cap_is_final_whatever_its_status(status: int, form: Any) -> None:
-    assert error_for(status, form(status, OVER_MONTH)).kind is ErrorKind.MEND
+    assert error_for(status, form(status, OVER_MONTH)).kind is ErrorKind.PERMANENT
 
 
 def test_a_redirect_says_that_it_is_not_followed_and_why() -> None:
@@ -135,7 +135,7 @@ def test_a_redirect_says_that_it_is_not_followed_and_why() -> None:
 def test_a_good_status_with_a_bad_body_is_waited_out(body: str, words: str) -> None:
     error = error_for(200, body)
     assert type(error) is errors.AlchemyBadAnswerError
-    assert error.kind is ErrorKind.WAIT_OUT
+    assert error.kind is ErrorKind.TRANSIENT
     assert words in error.what
 
 

@@ -21,12 +21,12 @@ def test_a_call_under_way_is_counted_and_paid() -> None:
 
 def test_what_a_call_did_not_cost_comes_back() -> None:
     record = record_of()
-    allowance = BatchAllowance(record, 480)
-    allowance.take(480)
+    spending_limit = BatchAllowance(record, 480)
+    spending_limit.take(480)
 
-    allowance.give_back(480)
+    spending_limit.give_back(480)
 
-    assert (record.compute_units, allowance.take(480)) == (0, True)
+    assert (record.compute_units, spending_limit.take(480)) == (0, True)
 
 
 def test_a_call_that_is_not_left_is_not_made() -> None:
@@ -39,28 +39,28 @@ def test_a_call_that_is_not_left_is_not_made() -> None:
 
 def test_the_first_call_is_the_submission() -> None:
     record = record_of()
-    allowance = BatchAllowance(record, None)
-    allowance.take(480)
+    spending_limit = BatchAllowance(record, None)
+    spending_limit.take(480)
     submitted_at = record.submitted_at
 
-    allowance.take(480)
+    spending_limit.take(480)
 
     assert submitted_at == record.submitted_at is not None
 
 
 def test_closed_it_refuses_every_call() -> None:
-    allowance = BatchAllowance(record_of(), None)
+    spending_limit = BatchAllowance(record_of(), None)
 
-    allowance.close()
+    spending_limit.close()
 
-    assert not allowance.take(480)
+    assert not spending_limit.take(480)
 
 
 def test_it_tells_when_no_call_is_under_way() -> None:
-    allowance = BatchAllowance(record_of(), None)
-    told = [allowance.all_answered.is_set()]
-    for step in (allowance.take, allowance.take, allowance.give_back, allowance.give_back):
+    spending_limit = BatchAllowance(record_of(), None)
+    told = [spending_limit.all_answered.is_set()]
+    for step in (spending_limit.take, spending_limit.take, spending_limit.give_back, spending_limit.give_back):
         step(480)
-        told.append(allowance.all_answered.is_set())
+        told.append(spending_limit.all_answered.is_set())
 
     assert told == [True, False, False, False, True]

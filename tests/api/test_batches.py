@@ -206,7 +206,7 @@ class TestVerdict:
         error = record_of(failed={"server_error": {1}, "does_not_exist": {2}}).verdict(ADDRESSES, 1, SUBJECT)
 
         assert type(error) is AlchemyContractsFailedError
-        assert error.kind is not ErrorKind.MEND
+        assert error.kind is not ErrorKind.PERMANENT
 
     def test_it_counts_by_reason_and_names_five(self) -> None:
         record = record_of(failed={"server_error": {1, 2, 3}, "does_not_exist": {0, 4, 5, 6}})

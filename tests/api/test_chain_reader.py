@@ -19,9 +19,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .chain import FIRST_BLOCK, caller_of, contract
@@ -78,17 +78,17 @@ class TestTheRequest:
 class TestReading:
     async def test_the_newest_block(self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller) -> None:
         chain.mine_blocks(3)
-        meter = Meter()
+        usage = Usage()
 
-        assert await reader.newest_block(caller, meter) == FIRST_BLOCK + 3
-        assert (meter.calls, meter.compute_units) == (1, 10)
+        assert await reader.newest_block(caller, usage) == FIRST_BLOCK + 3
+        assert (usage.calls, usage.compute_units) == (1, 10)
 
     async def test_when_a_block_was_made(
         self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
     ) -> None:
         newest = chain.mine_blocks(1)
-        made_at = await reader.block_time(newest, caller, Meter())
-        before = await reader.block_time(newest - 10, caller, Meter())
+        made_at = await reader.block_time(newest, caller, Usage())
+        before = await reader.block_time(newest - 10, caller, Usage())
 
         assert made_at is not None
         assert before is not None
@@ -96,7 +96,7 @@ class TestReading:
         assert made_at.timezone_name == "UTC"
 
     async def test_a_block_that_is_not_there_has_no_time(self, reader: ChainReader, caller: RefreshPoller) -> None:
-        assert await reader.block_time(FIRST_BLOCK + 5, caller, Meter()) is None
+        assert await reader.block_time(FIRST_BLOCK + 5, caller, Usage()) is None
 
     async def test_logs_up_to_the_last_block_that_one_call_reaches(
         self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
@@ -104,20 +104,20 @@ class TestReading:
         for token_id in range(25):
             chain.reveal(contract(1), [token_id])
         chain.configure(max_block_range=10)
-        meter, blocks = Meter(), (FIRST_BLOCK + 1, FIRST_BLOCK + 25)
+        usage, blocks = Usage(), (FIRST_BLOCK + 1, FIRST_BLOCK + 25)
 
-        last, logs = await reader.read(blocks, [contract(1)], {EventKind.METADATA}, caller, meter)
+        last, logs = await reader.read(blocks, [contract(1)], {EventKind.METADATA}, caller, usage)
 
         assert last == FIRST_BLOCK + 10
         assert [log.first_token_id for log in logs] == list(range(10))
         assert reader.most_blocks == 10
-        assert meter.calls == 2
+        assert usage.calls == 2
 
     async def test_no_more_is_spent_than_allowed(
         self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
     ) -> None:
         with pytest.raises(AlchemySpendingLimitError):
-            await reader.newest_block(caller, Meter(), Allowance(9))
+            await reader.newest_block(caller, Usage(), SpendingLimit(9))
         assert chain.count() == 0
 
     async def test_a_refused_key_is_no_reason_to_ask_for_less(
@@ -126,7 +126,7 @@ class TestReading:
         chain.rotate_key()
         before = reader.most_blocks
         with pytest.raises(AlchemyAuthenticationError, match="blocks 1 to 500 of eth-mainnet"):
-            await reader.read((1, 500), [contract(1)], set(EventKind), caller, Meter())
+            await reader.read((1, 500), [contract(1)], set(EventKind), caller, Usage())
         assert reader.most_blocks == before
 
     async def test_a_call_that_cannot_be_smaller_fails_with_what_the_api_says(
@@ -134,5 +134,5 @@ class TestReading:
     ) -> None:
         chain.add_fault("http", status=400, message="block range is too wide")
         with pytest.raises(AlchemyRequestError, match="block range is too wide"):
-            await reader.read((1, 500), [contract(1), contract(2)], set(EventKind), caller, Meter())
+            await reader.read((1, 500), [contract(1), contract(2)], set(EventKind), caller, Usage())
         assert chain.count("eth_getLogs") < 15

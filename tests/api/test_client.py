@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyAddressError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import USUAL, Connect
@@ -105,10 +105,10 @@ def test_contract_metadata_of_wrong_types_is_read_as_far_as_it_goes(client: Clie
 def test_nothing_is_sent_for_a_bad_address(
     client: Client, emulator: AlchemyEmulator, method: str, address: Any
 ) -> None:
-    meter = Meter()
+    usage = Usage()
     with pytest.raises(AlchemyAddressError):
-        getattr(client, method)(address, meter=meter)
-    assert (meter.calls, emulator.connections) == (0, 0)
+        getattr(client, method)(address, usage=usage)
+    assert (usage.calls, emulator.connections) == (0, 0)
 
 
 def test_nothing_is_sent_when_a_client_is_made(connect: Connect, emulator: AlchemyEmulator) -> None:

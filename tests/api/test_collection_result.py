@@ -136,7 +136,7 @@ class TestTheVerdict:
         error = error_of(record_of(100, *groups), max_failed, SUBJECT)
 
         assert type(error) is kind
-        assert (kind.kind is ErrorKind.MEND) is (kind is AlchemyTokensFailedForGoodError)
+        assert (kind.kind is ErrorKind.PERMANENT) is (kind is AlchemyTokensFailedForGoodError)
 
 
 class TestTheReport:

@@ -25,9 +25,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.metering import Allowance
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
+from airflow_provider_alchemy.api.usage import SpendingLimit
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.tokens import BATCH, LISTING, QUEUE, counts, first_requests, really_refreshed
 from tests.waiting import eventually
@@ -75,7 +75,7 @@ class Refresh:
 
     async def lead(self, **plan: Any) -> CollectionRecord:
         settings = {"api_key": self.emulator.api_key, "host": f"{self.emulator.url}/{self.network}"}
-        options = {"interval_seconds": 0.05, "allowance": Allowance(), "keep": self.keep, **self.plan, **plan}
+        options = {"interval_seconds": 0.05, "spending_limit": SpendingLimit(), "keep": self.keep, **self.plan, **plan}
         async with AsyncAlchemyClient(
             ClientSettings(**USUAL | settings | {"network": self.network} | self.settings)
         ) as client:
@@ -213,7 +213,7 @@ class TestBatch:
         assert all(later - earlier >= 0.3 for earlier, later in pairwise(tries))
 
     async def test_without_a_request_of_the_plan_ten_seconds_are_between_two_tries(self) -> None:
-        assert RefreshPlan(allowance=Allowance()).interval_seconds == 10
+        assert RefreshPlan(spending_limit=SpendingLimit()).interval_seconds == 10
 
 
 class TestQueue:
@@ -372,7 +372,7 @@ class TestTheWorld:
         refresh = Refresh(emulator, method, given=range(250))
         limit = 960 if method is Method.BATCH else 125 * 40
 
-        error = await refresh.failure(allowance=Allowance(limit))
+        error = await refresh.failure(spending_limit=SpendingLimit(limit))
         assert isinstance(error, AlchemySpendingLimitError)
         assert refresh.record.compute_units == emulator.compute_units == limit
 

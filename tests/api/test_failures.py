@@ -135,7 +135,7 @@ def test_an_error_of_ours_is_what_it_was_without_the_key() -> None:
 
 def test_a_chain_that_goes_round_in_a_circle_ends() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
-    assert explained(caused(first, caused(second, first))).kind is ErrorKind.WAIT_OUT
+    assert explained(caused(first, caused(second, first))).kind is ErrorKind.TRANSIENT
 
 
 def test_an_unknown_host_names_the_network() -> None:

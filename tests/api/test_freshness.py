@@ -27,9 +27,9 @@ from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
 from airflow_provider_alchemy.api.fresh_since import read_fresh_since
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.tokens import MetadataError, Token, TokenMetadata
+from airflow_provider_alchemy.api.usage import Usage
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 SINCE = pendulum.datetime(2026, 11, 22, 10)
@@ -169,58 +169,58 @@ class TestVerdicts:
         wait.saw([2], {2: metadata_of(2, 1, MetadataError.NO_SUCH_TOKEN)})
 
         with pytest.raises(AlchemyTokensFailedForGoodError, match=r"3 of 10 tokens .* min_fresh asks for 8 fresh ones"):
-            wait.looked(Meter())
+            wait.looked(Usage())
 
     def test_errors_that_may_go_away_do_not(self) -> None:
         wait = wait_of(record_of([5]))
 
         wait.saw([0], {5: metadata_of(5, 1, MetadataError.UNKNOWN)})
 
-        assert wait.looked(Meter()) == 60
+        assert wait.looked(Usage()) == 60
 
     def test_a_contract_without_code_is_no_collection(self) -> None:
         wait = wait_of(record_of([5]))
         wait.saw([0], {5: metadata_of(5, 1, MetadataError.NO_CODE)})
 
         with pytest.raises(AlchemyNoSuchCollectionError):
-            wait.looked(Meter())
+            wait.looked(Usage())
 
     def test_what_was_answered_before_a_failure_may_be_enough(self) -> None:
         wait = wait_of(record_of([5, 6]), min_fresh=1)
         wait.saw([0], {5: metadata_of(5)})
 
-        assert wait.failed(AlchemyServerError("HTTP 500"), Meter()) is None
+        assert wait.failed(AlchemyServerError("HTTP 500"), Usage()) is None
         assert wait.record.state == "finished"
 
     def test_a_pass_goes_on_behind_the_last_answer_and_then_begins_anew(self) -> None:
         wait = wait_of(record_of(range(250)))
         first = wait.next_positions()
         wait.saw(first, {})
-        assert wait.failed(AlchemyServerError("HTTP 500"), Meter())
+        assert wait.failed(AlchemyServerError("HTTP 500"), Usage())
 
         assert (list(first), wait.next_positions()[0]) == (list(range(100)), 100)
         for _ in range(2):
             wait.saw(wait.next_positions(), {})
         assert list(wait.next_positions()) == []
-        wait.looked(Meter())
+        wait.looked(Usage())
         assert wait.next_positions()[0] == 0
 
     def test_one_good_answer_clears_the_count_of_failures(self) -> None:
         wait = wait_of(record_of([5]), max_consecutive_failures=1)
 
         for _ in range(5):
-            wait.failed(AlchemyServerError("HTTP 500"), Meter())
+            wait.failed(AlchemyServerError("HTTP 500"), Usage())
             wait.saw([0], {})
-        wait.failed(AlchemyServerError("HTTP 500"), Meter())
+        wait.failed(AlchemyServerError("HTTP 500"), Usage())
         with pytest.raises(AlchemyServerError):
-            wait.failed(AlchemyServerError("HTTP 500"), Meter())
+            wait.failed(AlchemyServerError("HTTP 500"), Usage())
 
     def test_a_poll_that_would_cost_too_much_is_not_made(self) -> None:
         wait = wait_of(record_of([5]), max_compute_units=900)
         wait.saw([0], {})
 
         with pytest.raises(AlchemySpendingLimitError, match="one more poll costs 480, and max_compute_units is 900"):
-            wait.looked(Meter(calls=1, compute_units=480))
+            wait.looked(Usage(calls=1, compute_units=480))
 
     def test_a_retry_keeps_the_proofs_and_forgets_the_failures(self) -> None:
         record = record_of([5, 6], deadline=SINCE.isoformat(), next_position=1)
@@ -260,7 +260,7 @@ ANSWERS_OF: dict[str, Any] = {
 async def test_a_look_asks_for_what_the_service_knows_and_refreshes_nothing() -> None:
     service, wait = Service(), wait_of(record_of([5]))
 
-    assert await look(service, wait, Meter()) is None
+    assert await look(service, wait, Usage()) is None
 
     assert [{**call.body, "tokens": None} for call in service.calls] == [{"tokens": None, "tokenUriTimeoutInMs": 0}]
 
@@ -268,7 +268,7 @@ async def test_a_look_asks_for_what_the_service_knows_and_refreshes_nothing() ->
 async def test_a_host_that_is_not_found_after_the_listing_is_no_unknown_network() -> None:
     wait = wait_of(FreshRecord(contract_address=CONTRACT, fresh_since=SINCE.isoformat(), seed=1, sample_size=10))
 
-    await choose_sample(Service(), wait, Meter())
+    await choose_sample(Service(), wait, Usage())
 
     assert wait.record.ids == (5,)
-    assert wait.failed(AlchemyHostNotFoundError("no such host"), Meter()) is not None
+    assert wait.failed(AlchemyHostNotFoundError("no such host"), Usage()) is not None

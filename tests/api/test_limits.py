@@ -46,7 +46,7 @@ class TestWhatMayBeSpent:
         assert look(wait, "queued").delay_seconds is not None
 
     def test_no_retry_can_mend_it(self) -> None:
-        assert AlchemySpendingLimitError.kind is ErrorKind.MEND
+        assert AlchemySpendingLimitError.kind is ErrorKind.PERMANENT
 
     def test_the_error_names_what_was_spent_the_price_and_the_limit(self) -> None:
         wait = wait_with(max_compute_units=700)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyRequestError, AlchemyServerError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.mint_record import MintRecord
 from airflow_provider_alchemy.api.mint_waiting import MintWait
+from airflow_provider_alchemy.api.usage import Usage
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
@@ -56,18 +56,18 @@ class TestItsEnd:
         wait = wait_of(min_tokens=2)
         wait.next_blocks(200)
         wait.saw(150, [minted(1), minted(2)])
-        assert (wait.looked(Meter()), wait.is_over) == (0, False)
+        assert (wait.looked(Usage()), wait.is_over) == (0, False)
 
         wait.next_blocks(200)
         wait.saw(188, [])
         wait.next_blocks(200)
-        assert (wait.looked(Meter()), wait.is_over, wait.record.state) == (None, True, "finished")
+        assert (wait.looked(Usage()), wait.is_over, wait.record.state) == (None, True, "finished")
 
     def test_too_few_tokens_are_waited_for(self) -> None:
         wait = wait_of(min_tokens=2)
         wait.saw(100, [minted(1), minted(1)])
 
-        assert wait.looked(Meter()) == 60
+        assert wait.looked(Usage()) == 60
 
     def test_a_deadline_with_enough_tokens_is_a_good_end(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
@@ -75,20 +75,20 @@ class TestItsEnd:
         wait.next_blocks(200)
         wait.saw(150, [minted(1)])
 
-        assert wait.looked(Meter()) is None
+        assert wait.looked(Usage()) is None
         assert (wait.record.result()["until_block"], wait.is_over) == (150, True)
         assert "not all confirmed blocks were read" in caplog.text
 
     def test_a_deadline_with_too_few_is_none(self) -> None:
         with pytest.raises(AlchemyDeadlineError, match="the newest block was not known when the task's timeout"):
-            wait_of(begin=None, deadline="2026-01-01T00:00:00+00:00").looked(Meter())
+            wait_of(begin=None, deadline="2026-01-01T00:00:00+00:00").looked(Usage())
 
     def test_a_failure_that_passes_is_waited_out_also_with_enough_tokens(self) -> None:
         wait = wait_of()
         wait.next_blocks(200)
         wait.saw(150, [minted(1)])
 
-        delay = wait.failed(AlchemyServerError("busy"), Meter())
+        delay = wait.failed(AlchemyServerError("busy"), Usage())
 
         assert delay is not None
         assert (delay >= 60, wait.is_over) == (True, False)
@@ -98,14 +98,14 @@ class TestItsEnd:
         wait.next_blocks(200)
         wait.saw(150, [minted(1)])
 
-        assert wait.failed(AlchemyRequestError("no"), Meter()) is None
+        assert wait.failed(AlchemyRequestError("no"), Usage()) is None
 
     def test_only_failures_in_a_row_end_it(self) -> None:
         wait = wait_of(max_consecutive_failures=1)
         for _ in range(3):
-            wait.failed(AlchemyServerError("busy"), Meter())
-            wait.looked(Meter())
-        wait.failed(AlchemyServerError("busy"), Meter())
+            wait.failed(AlchemyServerError("busy"), Usage())
+            wait.looked(Usage())
+        wait.failed(AlchemyServerError("busy"), Usage())
 
         with pytest.raises(AlchemyServerError):
-            wait.failed(AlchemyServerError("busy"), Meter())
+            wait.failed(AlchemyServerError("busy"), Usage())

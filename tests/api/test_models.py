@@ -131,7 +131,7 @@ def test_a_refused_address_is_the_users_to_mend_and_a_value_error() -> None:
     with pytest.raises(ValueError, match="contract_address") as caught:
         read_contract_address("nothing")
     assert isinstance(caught.value, AlchemyAddressError)
-    assert caught.value.kind is ErrorKind.MEND
+    assert caught.value.kind is ErrorKind.PERMANENT
 
 
 @given(BYTES_20)

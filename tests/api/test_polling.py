@@ -21,10 +21,10 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyServerError,
     AlchemySpendingLimitError,
 )
-from airflow_provider_alchemy.api.metering import Allowance, Meter
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.waiting import eventually
 
@@ -52,7 +52,7 @@ def settings_of(emulator: AlchemyEmulator, **settings: Any) -> ClientSettings:
 async def poller_of(
     emulator: AlchemyEmulator,
     renew: Callable[[], Awaitable[ClientSettings]] | None = None,
-    on_call: Callable[[Meter], None] | None = None,
+    on_call: Callable[[Usage], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[RefreshPoller]:
     poller = RefreshPoller(settings_of(emulator, **settings), renew=renew, on_call=on_call)
@@ -63,9 +63,9 @@ async def poller_of(
 
 
 async def ask(
-    poller: RefreshPoller, contract: str = LOWER, delay: float = 0.0, meter: Meter | None = None, **options: Any
+    poller: RefreshPoller, contract: str = LOWER, delay: float = 0.0, usage: Usage | None = None, **options: Any
 ) -> RefreshStatus:
-    return await poller.next_status(contract, delay_seconds=delay, meter=meter or Meter(), **options)
+    return await poller.next_status(contract, delay_seconds=delay, usage=usage or Usage(), **options)
 
 
 @pytest.fixture
@@ -113,16 +113,16 @@ class TestWhatIsShared:
         assert emulator.count() == 1
 
     async def test_a_shared_poll_is_paid_once(self, emulator: AlchemyEmulator) -> None:
-        meters = [Meter(), Meter(), Meter()]
+        usages = [Usage(), Usage(), Usage()]
         async with poller_of(emulator) as poller:
-            await asyncio.gather(*(ask(poller, meter=meter) for meter in meters))
+            await asyncio.gather(*(ask(poller, usage=usage) for usage in usages))
 
-        assert sum(meter.compute_units for meter in meters) == emulator.compute_units == 480
+        assert sum(usage.compute_units for usage in usages) == emulator.compute_units == 480
 
     async def test_every_call_is_told_to_who_counts(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=500, times=1)
         told: list[int] = []
-        async with poller_of(emulator, on_call=lambda meter: told.append(meter.calls)) as poller:
+        async with poller_of(emulator, on_call=lambda usage: told.append(usage.calls)) as poller:
             await asyncio.gather(*(ask(poller, address(number)) for number in range(3)), return_exceptions=True)
 
         assert told == [1, 1, 1]
@@ -258,11 +258,11 @@ class TestARefusedAccount:
     @pytest.mark.usefixtures("short_steps")
     async def test_its_refused_calls_are_counted(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=429, message="compute units per second", times=2)
-        meter = Meter()
+        usage = Usage()
         async with poller_of(emulator) as poller:
-            await ask(poller, meter=meter)
+            await ask(poller, usage=usage)
 
-        assert (meter.calls, meter.throttled, meter.compute_units) == (3, 2, 480)
+        assert (usage.calls, usage.throttled, usage.compute_units) == (3, 2, 480)
 
     async def test_a_used_up_month_is_told_at_once(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(monthly_units=0)
@@ -318,10 +318,11 @@ class TestAKeyThatIsRefused:
 
 class TestWhatMayBeSpent:
     async def test_waits_spend_no_more_than_they_may_together(self, emulator: AlchemyEmulator) -> None:
-        allowance = Allowance(480 * 7 + 479)
+        spending_limit = SpendingLimit(480 * 7 + 479)
         async with poller_of(emulator) as poller:
             outcomes = await asyncio.gather(
-                *(ask(poller, address(number), allowance=allowance) for number in range(20)), return_exceptions=True
+                *(ask(poller, address(number), spending_limit=spending_limit) for number in range(20)),
+                return_exceptions=True,
             )
 
         assert emulator.compute_units == 480 * 7
@@ -330,16 +331,16 @@ class TestWhatMayBeSpent:
     @pytest.mark.usefixtures("short_steps")
     async def test_what_is_not_billed_is_not_spent(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=429, message="compute units per second", times=3)
-        allowance = Allowance(480)
+        spending_limit = SpendingLimit(480)
         async with poller_of(emulator) as poller:
-            await ask(poller, allowance=allowance)
+            await ask(poller, spending_limit=spending_limit)
 
-        assert allowance.compute_units == 0
+        assert spending_limit.compute_units == 0
 
     async def test_another_wait_of_the_contract_may_have_means_of_its_own(self, emulator: AlchemyEmulator) -> None:
         async with poller_of(emulator) as poller:
             poor, rich = await asyncio.gather(
-                ask(poller, allowance=Allowance(479)), ask(poller), return_exceptions=True
+                ask(poller, spending_limit=SpendingLimit(479)), ask(poller), return_exceptions=True
             )
 
         assert isinstance(poor, AlchemySpendingLimitError)

@@ -47,7 +47,7 @@ def test_a_type_without_a_word_has_that_of_its_parent() -> None:
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
 def test_what_the_user_has_to_mend_is_final(error: AlchemyError) -> None:
-    assert is_final(reason_of(error)) == (error.kind is ErrorKind.MEND)
+    assert is_final(reason_of(error)) == (error.kind is ErrorKind.PERMANENT)
 
 
 def test_a_word_of_a_newer_version_is_not_final() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError, AlchemyTokenIdError
-from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .shells import ADDRESS, LOWER, Client
@@ -33,10 +33,10 @@ def refused(client: Client, emulator: AlchemyEmulator) -> Refused:
     """Give the text of the error with which a call is refused; nothing may have been sent for it."""
 
     def call(error: type[AlchemyArgumentError], method: str, *arguments: Any, **options: Any) -> str:
-        meter = Meter()
+        usage = Usage()
         with pytest.raises(error) as caught:
-            ask(getattr(client, method), *arguments, meter=meter, **options)
-        assert (meter.calls, emulator.connections) == (0, 0)
+            ask(getattr(client, method), *arguments, usage=usage, **options)
+        assert (usage.calls, emulator.connections) == (0, 0)
         return str(caught.value)
 
     return call

@@ -12,9 +12,9 @@ from pendulum import DateTime, datetime, now
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import ContractMetadata
 from airflow_provider_alchemy.api.tokens import MetadataError, Token, TokenMetadata, TokenRefresh
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import Connect
@@ -54,10 +54,10 @@ class TestEveryEndpoint:
     def test_the_meter_counts_what_the_service_bills(
         self, client: Client, emulator: AlchemyEmulator, name: str
     ) -> None:
-        meter = Meter()
-        ASKS[name](client, meter=meter)
+        usage = Usage()
+        ASKS[name](client, usage=usage)
 
-        assert (meter.calls, meter.compute_units) == (1, emulator.compute_units)
+        assert (usage.calls, usage.compute_units) == (1, emulator.compute_units)
 
     @EACH
     @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ class TestEveryEndpoint:
         self, connect: Connect, emulator: AlchemyEmulator, name: str, fault: dict[str, Any], error: type[AlchemyError]
     ) -> None:
         emulator.add_fault(**fault)
-        meter = Meter()
+        usage = Usage()
         with pytest.raises(error):
-            ASKS[name](connect(max_attempts=1), meter=meter)
+            ASKS[name](connect(max_attempts=1), usage=usage)
 
-        assert (meter.calls, meter.compute_units) == (emulator.count(), emulator.compute_units)
+        assert (usage.calls, usage.compute_units) == (emulator.count(), emulator.compute_units)
 
     @EACH
     @pytest.mark.usefixtures("pauses")
@@ -277,10 +277,10 @@ class TestPages:
         assert [page.tokens for page in client.get_nfts_for_contract(ADDRESS)] == [()]
 
     def test_the_meter_counts_each_when_it_is_taken(self, client: Client, emulator: AlchemyEmulator) -> None:
-        meter = Meter()
-        pages = islice(client.get_nfts_for_contract(ADDRESS, meter=meter), 3)
+        usage = Usage()
+        pages = islice(client.get_nfts_for_contract(ADDRESS, usage=usage), 3)
 
-        assert [meter.compute_units for _ in pages] == [600, 1200, 1800]
+        assert [usage.compute_units for _ in pages] == [600, 1200, 1800]
         assert emulator.compute_units == 1800
 
     @pytest.mark.parametrize("start", [9_998, "9998", "0x270e"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How both shells send: paths, keys, connections, attempts, meters, deadlines and the budget."""
+"""How both shells send: paths, keys, connections, attempts, usages, deadlines and the budget."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.budget import UnitBudget, budget_of
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.settings import WINDOW_SECONDS
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator, metering
 from tests.waiting import eventually
 
@@ -176,10 +176,10 @@ def test_a_deadline_cuts_the_sleep_for_the_budget(connect: Connect, emulator: Al
 
 
 def test_the_meter_counts_calls_and_units(client: Client, emulator: AlchemyEmulator) -> None:
-    meter = Meter()
-    client.reingest_contract(ADDRESS, meter=meter)
-    client.get_contract_metadata(ADDRESS, meter=meter)
-    assert (meter.calls, meter.compute_units) == (2, 640)
+    usage = Usage()
+    client.reingest_contract(ADDRESS, usage=usage)
+    client.get_contract_metadata(ADDRESS, usage=usage)
+    assert (usage.calls, usage.compute_units) == (2, 640)
     assert emulator.compute_units == 640
 
 
@@ -187,9 +187,9 @@ def test_the_meter_counts_calls_and_units(client: Client, emulator: AlchemyEmula
 def test_the_meter_counts_each_attempt(client: Client, emulator: AlchemyEmulator) -> None:
     emulator.add_fault("http", status=503, times=2)
     emulator.add_fault("http", status=429, times=1)
-    meter = Meter()
-    client.reingest_contract(ADDRESS, meter=meter)
-    assert (meter.calls, meter.compute_units) == (4, 3 * 480)
+    usage = Usage()
+    client.reingest_contract(ADDRESS, usage=usage)
+    assert (usage.calls, usage.compute_units) == (4, 3 * 480)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_a_failed_call_costs_its_units_except_429_and_403(
     connect: Connect, emulator: AlchemyEmulator, fault: dict[str, Any], units: int
 ) -> None:
     emulator.add_fault(**fault)
-    meter = Meter()
-    fails(connect(timeout=0.3 if fault["kind"] == "hang" else 5), meter=meter, max_attempts=1)
-    assert (meter.calls, meter.compute_units) == (1, units)
+    usage = Usage()
+    fails(connect(timeout=0.3 if fault["kind"] == "hang" else 5), usage=usage, max_attempts=1)
+    assert (usage.calls, usage.compute_units) == (1, units)
 
 
 def test_an_answer_that_is_too_large_costs_its_units(
@@ -227,17 +227,17 @@ def test_an_answer_that_is_too_large_costs_its_units(
 ) -> None:
     monkeypatch.setattr("airflow_provider_alchemy.api.transport.MAX_BODY_BYTES", 2**20)
     emulator.add_fault("large", size=2**21)
-    meter = Meter()
-    fails(client, meter=meter)
-    assert meter.compute_units == emulator.compute_units == 480
+    usage = Usage()
+    fails(client, usage=usage)
+    assert usage.compute_units == emulator.compute_units == 480
 
 
 def test_a_call_that_reached_nobody_costs_nothing(connect_to: Connect) -> None:
     with raw_server(lambda *_: None) as server:
         url = server.url
-    meter = Meter()
-    fails(connect_to(api_key=KEY, host=url), meter=meter, max_attempts=1)
-    assert (meter.calls, meter.compute_units) == (1, 0)
+    usage = Usage()
+    fails(connect_to(api_key=KEY, host=url), usage=usage, max_attempts=1)
+    assert (usage.calls, usage.compute_units) == (1, 0)
 
 
 def test_the_budget_keeps_a_client_below_the_services_limit(

@@ -19,7 +19,7 @@ from .shells import ADDRESS, KEY, LOWER, Client
 
 pytestmark = pytest.mark.integration
 
-BUG, MEND, WAIT_OUT = ErrorKind.BUG, ErrorKind.MEND, ErrorKind.WAIT_OUT
+BUG, MEND, WAIT_OUT = ErrorKind.UNEXPECTED, ErrorKind.PERMANENT, ErrorKind.TRANSIENT
 
 FAULTS: list[tuple[dict[str, Any], type[AlchemyError], ErrorKind]] = [
     ({"kind": "http", "status": 400}, errors.AlchemyEndpointGoneError, MEND),

@@ -48,9 +48,9 @@ def status(state: str, progress: float | None = None) -> RefreshStatus:
 def look(wait: RefreshWait, outcome: str | RefreshStatus | AlchemyError, *, calls: int = 1, units: int = 480) -> Look:
     """Look once: a state, a status, or an error of the client."""
     with wait.look() as this:
-        this.meter.calls += calls
-        this.meter.first_call_at = pendulum.now("UTC")
-        this.meter.compute_units += units
+        this.usage.calls += calls
+        this.usage.first_call_at = pendulum.now("UTC")
+        this.usage.compute_units += units
         if isinstance(outcome, AlchemyError):
             raise outcome
         this.status = status(outcome) if isinstance(outcome, str) else outcome

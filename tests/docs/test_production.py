@@ -23,7 +23,7 @@ from airflow_provider_alchemy.api.budget import RECOVERY_STEP
 from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 from airflow_provider_alchemy.api.chain_endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
-from airflow_provider_alchemy.api.settings import DEAREST_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
+from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
 from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH
 from airflow_provider_alchemy.hooks import metrics
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
@@ -129,14 +129,14 @@ def test_the_most_waits_follow_from_the_plan_and_the_interval() -> None:
     table = rows("`compute_units_per_second` | P = 60 | P = 300 | P = 600")
     for row in table:
         plan, *shown = [int(cell.replace(",", "")) for cell in row]
-        assert shown == [plan * seconds // DEAREST_CALL_THROUGHPUT_UNITS for seconds in intervals]
+        assert shown == [plan * seconds // MAX_CALL_THROUGHPUT_UNITS for seconds in intervals]
     assert [row[0] for row in table] == ["300", "10,000"]
 
 
 def test_the_pool_has_the_slots_that_a_free_plan_carries_with_a_poll_a_minute() -> None:
     (command,) = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("airflow pools")]
     words = shlex.split(command)
-    assert int(words[4]) == 300 * 60 // DEAREST_CALL_THROUGHPUT_UNITS
+    assert int(words[4]) == 300 * 60 // MAX_CALL_THROUGHPUT_UNITS
     assert words[-1] == "--include-deferred"
 
 
@@ -157,7 +157,7 @@ def test_what_the_page_says_of_the_budget_is_so() -> None:
     assert "grows back by an eighth of its full rate each ten seconds" in PAGE
     assert (RECOVERY_STEP, WINDOW_SECONDS) == (1 / 8, 10)
     assert "The least is 48." in PAGE
-    assert DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS == 48
+    assert MAX_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS == 48
 
 
 def test_the_defaults_of_what_is_tried_again_are_the_arguments() -> None:

@@ -247,7 +247,7 @@ def outcome_of(error: type[errors.AlchemyError]) -> str:
     if issubclass(error, errors.AlchemyTransientError):
         return "waits"
     is_time_out = issubclass(error, errors.AlchemyDeadlineError) and error.limit is errors.DeadlineKind.TIMEOUT
-    return "final" if error.kind is errors.ErrorKind.MEND or is_time_out else "retries"
+    return "final" if error.kind is errors.ErrorKind.PERMANENT or is_time_out else "retries"
 
 
 def test_the_example_of_an_xcom_has_the_keys_of_the_result() -> None:

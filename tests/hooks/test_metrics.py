@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyError
-from airflow_provider_alchemy.api.metering import Meter
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.polling import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -63,15 +63,15 @@ class TestACall:
 
     @pytest.mark.usefixtures("emulator", "statistics")
     def test_the_callers_meter_counts_it_too(self, form: str) -> None:
-        meter = Meter(calls=2, compute_units=960)
+        usage = Usage(calls=2, compute_units=960)
 
-        ask(form, contract_address=ADDRESS, meter=meter)
+        ask(form, contract_address=ADDRESS, usage=usage)
 
-        assert (meter.calls, meter.compute_units) == (3, 1440)
+        assert (usage.calls, usage.compute_units) == (3, 1440)
 
     @pytest.mark.usefixtures("emulator")
     def test_what_the_callers_meter_had_counted_is_not_told_again(self, form: str, statistics: Statistics) -> None:
-        ask(form, contract_address=ADDRESS, meter=Meter(calls=2, compute_units=960))
+        ask(form, contract_address=ADDRESS, usage=Usage(calls=2, compute_units=960))
 
         assert statistics.counters["alchemy.polls"] == 1
 
@@ -88,13 +88,13 @@ class TestACall:
 
     def test_one_that_fails_is_told_of(self, form: str, statistics: Statistics, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=429)
-        meter = Meter()
+        usage = Usage()
 
         with pytest.raises(AlchemyError):
-            ask(form, contract_address=ADDRESS, meter=meter)
+            ask(form, contract_address=ADDRESS, usage=usage)
 
         assert (statistics.counters["alchemy.polls"], statistics.counters["alchemy.throttled"]) == (1, 1)
-        assert (meter.calls, meter.throttled) == (1, 1)
+        assert (usage.calls, usage.throttled) == (1, 1)
 
     @pytest.mark.usefixtures("emulator")
     def test_one_that_is_never_made_is_not(self, form: str, statistics: Statistics) -> None:
@@ -108,7 +108,7 @@ class TestACall:
 class TestAPoller:
     async def test_each_poll_is_told_of_once(self, statistics: Statistics, emulator: AlchemyEmulator) -> None:
         async with shared_poller("alchemy_default", None) as poller:
-            await poller.next_status(ADDRESS.lower(), delay_seconds=0, meter=Meter())
+            await poller.next_status(ADDRESS.lower(), delay_seconds=0, usage=Usage())
 
         assert statistics.counters["alchemy.polls"] == emulator.count() == 1
 

@@ -12,8 +12,8 @@ import pytest
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyError, AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.tokens import Token, TokenRefresh
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import ConnectTo
@@ -167,22 +167,22 @@ class TestWhatItCosts:
     @EACH
     @pytest.mark.usefixtures("statistics")
     def test_the_callers_meter_counts_on(self, run: Run, emulator: AlchemyEmulator, method: str) -> None:
-        meter = Meter(calls=2, compute_units=960)
-        run(method, *ARGUMENTS[method], meter=meter)
+        usage = Usage(calls=2, compute_units=960)
+        run(method, *ARGUMENTS[method], usage=usage)
 
-        assert (meter.calls, meter.compute_units) == (2 + emulator.count(), 960 + emulator.compute_units)
+        assert (usage.calls, usage.compute_units) == (2 + emulator.count(), 960 + emulator.compute_units)
 
     @EACH
     def test_a_call_that_fails_is_told_of(
         self, run: Run, emulator: AlchemyEmulator, statistics: Statistics, method: str
     ) -> None:
         emulator.add_fault("http", status=429)
-        meter = Meter()
+        usage = Usage()
         with pytest.raises(AlchemyError):
-            run(method, *ARGUMENTS[method], meter=meter)
+            run(method, *ARGUMENTS[method], usage=usage)
 
         assert statistics.counters == {"alchemy.polls": 1, "alchemy.throttled": 1}
-        assert (meter.calls, meter.throttled) == (1, 1)
+        assert (usage.calls, usage.throttled) == (1, 1)
 
     @EACH
     def test_one_that_is_refused_before_it_is_sent_is_not(
@@ -197,33 +197,33 @@ class TestWhatItCosts:
         self, run: Run, emulator: AlchemyEmulator, statistics: Statistics
     ) -> None:
         emulator.configure(repeat_page_key=True)
-        meter = Meter()
+        usage = Usage()
         with pytest.raises(AlchemyError):
-            run("get_nfts_for_contract", ADDRESS, meter=meter)
+            run("get_nfts_for_contract", ADDRESS, usage=usage)
 
-        assert statistics.counters["alchemy.compute_units"] == meter.compute_units == emulator.compute_units == 1200
+        assert statistics.counters["alchemy.compute_units"] == usage.compute_units == emulator.compute_units == 1200
 
 
 class TestPagesThatAreNotAllTaken:
     @pytest.mark.usefixtures("emulator")
     def test_each_is_told_of_when_it_has_come(self, statistics: Statistics) -> None:
-        meter, told = Meter(), []
+        usage, told = Usage(), []
         with AlchemyHook() as hook:
-            pages = hook.get_nfts_for_contract(ADDRESS, meter=meter)
+            pages = hook.get_nfts_for_contract(ADDRESS, usage=usage)
             for _ in range(3):
                 next(pages)
-                told.append((meter.calls, statistics.counters["alchemy.compute_units"]))
+                told.append((usage.calls, statistics.counters["alchemy.compute_units"]))
 
         assert told == [(1, 600), (2, 1200), (3, 1800)]
 
     @pytest.mark.usefixtures("emulator")
     async def test_each_is_told_of_when_it_has_come_in_an_event_loop(self, statistics: Statistics) -> None:
-        meter, told = Meter(), []
+        usage, told = Usage(), []
         async with AlchemyHook() as hook:
-            pages = hook.aget_nfts_for_contract(ADDRESS, meter=meter)
+            pages = hook.aget_nfts_for_contract(ADDRESS, usage=usage)
             for _ in range(3):
                 await anext(pages)
-                told.append((meter.calls, statistics.counters["alchemy.compute_units"]))
+                told.append((usage.calls, statistics.counters["alchemy.compute_units"]))
 
         assert told == [(1, 600), (2, 1200), (3, 1800)]
 

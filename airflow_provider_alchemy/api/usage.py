@@ -13,7 +13,7 @@ from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 
 
 @dataclass(slots=True)
-class Meter:
+class Usage:
     """
     A count of calls.
 
@@ -28,11 +28,11 @@ class Meter:
     throttled: int = 0
     first_call_at: DateTime | None = None
 
-    def add(self, other: Meter) -> None:
+    def add(self, other: Usage) -> None:
         """
-        Count what another meter has counted.
+        Count what another usage has counted.
 
-        :param other: The other meter.
+        :param other: The other usage.
         """
         self.calls += other.calls
         self.compute_units += other.compute_units
@@ -41,7 +41,7 @@ class Meter:
 
 
 @dataclass(slots=True)
-class Allowance:
+class SpendingLimit:
     """
     What several waits may spend together.
 
@@ -75,22 +75,22 @@ class Allowance:
 
 
 @contextmanager
-def paid(price: int, allowance: Allowance, meter: Meter) -> Iterator[Meter]:
+def paid(price: int, spending_limit: SpendingLimit, usage: Usage) -> Iterator[Usage]:
     """
     Pay for one request before it is made, and give back what it did not cost.
 
     :param price: Compute units of the request.
-    :param allowance: What may be spent.
-    :param meter: Counts what was spent, also where the request fails.
-    :return: The meter of the request.
+    :param spending_limit: What may be spent.
+    :param usage: Counts what was spent, also where the request fails.
+    :return: The usage of the request.
     :raises AlchemySpendingLimitError: Not enough is left.
     """
-    if not allowance.take(price):
+    if not spending_limit.take(price):
         msg = f"one more call costs {price} compute units, and max_compute_units leaves no room for it"
         raise AlchemySpendingLimitError(msg)
-    spent = Meter()
+    spent = Usage()
     try:
         yield spent
     finally:
-        allowance.give_back(price - spent.compute_units)
-        meter.add(spent)
+        spending_limit.give_back(price - spent.compute_units)
+        usage.add(spent)
