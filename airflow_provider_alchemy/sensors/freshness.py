@@ -3,31 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH
-from airflow_provider_alchemy.api.sampling import DEFAULT_SAMPLE_SIZE
-from airflow_provider_alchemy.api.token_prices import LEAST_PRICE_OF_SAMPLE, price_of_look
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.api.endpoints import price_of_poll
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.inputs import check_not_ahead, read_fresh_since, read_token_ids
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.sensors.looking import LookingSensor
-from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
-from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tokens
-from airflow_provider_alchemy.tasks.fresh_arguments import (
-    check_moment,
+from airflow_provider_alchemy.tasks.arguments import (
+    check_literals,
+    check_value,
+    read_amount,
+    read_count,
     read_sample_size,
     read_seed,
-    read_spending,
+    read_spending_limit,
+    read_tokens,
 )
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
-from airflow_provider_alchemy.tasks.metadata_fresh import MetadataFreshTask
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
+from airflow_provider_alchemy.tasks.waiting import WaitingSensor
+from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger
+from airflow_provider_alchemy.waits.freshness import (
+    DEFAULT_MIN_FRESH,
+    DEFAULT_SAMPLE_SIZE,
+    MIN_SAMPLE_PRICE,
+    FreshnessGoal,
+    FreshnessState,
+    seed_of,
+)
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, to_json
 
 
-class MetadataFreshSensor(MetadataFreshTask, LookingSensor):
+class MetadataFreshSensor(WaitingSensor):
     """
     Wait until the metadata of a collection's tokens is proven to be newer than a moment.
 
@@ -68,6 +78,10 @@ class MetadataFreshSensor(MetadataFreshTask, LookingSensor):
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
 
+    template_fields: Sequence[str] = ("contract_address", "fresh_since", "token_ids", "network", "alchemy_conn_id")
+    goal_type = FreshnessGoal
+    store_key = "alchemy_freshness"
+
     def __init__(
         self,
         *,
@@ -88,7 +102,7 @@ class MetadataFreshSensor(MetadataFreshTask, LookingSensor):
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         check_literals(contract_address, network, alchemy_conn_id)
-        check_moment(fresh_since)
+        check_value(fresh_since, read_fresh_since)
         self.contract_address = contract_address
         self.fresh_since = fresh_since
         self.token_ids, known = read_tokens(token_ids)
@@ -100,7 +114,66 @@ class MetadataFreshSensor(MetadataFreshTask, LookingSensor):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        price = LEAST_PRICE_OF_SAMPLE if self.is_sampling else price_of_look(known)
-        self.max_compute_units = read_spending(max_compute_units, price)
+        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_poll(known)
+        self.max_compute_units = read_spending_limit(max_compute_units, price, "to ask for the tokens once")
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
+
+    def new_state(self, context: Any, contract_address: str, network: str) -> FreshnessState:
+        """Give a state in which nothing was seen yet, from the rendered arguments."""
+        fresh_since = read_fresh_since(self.fresh_since)
+        check_not_ahead(fresh_since, datetime.now(UTC))
+        state = FreshnessState(
+            contract_address=contract_address,
+            network=network,
+            fresh_since=fresh_since,
+            min_fresh=str(self.min_fresh),
+        )
+        if self.is_sampling:
+            state.sample_size, state.seed = self.sample_size, self.seed
+            if state.seed is None:
+                names = ("dag_id", "run_id", "task_id", "map_index")
+                state.seed = seed_of(*(getattr(context.get("ti"), name, None) for name in names))
+            return state
+        given = read_token_ids(self.token_ids)
+        state.choose(given.ids)
+        if given.duplicates:
+            words = "%s of the token ids are named more than once, and asked for once"
+            self.log.info(words, f"{given.duplicates:,}")
+        return state
+
+    def resumed(self, saved: FreshnessState, new: FreshnessState, *, is_same_try: bool) -> FreshnessState | None:
+        """Go on with the tokens that an earlier process chose, which was paid for, and with what is proven."""
+        if any(getattr(saved, name) != getattr(new, name) for name in ("network", "seed", "sample_size")):
+            return None
+        if not self.is_sampling and saved.digest != new.digest:
+            return None
+        if super().resumed(saved, new, is_same_try=is_same_try) is None:
+            return None
+        saved.min_fresh = new.min_fresh
+        if saved.fresh_since != new.fresh_since:
+            # A template that moves with each process, such as {{ ti.start_date }}: the proofs are of another time.
+            self.log.info("fresh_since is not that of the earlier process: the tokens are to be proven anew")
+            saved.fresh_since = new.fresh_since
+            saved.forget_proofs()
+        elif not is_same_try:
+            counts = FreshnessGoal(saved).counts()
+            words = "An earlier try has proven %s of %s tokens: waiting for the others"
+            self.log.info(words, f"{counts.fresh:,}", f"{counts.tokens:,}")
+            # What failed may have been corrected since.
+            saved.failed, saved.next_position, saved.status = {}, 0, None
+        return saved
+
+    def restore(self, state: FreshnessState) -> None:
+        """Put the given tokens back into a state that came without them."""
+        if state.ids is not None:
+            return
+        digest = state.digest
+        state.choose(read_token_ids(self.token_ids).ids)
+        if state.digest != digest:
+            msg = "the list of tokens is not the one that the wait began with"
+            raise AlchemyUnexpectedAnswerError(msg, advice="Clear the task to begin anew")
+
+    def trigger(self, state: FreshnessState) -> FreshnessTrigger:
+        """Give the trigger that goes on from a state."""
+        return FreshnessTrigger(state=to_json(state), **self.trigger_arguments())

@@ -3,24 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
-from airflow_provider_alchemy.api.mint_waiting import DEFAULT_MIN_TOKENS, PRICE_OF_LOOK
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
+from airflow_provider_alchemy.chain.watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.sensors.looking import LookingSensor
-from airflow_provider_alchemy.tasks.arguments import check_literals, read_count
-from airflow_provider_alchemy.tasks.fresh_arguments import read_spending
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
-from airflow_provider_alchemy.tasks.new_tokens import NewTokensTask
-from airflow_provider_alchemy.tasks.new_tokens_arguments import check_begin, read_confirmations, read_min_tokens
+from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
+from airflow_provider_alchemy.tasks.exceptions import final
+from airflow_provider_alchemy.tasks.waiting import WaitingSensor
+from airflow_provider_alchemy.triggers.reingest import NewTokensTrigger
+from airflow_provider_alchemy.waits.new_tokens import (
+    BLOCK_DELAY,
+    DEFAULT_MIN_TOKENS,
+    MIN_PRICE,
+    NewTokensGoal,
+    NewTokensState,
+)
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, to_json
 
 
-class NewTokensSensor(NewTokensTask, LookingSensor):
+class NewTokensSensor(WaitingSensor):
     """
     Wait until tokens of a collection are minted on the chain, and tell which.
 
@@ -57,6 +65,10 @@ class NewTokensSensor(NewTokensTask, LookingSensor):
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
 
+    template_fields: Sequence[str] = ("contract_address", "since_block", "since", "network", "alchemy_conn_id")
+    goal_type = NewTokensGoal
+    store_key = "alchemy_new_tokens"
+
     def __init__(
         self,
         *,
@@ -76,18 +88,63 @@ class NewTokensSensor(NewTokensTask, LookingSensor):
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         check_literals(contract_address, network, alchemy_conn_id)
-        check_begin(since_block, since)
+        if since_block is not None and since is not None:
+            msg = "both arguments 'since_block' and 'since' are given; expected one of them, or none"
+            raise final(AlchemyArgumentError(msg, advice="Leave out 'since', which only finds the block by its time"))
+        check_value(since_block, read_since_block, is_optional=True)
+        check_value(since, read_since, is_optional=True)
         self.contract_address = contract_address
         self.since_block = since_block
         self.since = since
         # A template that renders to nothing is a mistake, and no wish to begin at the newest block.
         self.has_block = since_block is not None
         self.has_moment = since is not None
-        self.min_tokens = read_min_tokens(min_tokens)
-        self.confirmations = read_confirmations(confirmations)
+        self.min_tokens = check_value(min_tokens, read_min_tokens)
+        self.confirmations = check_value(confirmations, read_confirmations)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        self.max_compute_units = read_spending(max_compute_units, PRICE_OF_LOOK, "to look at the chain once")
+        self.max_compute_units = read_spending_limit(max_compute_units, MIN_PRICE, "to read the chain once")
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
+
+    def new_state(self, context: Any, contract_address: str, network: str) -> NewTokensState:  # noqa: ARG002
+        """Give a state in which nothing was read yet, from the rendered arguments."""
+        return NewTokensState(
+            contract_address=contract_address,
+            network=network,
+            min_tokens=self.min_tokens,
+            confirmations=self.confirmations,
+            asked_block=read_since_block(self.since_block) if self.has_block else None,
+            asked_time=read_since(self.since) if self.has_moment else None,
+        )
+
+    def resumed(self, saved: NewTokensState, new: NewTokensState, *, is_same_try: bool) -> NewTokensState | None:
+        """Go on where an earlier process stopped to read."""
+        if (saved.network, saved.asked_block) != (new.network, new.asked_block):
+            return None
+        if super().resumed(saved, new, is_same_try=is_same_try) is None:
+            return None
+        saved.min_tokens, saved.confirmations = new.min_tokens, new.confirmations
+        if saved.asked_time != new.asked_time:
+            # A template that moves with each process, such as {{ ti.start_date }}: the tokens of the time in between
+            # must not be lost.
+            self.log.info("since is not that of the earlier process: going on from that one")
+        if not is_same_try:
+            self.log.info(
+                "An earlier try has read up to block %s and found %s tokens: going on from there",
+                "none" if saved.until_block is None else f"{saved.until_block:,}",
+                f"{len(NewTokensGoal(saved).tokens):,}",
+            )
+            saved.status = None
+        return saved
+
+    def resume_first_poke(self, state: NewTokensState, at: datetime) -> None:
+        """Go on without a store after earlier pokes: read from the block that was the newest at the first one."""
+        super().resume_first_poke(state, at)
+        if state.asked_block is None and state.asked_time is None:
+            state.asked_time = at - BLOCK_DELAY
+
+    def trigger(self, state: NewTokensState) -> NewTokensTrigger:
+        """Give the trigger that goes on from a state."""
+        return NewTokensTrigger(state=to_json(state), **self.trigger_arguments())

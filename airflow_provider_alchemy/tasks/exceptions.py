@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which exception of Airflow an error becomes, and when a failed task is skipped instead."""
+"""Which exception of Airflow an error becomes, and when a sensor is skipped instead of failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from airflow.exceptions import AirflowRescheduleException
@@ -25,40 +26,27 @@ from airflow_provider_alchemy.api.errors import (
 
 def airflow_exception(error: AlchemyError, task: Any, context: Any) -> BaseException:
     """
-    Give the exception to raise in a task.
+    Give the exception that a task raises for an error.
 
-    An error that is the user's to mend must not use up retries (``AirflowFailException``), and a wait whose time
-    is over ends with ``AirflowSensorTimeout``. Each stays an error of its own type too, for callbacks. Airflow
-    asks no retry policy about these two; a policy of the task that wants a retry all the same gets it.
-
-    :param error: What went wrong.
-    :param task: The task.
-    :param context: The task's context.
-    :return: The exception.
+    A permanent error must not use up retries (``AirflowFailException``), and a wait whose time is over ends with
+    ``AirflowSensorTimeout``. Airflow asks no retry policy about these two, so a policy of the task is asked here.
     """
     if isinstance(error, AlchemyExecutionDeadlineError):
         return AirflowTaskTimeout(str(error))
-    if error.kind is not ErrorKind.PERMANENT and not isinstance(error, AlchemyDeadlineError):
-        return error
-    if _policy_retries(error, task, context):
-        return error
-    return final(error)
+    is_final = error.kind is ErrorKind.PERMANENT or isinstance(error, AlchemyDeadlineError)
+    return final(error) if is_final and not _policy_retries(error, task, context) else error
 
 
 def final(error: AlchemyError) -> AlchemyError:
-    """
-    Make an error one that Airflow does not retry.
-
-    :param error: What went wrong.
-    :return: The same error, of a type that is ``AirflowSensorTimeout`` or ``AirflowFailException`` as well.
-    """
+    """Give the error as one that Airflow does not retry; it stays an error of its own type, for callbacks."""
     base = AirflowSensorTimeout if isinstance(error, AlchemyDeadlineError) else AirflowFailException
-    twin_type = _final_type(type(error), base)
-    twin = twin_type.__new__(twin_type, *error.args)
-    twin.__dict__.update(error.__dict__)
-    return twin
+    final_type = _final_type(type(error), base)
+    copy = final_type.__new__(final_type, *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy
 
 
+@lru_cache
 def _final_type(error_type: type[AlchemyError], base: type[Exception]) -> type[AlchemyError]:
     if issubclass(error_type, base):
         return error_type
@@ -77,27 +65,25 @@ def _policy_retries(error: AlchemyError, task: Any, context: Any) -> bool:
 @contextmanager
 def skipping(task: Any) -> Iterator[None]:
     """
-    Apply ``soft_fail`` and ``never_fail`` alike in every mode of a sensor.
+    Apply a sensor's ``soft_fail`` and ``never_fail`` alike in every mode; for other tasks do nothing.
 
     ``soft_fail`` skips on time-outs and on failures that Airflow does not retry, which is what a poking sensor
     does and where Airflow moves to for deferred ones; ``never_fail`` skips on any failure.
-
-    :param task: The sensor.
     """
+    soft_fail, never_fail = getattr(task, "soft_fail", False), getattr(task, "never_fail", False)
     try:
         yield
     except (AirflowSkipException, AirflowRescheduleException):
         raise
     except (AirflowSensorTimeout, AirflowFailException, AirflowTaskTimeout) as failure:
-        if task.soft_fail or task.never_fail:
-            raise _skip(task, failure) from failure
-        raise
+        if not (soft_fail or never_fail):
+            raise
+        raise _skip(failure, "soft_fail" if soft_fail else "never_fail") from failure
     except Exception as failure:
-        if task.never_fail:
-            raise _skip(task, failure) from failure
-        raise
+        if not never_fail:
+            raise
+        raise _skip(failure, "soft_fail" if soft_fail else "never_fail") from failure
 
 
-def _skip(task: Any, failure: BaseException) -> AirflowSkipException:
-    rule = "soft_fail" if task.soft_fail else "never_fail"
-    return AirflowSkipException(f"Skipped instead of failed ({rule}=True): {failure}")
+def _skip(failure: BaseException, argument: str) -> AirflowSkipException:
+    return AirflowSkipException(f"Skipped instead of failed ({argument}=True): {failure}")
