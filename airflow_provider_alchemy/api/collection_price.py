@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
+from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
-from airflow_provider_alchemy.api.token_endpoints import REFRESH_NFT_METADATA
-from airflow_provider_alchemy.api.token_prices import price_of_listing, price_of_look
 
 
 def price_of(tokens: int, method: Method, *, is_listed: bool) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.endpoints import MOST_TOKENS
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, count, read_groups
 
 QUEUE_RULE_SECONDS = 900.0

@@ -16,10 +16,10 @@ import pendulum
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.collection_log import CollectionLog
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
+from airflow_provider_alchemy.api.endpoints import REFRESHING_NETWORKS
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.keeping import Keeper
 from airflow_provider_alchemy.api.token_calling import RefreshPlan, TokenCaller
-from airflow_provider_alchemy.api.token_endpoints import REFRESHING_NETWORKS
 from airflow_provider_alchemy.api.token_source import TokenSource
 
 FEWEST_CALLS, MOST_CALLS = 2, 16

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pendulum
 
-from airflow_provider_alchemy.api import retries
+from airflow_provider_alchemy.api import throttle as retries
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.collection_log import CollectionLog
 from airflow_provider_alchemy.api.collection_record import (
@@ -22,20 +22,18 @@ from airflow_provider_alchemy.api.collection_record import (
     Stage,
     was_just_queued,
 )
-from airflow_provider_alchemy.api.endpoints import Call
+from airflow_provider_alchemy.api.endpoints import PAGE_ATTEMPTS, Call, get_nft_metadata_batch, refresh_nft_metadata
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyRateLimitError,
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
+    reason_of,
 )
 from airflow_provider_alchemy.api.keeping import Keep
-from airflow_provider_alchemy.api.reasons import reason_of
-from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS
-from airflow_provider_alchemy.api.token_endpoints import get_nft_metadata_batch, refresh_nft_metadata
+from airflow_provider_alchemy.api.models import Token, TokenPage
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
-from airflow_provider_alchemy.api.tokens import Token, TokenPage
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")

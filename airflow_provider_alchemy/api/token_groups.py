@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.token_lists import pack_ids, unpack_ids
-from airflow_provider_alchemy.api.tokens import TokenMetadata
+from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.models import TokenMetadata
 
 STALE = "stale"
 """The service answered, and the metadata is not newer than the request for it."""

@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from airflow_provider_alchemy.api.collection_record import CollectionRecord
-from airflow_provider_alchemy.api.endpoints import Call, describe
+from airflow_provider_alchemy.api.endpoints import Call, PageKeys, describe, get_nfts_for_contract
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.models import TokenPage
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import PageKeys
-from airflow_provider_alchemy.api.token_endpoints import get_nfts_for_contract
-from airflow_provider_alchemy.api.tokens import TokenPage
 
 TOKENS_AHEAD = 1_000
 """Tokens that wait for their first call: enough for the calls that end together, and few to keep."""

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from airflow_provider_alchemy.api import inputs
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.waits.freshness import MAX_SAMPLE_SIZE

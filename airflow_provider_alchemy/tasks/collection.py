@@ -17,8 +17,8 @@ import pendulum
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
 from airflow_provider_alchemy.api.collection_result import error_of, report_lines, result_of
 from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.inputs import read_token_ids
 from airflow_provider_alchemy.api.records import read_moment
-from airflow_provider_alchemy.api.token_lists import read_token_ids
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory

@@ -22,17 +22,15 @@ from airflow_provider_alchemy.api.collection_record import CollectionRecord, Met
 from airflow_provider_alchemy.api.collection_run import CollectionRun
 from airflow_provider_alchemy.api.endpoints import describe
 from airflow_provider_alchemy.api.errors import AlchemyExecutionDeadlineError, AlchemySpendingLimitError
+from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.loop_thread import run_beside
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
-from airflow_provider_alchemy.api.token_lists import TokenList
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.hooks.metrics import count_calls
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
 
 

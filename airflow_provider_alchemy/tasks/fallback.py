@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from airflow_provider_alchemy.api.collection_result import error_of, result_of
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, is_gone
 from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
     AlchemyError,
@@ -20,8 +20,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
     ErrorKind,
 )
-from airflow_provider_alchemy.api.missing_endpoints import is_gone
-from airflow_provider_alchemy.api.models import read_contract_address
+from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.api.records import RESULT, WaitRecord
 from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
