@@ -670,22 +670,24 @@ class AsyncAlchemyClient(AsyncTokenClient):
         self._transport = AsyncTransport(settings, connections)
 
     async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit | None = None,
+        deadline: Any = None,
+        retries_unexpected: bool = False,
+        is_patient: bool = False,
     ) -> T:
-        """
-        Make any call of this API, for those who spend what others share.
-
-        :param call: The call, its arguments checked.
-        :param usage: Counts requests and units, also where the call fails.
-        :param max_attempts: Attempts.
-        :param spending_limit: What may be spent; each attempt is paid for from it before it is made.
-        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
-        :return: The call's value.
-        :raises AlchemySpendingLimitError: Not enough is left of the spending_limit.
-        :raises AlchemyError: What went wrong.
-        """
+        """Make any call of this API."""
         return await self._transport.send(
-            call, usage=usage, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
+            call,
+            usage=usage,
+            max_attempts=max_attempts,
+            spending_limit=spending_limit or SpendingLimit(),
+            deadline=deadline,
+            is_patient=is_patient or retries_unexpected,
         )
 
     async def reingest_contract(

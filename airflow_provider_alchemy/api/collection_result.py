@@ -11,7 +11,7 @@ from typing import Any
 
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.batches import allowed_failures
+from airflow_provider_alchemy.waits.batch import allowed_failures
 from airflow_provider_alchemy.api.collection_log import tell_reasons
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Stage
 from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError

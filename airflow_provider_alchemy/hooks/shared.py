@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_alchemy.api.polling import RefreshPoller
-from airflow_provider_alchemy.api.usage import Usage
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls, count_waits, counting_calls
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls, count_waits
+from airflow_provider_alchemy.waits.poller import Poller
 
 if TYPE_CHECKING:
     from airflow_provider_alchemy.api.settings import ClientSettings
@@ -24,12 +23,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_alchemy.api.chain_stream import LogStream
 from airflow_provider_alchemy.api.chain_watch import Find
-from airflow_provider_alchemy.api.client import AsyncAlchemyClient
-from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
-from airflow_provider_alchemy.api.loop_thread import run_beside
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.usage import SpendingLimit
 
 T = TypeVar("T")
 
@@ -47,7 +42,7 @@ class _Reading:
     joined: int = 0
 
 
-_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, list[RefreshPoller]] = WeakKeyDictionary()
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Poller]] = WeakKeyDictionary()
 _readings: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, _Reading]] = WeakKeyDictionary()
 
 SECONDS_BETWEEN_TWO_THAT_BEGIN = 0.0001
@@ -70,15 +65,15 @@ class shared_poller:  # noqa: N801 - used as a context manager, like a function
 
     def __init__(self, alchemy_conn_id: str, network: str | None) -> None:
         self._name = (alchemy_conn_id, network)
-        self._poller: RefreshPoller
+        self._poller: Poller
 
-    async def __aenter__(self) -> RefreshPoller:
+    async def __aenter__(self) -> Poller:
         settings = await _read_settings(self._name)
         pollers = _pollers.setdefault(asyncio.get_running_loop(), [])
         known = next((poller for poller in pollers if poller.settings == settings), None)
         if known is None:
             renew = AlchemyHook(*self._name).aread_settings
-            known = RefreshPoller(settings, renew=renew, on_call=count_calls)
+            known = Poller(settings, renew=renew, on_call=count_calls)
             pollers.append(known)
         self._poller = known
         known.waits += 1
@@ -112,7 +107,7 @@ async def _read_settings(name: _Name) -> ClientSettings:
     return settings
 
 
-def _waits(pollers: list[RefreshPoller]) -> int:
+def _waits(pollers: list[Poller]) -> int:
     return sum(poller.waits for poller in pollers)
 
 
@@ -182,7 +177,7 @@ class ChainHub:
 
 
 @asynccontextmanager
-async def _open_poller(alchemy_conn_id: str, network: str | None) -> AsyncIterator[RefreshPoller]:
+async def _open_poller(alchemy_conn_id: str, network: str | None) -> AsyncIterator[Poller]:
     """Open the way to the API; where Airflow cannot give the connection for now, that is to be mended there."""
     opening = shared_poller(alchemy_conn_id, network)
     try:
@@ -245,36 +240,11 @@ async def own_hub(alchemy_conn_id: str, network: str | None) -> AsyncIterator[Ch
         await hub.stream.aclose()
 
 
-class WorkerCalls:
-    """
-    Runs coroutines one after the other, and sends their calls.
-
-    :param settings: Whose account, and the way to it.
-    """
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self.settings = settings
-        self._client: AsyncAlchemyClient
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """
-        Run a coroutine to its end.
-
-        :param work: The coroutine.
-        :return: What it returns; what it raises is raised, and so is what a signal raises meanwhile.
-        """
-
-        async def with_client() -> T:
-            async with AsyncAlchemyClient(self.settings) as self._client:
-                return await work
-
-        return run_beside(with_client)
-
-    async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
-    ) -> T:
-        """Make a call, as ``AsyncAlchemyClient.send`` does; what it costs goes to Airflow's statistics too."""
-        with counting_calls(usage) as spent:
-            return await self._client.send(
-                call, usage=spent, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
-            )
+@asynccontextmanager
+async def open_poller(settings: ClientSettings) -> AsyncIterator[Poller]:
+    """Open a poller for one task in a worker."""
+    poller = Poller(settings, on_call=count_calls)
+    try:
+        yield poller
+    finally:
+        await poller.aclose()

@@ -9,22 +9,24 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
+    read_amount,
+    read_contracts,
     read_count,
     read_max_interval,
     read_seconds,
     read_spending_limit,
 )
-from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_list
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
+from airflow_provider_alchemy.tasks.batch import ReingestContractsTask
 from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
+from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 
 class ReingestContractOperator(FallbackTask):
@@ -197,7 +199,7 @@ class ReingestContractsOperator(ReingestContractsTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
-        self.contract_addresses, contracts = read_list(contract_addresses)
+        self.contract_addresses, contracts = read_contracts(contract_addresses)
         check_account(network, alchemy_conn_id)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
@@ -208,4 +210,8 @@ class ReingestContractsOperator(ReingestContractsTask):
         self.max_failed = read_amount(max_failed, "max_failed", "contracts")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
-        self.max_compute_units = read_spending_limit(max_compute_units, calls=contracts)
+        self.max_compute_units = read_spending_limit(
+            max_compute_units,
+            contracts * REINGEST_CONTRACT.compute_units,
+            f"one call for each of {contracts:,} contracts",
+        )

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+import pendulum
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.endpoints import price_of_poll
+from airflow_provider_alchemy.api.endpoints import price_of_look
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.inputs import check_not_ahead, read_fresh_since, read_token_ids
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
@@ -114,7 +115,7 @@ class MetadataFreshSensor(WaitingSensor):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_poll(known)
+        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_look(known)
         self.max_compute_units = read_spending_limit(max_compute_units, price, "to ask for the tokens once")
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
@@ -122,7 +123,7 @@ class MetadataFreshSensor(WaitingSensor):
     def new_state(self, context: Any, contract_address: str, network: str) -> FreshnessState:
         """Give a state in which nothing was seen yet, from the rendered arguments."""
         fresh_since = read_fresh_since(self.fresh_since)
-        check_not_ahead(fresh_since, datetime.now(UTC))
+        check_not_ahead(fresh_since, pendulum.now("UTC"))
         state = FreshnessState(
             contract_address=contract_address,
             network=network,

@@ -63,7 +63,10 @@ def read_contracts(contract_addresses: Any) -> tuple[Any, int]:
         are known: 1 at least.
     """
     value, known = _read_list(
-        contract_addresses, inputs.CONTRACTS, lambda items: len(inputs.read_contracts(items, is_template).addresses)
+        contract_addresses,
+        inputs.CONTRACTS_ARGUMENT,
+        inputs.CONTRACTS_EXPECTED,
+        lambda items: len(inputs.read_contracts(items, is_template).addresses),
     )
     return value, max(known, 1)
 
@@ -72,14 +75,19 @@ def read_tokens(token_ids: Any) -> tuple[Any, int]:
     """Check the tokens that are known before the task runs, like ``read_contracts``; None is none."""
     if token_ids is None:
         return None, 0
-    return _read_list(token_ids, inputs.TOKENS, lambda items: len(inputs.read_token_ids(items, is_template).ids))
+    return _read_list(
+        token_ids,
+        inputs.TOKENS_ARGUMENT,
+        inputs.TOKENS_EXPECTED,
+        lambda items: len(inputs.read_token_ids(items, is_template).ids),
+    )
 
 
-def _read_list(value: Any, kind: Any, count: Callable[[Any], int]) -> tuple[Any, int]:
+def _read_list(value: Any, argument: str, expected: str, count: Callable[[Any], int]) -> tuple[Any, int]:
     if is_template(value):
         return value, 0
     try:
-        items = inputs.read_items(value, kind.argument, kind.expected)
+        items = inputs.read_items(value, argument, expected)
         known = count(items)
     except AlchemyArgumentError as error:
         raise final(error) from None

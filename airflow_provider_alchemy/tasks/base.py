@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -31,7 +31,7 @@ _NAMED_OUTLET = "AssetNameRef"
 class CollectionTask(BaseOperator):
     """A task about one collection, or many."""
 
-    operator_extra_links = (ContractLink(), DashboardLink())
+    operator_extra_links: Sequence[Any] = (ContractLink(), DashboardLink())
     ui_color = "#dbe9ff"
 
     only_reads: ClassVar[bool] = False

@@ -24,7 +24,7 @@ from airflow_provider_alchemy.api.endpoints import describe
 from airflow_provider_alchemy.api.errors import AlchemyExecutionDeadlineError, AlchemySpendingLimitError
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.loop_thread import run_beside
+from airflow_provider_alchemy.tasks.event_loop import run_in_thread as run_beside
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan

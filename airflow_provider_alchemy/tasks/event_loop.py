@@ -28,12 +28,12 @@ def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     :return: What it returns. Of an exception group only the first exception is raised.
     """
     outcome: Future[T] = Future()
-    started: Future[Callable[[], None]] = Future()
+    started: Future[Callable[[], object]] = Future()
 
     async def cancellable() -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task is not None:
-            started.set_result(lambda: loop.call_soon_threadsafe(task.cancel))  # type: ignore[arg-type, return-value]
+            started.set_result(lambda: loop.call_soon_threadsafe(task.cancel))
         return await work()
 
     def run() -> None:
@@ -49,7 +49,7 @@ def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         thread.start()
         return outcome.result()
-    except BaseException as error:  # noqa: BLE001 - raised again, without the group around it
+    except BaseException as error:
         if thread.is_alive() and not outcome.done():
             with suppress(RuntimeError):  # the loop is closed: the work has ended
                 started.result()()

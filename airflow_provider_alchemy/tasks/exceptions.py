@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from airflow.exceptions import AirflowRescheduleException
@@ -46,10 +46,10 @@ def final(error: AlchemyError) -> AlchemyError:
     return copy
 
 
-@lru_cache
-def _final_type(error_type: type[AlchemyError], base: type[Exception]) -> type[AlchemyError]:
+@cache
+def _final_type(error_type: Any, base: Any) -> type[AlchemyError]:
     if issubclass(error_type, base):
-        return error_type
+        return error_type  # type: ignore[no-any-return]
     return type(error_type.__name__, (error_type, base), {"__module__": error_type.__module__})
 
 

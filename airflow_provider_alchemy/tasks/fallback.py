@@ -24,7 +24,7 @@ from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.api.records import RESULT, WaitRecord
 from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
 from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
-from airflow_provider_alchemy.tasks.failures import airflow_exception, final
+from airflow_provider_alchemy.tasks.exceptions import airflow_exception, final
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
 
 TOKENS = "tokens"
@@ -129,7 +129,7 @@ class FallbackTask(ReingestTask):
         )
         return self._refresh_tokens(context, memory, failed)
 
-    def end_failed(self, error: AlchemyError, record: WaitRecord | None, context: Any) -> dict[str, Any]:
+    def fail(self, error: AlchemyError, wait: Any, context: Any) -> dict[str, Any]:
         """
         Refresh the tokens where that is asked for and ``reingestContract`` is gone; else fail.
 
@@ -138,11 +138,12 @@ class FallbackTask(ReingestTask):
         :param context: The task's context.
         :return: What the task returns.
         """
+        record = None if wait is None else wait.state
         if record is None or not is_gone(error):
-            return super().end_failed(error, record, context)
+            return super().fail(error, wait, context)
         if self.fallback is None:
             error.advice = ". ".join(part.rstrip(".") for part in (error.advice, _HINT) if part)
-            return super().end_failed(error, record, context)
+            return super().fail(error, wait, context)
         subject = self._subject_of(record)
         self.log.warning(
             "%s: reingestContract is gone (%s); its tokens are refreshed one by one now (fallback='tokens')",

@@ -2,8 +2,8 @@
 """
 Where a task starts and ends: in a worker, or in the triggerer without any.
 
-Airflow 3.3 can do less in the triggerer than in a worker, and says nothing of what it leaves out. So it is refused where
-the DAG is parsed.
+Airflow 3.3 can do less in the triggerer than in a worker, and says nothing of what it leaves out. So that is refused
+where the DAG is parsed.
 """
 
 from __future__ import annotations

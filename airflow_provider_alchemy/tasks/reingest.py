@@ -107,4 +107,3 @@ class ReingestTask(WaitingTask):
             multiple_outputs=self.outputs_from_trigger,
             **arguments,
         )
-

@@ -21,7 +21,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
     error_from_dict,
 )
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
@@ -34,8 +34,13 @@ from airflow_provider_alchemy.triggers.reingest import BACK_STOP, WaitEnd, WaitT
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, from_json, to_json
 
-_FAILED_BY_AIRFLOW = "__fail__"
+FAILED_BY_AIRFLOW = "__fail__"
 """The method that Airflow resumes a task with where its trigger failed, or its time was over."""
+
+
+def is_airflow_timeout(next_kwargs: dict[str, Any] | None) -> bool:
+    """Tell whether Airflow ended a wait for its time, rather than for a trigger that failed."""
+    return "timeout" in str((next_kwargs or {}).get("error", "")).lower()
 
 
 class WaitingTask(CollectionTask):
@@ -152,7 +157,7 @@ class WaitingTask(CollectionTask):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Resume after a deferral, with the rules of the other modes; where Airflow ended the wait, time was over."""
         with skipping(self):
-            if next_method == _FAILED_BY_AIRFLOW and "timeout" in str((next_kwargs or {}).get("error", "")).lower():
+            if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
                 raise airflow_exception(self.ended_by_airflow(), self, context)
             # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
@@ -210,9 +215,7 @@ class WaitingTask(CollectionTask):
             is_patient=self.waits_for_end,
         )
 
-    def _run(
-        self, context: Any, wait: Wait, settings: ClientSettings, *, polls_once: bool = False
-    ) -> float | None:
+    def _run(self, context: Any, wait: Wait, settings: ClientSettings, *, polls_once: bool = False) -> float | None:
         """Poll until the goal is reached, or another process makes the next poll, which is due in so many seconds."""
         store = self.store(context)
 
@@ -223,9 +226,7 @@ class WaitingTask(CollectionTask):
 
         async def work() -> float | None:
             async with open_poller(settings) as api:
-                return await wait.run(
-                    api, at_once=True, leaves=leaves, on_poll=lambda: store.save(to_json(wait.state))
-                )
+                return await wait.run(api, at_once=True, leaves=leaves, on_poll=lambda: store.save(to_json(wait.state)))
 
         return run_in_thread(work)
 

@@ -67,7 +67,10 @@ class Progress:
         passed, left = (at - self.last.at).total_seconds(), _COMPLETE - self.last.percent
         if self.base != self.last:
             # Each percentage is cut, by up to a step, so the gain and what is left may be a step less or more.
-            gain, step = self.last.percent - self.base.percent, self.step if self.rises >= _RISES_THAT_SHOW_A_STEP else 1
+            gain, step = (
+                self.last.percent - self.base.percent,
+                self.step if self.rises >= _RISES_THAT_SHOW_A_STEP else 1,
+            )
             seconds = (self.last.at - self.base.at).total_seconds()
             earliest = max(left - step, 0) * seconds / (gain + step)
             latest = left * seconds / (gain - step) if gain > step else math.inf
@@ -79,9 +82,7 @@ class Progress:
         return max(earliest - passed, 0.0), max(latest - passed, 0.0)
 
 
-def progress_after(
-    earlier: Progress | None, at: datetime, percent: float | None, *, is_queued: bool
-) -> Progress:
+def progress_after(earlier: Progress | None, at: datetime, percent: float | None, *, is_queued: bool) -> Progress:
     """Give what is known of the progress after one more answered poll."""
     if earlier is not None and at <= earlier.polled_at:
         earlier = None  # a clock was set back: times before and after do not compare

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from airflow_provider_alchemy.api.endpoints import ETH_BLOCK_NUMBER, ETH_GET_BLOCK_BY_NUMBER, ETH_GET_LOGS
+from airflow_provider_alchemy.api.block_search import BlockSearch
+from airflow_provider_alchemy.api.chain_events import EventKind
+from airflow_provider_alchemy.api.chain_reader import ChainReader
+from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.api.endpoints import (
+    ETH_BLOCK_NUMBER,
+    ETH_GET_BLOCK_BY_NUMBER,
+    ETH_GET_LOGS,
+    is_not_offered,
+)
 from airflow_provider_alchemy.api.errors import (
     AlchemyEndpointGoneError,
     AlchemyError,
@@ -17,11 +26,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
-from airflow_provider_alchemy.api.responses import is_not_offered
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
-from airflow_provider_alchemy.chain.events import EventKind
-from airflow_provider_alchemy.chain.reader import BlockSearch, ChainReader
-from airflow_provider_alchemy.chain.watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Log, Wait, WaitState, isoformat
@@ -202,7 +207,7 @@ class NewTokensGoal(Goal[NewTokensState]):
                 raise AlchemyEndpointGoneError(msg, advice=advice, http_status=error.http_status) from None
             if made_at is None:
                 return False  # a node that is behind: the next poll may reach another one
-            search.add(block, made_at.timestamp())
+            search.saw(block, made_at.timestamp())
             state.failures = 0
         if search.found is None:
             return False

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_provider_alchemy.api.errors import (
@@ -30,7 +30,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
     ErrorKind,
 )
-from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
 
@@ -144,8 +144,8 @@ def from_json(state_type: type[T], data: Any) -> T | None:
     return None if any(isinstance(at, datetime) and at.tzinfo is None for at in times) else state
 
 
-@lru_cache
-def _adapter(state_type: type) -> Any:
+@cache
+def _adapter(state_type: Any) -> Any:
     # A worker that only builds its DAG needs none of it.
     from pydantic import TypeAdapter  # noqa: PLC0415
 
