@@ -10,18 +10,21 @@ from typing import Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
+    read_choice,
     read_count,
     read_longest_interval,
     read_seconds,
     read_spending_limit,
 )
 from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_list
-from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
+from airflow_provider_alchemy.tasks.collection import FallbackTask
+from airflow_provider_alchemy.tasks.failures import final
 from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
@@ -107,7 +110,11 @@ class ReingestContractOperator(FallbackTask):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.wait_for_completion = wait_for_completion
-        self.fallback = read_fallback(fallback, wait_for_completion=wait_for_completion)
+        self.fallback = read_choice(fallback, "fallback", ("tokens", None))
+        if fallback and not wait_for_completion:
+            msg = f"argument 'fallback' is {fallback!r}, and only a task that waits can prove the tokens"
+            advice = "Set wait_for_completion=True too, or leave out fallback"
+            raise final(AlchemyArgumentError(msg, advice=advice))
         self.deferrable = deferrable
         self.poll_interval = read_seconds(poll_interval, "poll_interval")
         self.timeout = read_seconds(timeout, "timeout")

@@ -8,6 +8,7 @@ What is wrong with an argument is the user's to mend, so Airflow must not retry 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -66,19 +67,20 @@ def is_template(value: Any) -> bool:
     return callable(getattr(value, "iter_references", None))
 
 
-def read_seconds(value: float | timedelta, argument: str) -> float:
+def read_seconds(value: float | timedelta, argument: str, minimum: float = 0) -> float:
     """
     Check a duration.
 
     :param value: Seconds or a timedelta.
     :param argument: The argument's name, for the error.
+    :param minimum: Seconds from which it may be.
     :return: Seconds.
-    :raises AlchemyArgumentError: It is negative, or no duration.
+    :raises AlchemyArgumentError: It is shorter than that, or no duration.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds < 0:
-        msg = f"argument {argument!r} is {value!r}; expected a number of seconds from 0, or a timedelta"
+    if not is_number or not math.isfinite(seconds) or seconds < minimum:
+        msg = f"argument {argument!r} is {value!r}; expected a number of seconds from {minimum:g}, or a timedelta"
         raise final(AlchemyArgumentError(msg))
     return float(seconds)
 
@@ -138,5 +140,21 @@ def read_count(value: int | None, argument: str) -> int | None:
     """
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
         msg = f"argument {argument!r} is {value!r}; expected a whole number from 0, or None for no limit"
+        raise final(AlchemyArgumentError(msg))
+    return value
+
+
+def read_choice(value: Any, argument: str, choices: Sequence[str | None]) -> Any:
+    """
+    Check an argument that knows few values.
+
+    :param value: The argument.
+    :param argument: Its name, for the error.
+    :param choices: The values.
+    :return: The same.
+    :raises AlchemyArgumentError: It is none of them.
+    """
+    if value not in choices:
+        msg = f"argument {argument!r} is {value!r}; expected {' or '.join(map(repr, choices))}"
         raise final(AlchemyArgumentError(msg))
     return value

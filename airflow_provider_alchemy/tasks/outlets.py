@@ -122,3 +122,15 @@ def _attach(told: Mapping[Collection, dict[str, Any]], outlet: Any, context: Any
     if known is not None and known in told:
         # What the DAG's author put there before the task ran stays.
         context["outlet_events"][outlet].extra.update(told[known])
+
+
+def push_result(task: Any, context: Any, result: dict[str, Any]) -> None:
+    """Push what a task that fails would have returned: Airflow does so only for one that ends well."""
+    if not task.do_xcom_push:
+        return
+    values = {**(result if task.multiple_outputs else {}), "return_value": result}
+    try:
+        for key, value in values.items():
+            context["ti"].xcom_push(key=key, value=value)
+    except Exception as error:  # noqa: BLE001 - why the task failed is what it must end with
+        task.log.warning("Could not push the result: %s", error)

@@ -33,8 +33,7 @@ from airflow_provider_alchemy.tasks.deferring import (
 )
 from airflow_provider_alchemy.tasks.failures import airflow_exception
 from airflow_provider_alchemy.tasks.lineage import CollectionTask
-from airflow_provider_alchemy.tasks.outlets import events_of_batch
-from airflow_provider_alchemy.tasks.reports import push_result
+from airflow_provider_alchemy.tasks.outlets import events_of_batch, push_result
 from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
 
 
