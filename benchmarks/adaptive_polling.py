@@ -22,7 +22,8 @@ import pendulum
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.cadence import Cadence, Course
-from airflow_provider_alchemy.api.models import RefreshState, read_progress
+from airflow_provider_alchemy.api.endpoints import read_progress
+from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.testing import jobs
 from airflow_provider_alchemy.testing.settings import Settings
 from benchmarks.tables import Table

@@ -106,8 +106,8 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0.02
 
     monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.turns.backoff_seconds", short)
+    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
+    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
 
 
 @pytest.fixture

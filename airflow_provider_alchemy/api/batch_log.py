@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.errors import AlchemyError, reason_of
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.reasons import reason_of
 
 LOGGED_SHARES = 10
 LOGGED_FAILURES = 20

@@ -20,13 +20,17 @@ from typing import Any
 import pendulum
 
 from airflow_provider_alchemy.api.errors import (
+    EXECUTION_TIMEOUT,
+    QUEUE_FAILED,
+    TIMEOUT,
     AlchemyContractsFailedError,
     AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemyError,
     AlchemyExecutionDeadlineError,
+    is_final,
+    reason_of,
 )
-from airflow_provider_alchemy.api.reasons import EXECUTION_TIMEOUT, QUEUE_FAILED, TIMEOUT, is_final, reason_of
 from airflow_provider_alchemy.api.records import read_moment
 
 NAMED_FAILURES = 5

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import read_contract_address
+from airflow_provider_alchemy.api.inputs import read_contract_address
 
 LEAST_INTERVAL_SECONDS = 0.1
 """A poll costs units: none is meant to follow the other without a pause."""

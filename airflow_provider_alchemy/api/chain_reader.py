@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api import chain_endpoints
+from airflow_provider_alchemy.api import endpoints as chain_endpoints
 from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind, UnreadableLogError, read_log
 from airflow_provider_alchemy.api.chain_limits import (
     MOST_BLOCKS,

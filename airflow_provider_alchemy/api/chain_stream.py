@@ -20,7 +20,7 @@ from airflow_provider_alchemy.api.chain_watch import Watch
 from airflow_provider_alchemy.api.chain_windows import next_window
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyRequestError, ErrorKind
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import Usage
 
 JOIN_SECONDS = 0.5

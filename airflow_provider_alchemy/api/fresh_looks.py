@@ -10,16 +10,22 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, TypeVar
 
-from airflow_provider_alchemy.api import endpoints, token_endpoints
-from airflow_provider_alchemy.api.endpoints import Call
+from airflow_provider_alchemy.api import endpoints
+from airflow_provider_alchemy.api import endpoints as token_endpoints
+from airflow_provider_alchemy.api.endpoints import (
+    PAGE_ATTEMPTS,
+    Call,
+    PageKeys,
+    pages_of,
+    price_of_listing,
+    price_of_look,
+)
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyTimeoutError
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.looking import LookState, look_in_time
+from airflow_provider_alchemy.api.models import TokenPage
 from airflow_provider_alchemy.api.sampling import MOST_SAMPLED, Reservoir
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS, PageKeys
-from airflow_provider_alchemy.api.token_prices import pages_of, price_of_listing, price_of_look
-from airflow_provider_alchemy.api.tokens import TokenPage
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")

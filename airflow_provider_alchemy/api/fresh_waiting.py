@@ -11,13 +11,12 @@ import math
 from collections.abc import Sequence
 
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.endpoints import MOST_TOKENS, price_of_look
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookLimits, LookState, LookWait
+from airflow_provider_alchemy.api.models import TokenMetadata
 from airflow_provider_alchemy.api.records import read_moment
-from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
-from airflow_provider_alchemy.api.token_prices import price_of_look
-from airflow_provider_alchemy.api.tokens import TokenMetadata
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, LOGGED_PROGRESS_STEP
 

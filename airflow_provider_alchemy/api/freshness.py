@@ -18,9 +18,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyNoSuchCollectionError,
     AlchemyTokensFailedForGoodError,
 )
+from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
+from airflow_provider_alchemy.api.models import MetadataError
 from airflow_provider_alchemy.api.records import WaitRecord
-from airflow_provider_alchemy.api.token_lists import digest_of, pack_ids, unpack_ids
-from airflow_provider_alchemy.api.tokens import MetadataError
 
 NAMED_TOKENS = 5
 """How many tokens an error names for each reason."""

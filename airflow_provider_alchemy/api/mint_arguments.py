@@ -9,8 +9,7 @@ from pendulum import DateTime
 
 from airflow_provider_alchemy.api.chain_arguments import read_block
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.fresh_since import NOTHING, read_aware
-from airflow_provider_alchemy.api.lists import shown
+from airflow_provider_alchemy.api.inputs import NOTHING, read_aware, shown
 
 SINCE_BLOCK, SINCE = "since_block", "since"
 

@@ -11,9 +11,9 @@ import math
 import time
 
 from airflow_provider_alchemy.api.block_search import BlockSearch
-from airflow_provider_alchemy.api.chain_endpoints import ETH_GET_BLOCK_BY_NUMBER
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_reader import Caller, ChainReader
+from airflow_provider_alchemy.api.endpoints import ETH_GET_BLOCK_BY_NUMBER, is_not_offered
 from airflow_provider_alchemy.api.errors import (
     AlchemyEndpointGoneError,
     AlchemyError,
@@ -23,7 +23,6 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookState, look_in_time
 from airflow_provider_alchemy.api.mint_waiting import MintWait
-from airflow_provider_alchemy.api.missing_endpoints import is_not_offered
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from airflow_provider_alchemy.api.block_search import BlockSearch
+from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.records import WaitRecord
-from airflow_provider_alchemy.api.token_lists import pack_ids, unpack_ids
 
 _NOT_KEPT = frozenset({"course", "reported_state", "already_finished", "resubmits"})
 """What a wait for the end of a refresh knows, and this one has no use for."""

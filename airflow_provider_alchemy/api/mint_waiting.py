@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.chain_endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
 from airflow_provider_alchemy.api.chain_events import ChainLog
 from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.api.endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.looking import LookLimits, LookState, LookWait

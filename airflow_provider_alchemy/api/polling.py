@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from airflow_provider_alchemy.api.agenda import Agenda, Question
-from airflow_provider_alchemy.api.budget import budget_of
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT, Call
 from airflow_provider_alchemy.api.errors import (
@@ -28,7 +27,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.following import Follower, next_stroke
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.turns import Turns, turns_of
+from airflow_provider_alchemy.api.throttle import Turns, budget_of, turns_of
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 from airflow_provider_alchemy.api.waiting import RefreshWait
 

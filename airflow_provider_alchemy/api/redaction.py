@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 
 REDACTED = "***"
@@ -57,3 +58,31 @@ def redact(text: str, key: str) -> str:
     :return: The text with ``***`` in the key's places.
     """
     return Redactor(key)(text)
+
+
+URL_LOG = logging.getLogger("urllib3.connectionpool")
+
+
+class KeyFilter(logging.Filter):
+    """
+    Takes a key out of log records.
+
+    :param api_key: The key.
+    """
+
+    def __init__(self, api_key: str) -> None:
+        super().__init__()
+        self._redactor = Redactor(api_key)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """
+        Rewrite a record that shows the key.
+
+        :param record: The record.
+        :return: True: none is dropped.
+        """
+        text = record.getMessage()
+        shown = self._redactor(text)
+        if shown != text:
+            record.msg, record.args = shown, ()
+        return True

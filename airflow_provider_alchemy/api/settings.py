@@ -10,7 +10,8 @@ from typing import Literal, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
+from airflow_provider_alchemy.api.inputs import read_network
+from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
 
 MAX_CALL_THROUGHPUT_UNITS = 480
 MOST = 10**9

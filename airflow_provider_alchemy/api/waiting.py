@@ -31,7 +31,7 @@ from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
-from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import Usage
 
 DEFAULT_MAX_CONSECUTIVE_FAILURES = 10

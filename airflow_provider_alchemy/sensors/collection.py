@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_alchemy.api.endpoints import LEAST_PRICE_OF_SAMPLE, price_of_look
 from airflow_provider_alchemy.api.fresh_waiting import DEFAULT_MIN_FRESH
 from airflow_provider_alchemy.api.sampling import DEFAULT_SAMPLE_SIZE
-from airflow_provider_alchemy.api.token_prices import LEAST_PRICE_OF_SAMPLE, price_of_look
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.sensors.looking import LookingSensor

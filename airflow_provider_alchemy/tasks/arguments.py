@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.tasks.failures import final
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_alchemy.api import token_lists
-from airflow_provider_alchemy.api.contract_lists import ARGUMENT, EXPECTED, read_contracts
+from airflow_provider_alchemy.api import inputs
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.lists import read_items
+from airflow_provider_alchemy.api.inputs import CONTRACTS_ARGUMENT, CONTRACTS_EXPECTED, read_contracts, read_items
 from airflow_provider_alchemy.tasks.arguments import is_template
 from airflow_provider_alchemy.tasks.failures import final
 
@@ -25,7 +24,7 @@ def read_list(contract_addresses: Any) -> tuple[Any, int]:
     if is_template(contract_addresses):
         return contract_addresses, 1
     try:
-        items = read_items(contract_addresses, ARGUMENT, EXPECTED)
+        items = read_items(contract_addresses, CONTRACTS_ARGUMENT, CONTRACTS_EXPECTED)
         known = len(read_contracts(items, is_template).addresses)
     except AlchemyArgumentError as error:
         raise final(error) from None
@@ -45,8 +44,8 @@ def read_tokens(token_ids: Any) -> tuple[Any, int]:
     if token_ids is None or is_template(token_ids):
         return token_ids, 0
     try:
-        items = read_items(token_ids, token_lists.ARGUMENT, token_lists.EXPECTED)
-        known = len(token_lists.read_token_ids(items, is_template).ids)
+        items = read_items(token_ids, inputs.TOKENS_ARGUMENT, inputs.TOKENS_EXPECTED)
+        known = len(inputs.read_token_ids(items, is_template).ids)
     except AlchemyArgumentError as error:
         raise final(error) from None
     is_as_given = isinstance(token_ids, str | list | tuple)

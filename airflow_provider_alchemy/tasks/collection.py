@@ -18,7 +18,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, describe
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, describe, is_gone
 from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
     AlchemyError,
@@ -27,13 +27,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
     ErrorKind,
 )
+from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.loop_thread import run_beside
-from airflow_provider_alchemy.api.missing_endpoints import is_gone
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.records import RESULT, WaitRecord, read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_lists import TokenList, read_token_ids
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id

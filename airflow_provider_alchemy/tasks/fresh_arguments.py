@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.fresh_since import read_fresh_since
+from airflow_provider_alchemy.api.inputs import read_fresh_since
 from airflow_provider_alchemy.api.sampling import MOST_SAMPLED
 from airflow_provider_alchemy.tasks.arguments import is_template, read_count
 from airflow_provider_alchemy.tasks.failures import final

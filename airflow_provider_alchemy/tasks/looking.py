@@ -20,7 +20,7 @@ from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import Usage
-from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls
+from airflow_provider_alchemy.hooks.shared import WorkerCalls
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.deferring import (
     FAILED_BY_AIRFLOW,

@@ -9,20 +9,24 @@ from typing import Any
 import pendulum
 
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.endpoints import calls_of_look, price_of_look
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
-from airflow_provider_alchemy.api.fresh_since import check_not_ahead, read_fresh_since
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import (
+    check_not_ahead,
+    read_contract_address,
+    read_fresh_since,
+    read_network,
+    read_token_ids,
+)
 from airflow_provider_alchemy.api.sampling import seed_of
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_lists import read_token_ids
-from airflow_provider_alchemy.api.token_prices import calls_of_look, price_of_look
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.hooks.worker_calls import WorkerCalls
+from airflow_provider_alchemy.hooks.shared import WorkerCalls
 from airflow_provider_alchemy.tasks.fresh_memory import FreshMemory
 from airflow_provider_alchemy.tasks.looking import LookingTask, Looks
 from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.api.mint_arguments import read_since, read_since_block
 from airflow_provider_alchemy.api.mint_looks import MintLooks
 from airflow_provider_alchemy.api.mint_record import MintRecord
 from airflow_provider_alchemy.api.mint_waiting import CALLS_OF_LOOK, PRICE_OF_LOOK, MintWait
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook

@@ -23,7 +23,8 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyExecutionDeadlineError,
     AlchemyQueueFailedError,
 )
-from airflow_provider_alchemy.api.models import RefreshState, read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
+from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook

@@ -15,9 +15,14 @@ from typing import Any
 import pendulum
 
 from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
-from airflow_provider_alchemy.api.contract_lists import ContractList, pack_addresses, read_contracts, unpack_addresses
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.models import read_network
+from airflow_provider_alchemy.api.inputs import (
+    ContractList,
+    pack_addresses,
+    read_contracts,
+    read_network,
+    unpack_addresses,
+)
 from airflow_provider_alchemy.assets.uris import Collection
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id

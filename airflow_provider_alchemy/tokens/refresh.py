@@ -17,25 +17,27 @@ from itertools import count
 from math import inf
 from typing import Any, TypeVar
 
-from airflow_provider_alchemy.api import retries
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
-from airflow_provider_alchemy.api.endpoints import Call, describe
+from airflow_provider_alchemy.api.endpoints import (
+    MOST_TOKENS,
+    PAGE_ATTEMPTS,
+    Call,
+    PageKeys,
+    describe,
+    get_nft_metadata_batch,
+    get_nfts_for_contract,
+    refresh_nft_metadata,
+)
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyRateLimitError,
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
+    reason_of,
 )
-from airflow_provider_alchemy.api.reasons import reason_of
-from airflow_provider_alchemy.api.token_calls import PAGE_ATTEMPTS, PageKeys
-from airflow_provider_alchemy.api.token_endpoints import (
-    MOST_TOKENS,
-    get_nft_metadata_batch,
-    get_nfts_for_contract,
-    refresh_nft_metadata,
-)
-from airflow_provider_alchemy.api.tokens import Token
+from airflow_provider_alchemy.api.models import Token
+from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.tokens.result import RefreshLog
 from airflow_provider_alchemy.tokens.state import (
@@ -319,7 +321,7 @@ class CollectionRefresh:
                 # It says nothing of these tokens, is not billed, and passes.
                 if time.monotonic() - self._answered_at >= MAX_THROTTLED_SECONDS:
                     raise
-                await asyncio.sleep(retries.backoff_seconds(refusals, error.retry_after_seconds))
+                await asyncio.sleep(backoff_seconds(refusals, error.retry_after_seconds))
         raise AssertionError
 
     def _concerns_all(self, error: AlchemyError) -> bool:

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_alchemy.api.batches import allowed_failures
+from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
@@ -19,8 +20,6 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.api.token_endpoints import REFRESH_NFT_METADATA
-from airflow_provider_alchemy.api.token_prices import price_of_listing, price_of_look
 from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count
 
 MAX_NAMED_IDS = 100

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS
-from airflow_provider_alchemy.api.token_lists import pack_ids, unpack_ids
-from airflow_provider_alchemy.api.tokens import MetadataError, TokenMetadata
+from airflow_provider_alchemy.api.endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -25,10 +25,10 @@ from airflow_provider_alchemy.api.chain_arguments import (
 from airflow_provider_alchemy.api.chain_cursor import slot_of
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS, Find, Watch
-from airflow_provider_alchemy.api.models import read_network
+from airflow_provider_alchemy.api.inputs import read_network
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.chain import ChainHub, own_hub, shared_hub
 from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.hooks.shared import ChainHub, own_hub, shared_hub
 from airflow_provider_alchemy.triggers.chain_places import KeptPlaces
 
 if TYPE_CHECKING:

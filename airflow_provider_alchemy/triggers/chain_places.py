@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_alchemy.api.chain_cursor import Cursor, Places
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.retries import backoff_seconds
+from airflow_provider_alchemy.api.throttle import backoff_seconds
 
 KEY = "alchemy_chain"
 

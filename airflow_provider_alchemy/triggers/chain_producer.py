@@ -16,7 +16,7 @@ from typing import Any
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_provider_alchemy.api.chain_watch import Find
-from airflow_provider_alchemy.hooks.chain import shared_hub
+from airflow_provider_alchemy.hooks.shared import shared_hub
 
 
 class ChainProducer(SharedStreamProducer):

@@ -16,7 +16,7 @@ from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.triggers.reingest import end_of
 
 Looks = Callable[[RefreshPoller, Any, Usage], Awaitable[float | None]]

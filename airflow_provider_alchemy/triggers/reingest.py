@@ -14,13 +14,13 @@ from pendulum import DateTime
 
 from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyError
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.triggers.ending import push_result, success_event
 
 BACK_STOP = timedelta(minutes=10)

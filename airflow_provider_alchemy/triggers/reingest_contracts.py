@@ -11,11 +11,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_alchemy.api.batch_run import BatchRun
 from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.contract_lists import pack_addresses, unpack_addresses
 from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.inputs import pack_addresses, unpack_addresses
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.triggers.progress import Progress, ProgressVariable
 
 _ARGUMENTS = (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream, retries
+from airflow_provider_alchemy.api import chain_stream
+from airflow_provider_alchemy.api import throttle as retries
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 

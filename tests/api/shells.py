@@ -10,10 +10,9 @@ from typing import Any, Protocol
 from pendulum import DateTime
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
-from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.endpoints import TokenId
+from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, TokenMetadata, TokenPage, TokenRefresh
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import TokenId
-from airflow_provider_alchemy.api.tokens import TokenMetadata, TokenPage, TokenRefresh
 from airflow_provider_alchemy.api.usage import Usage
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.answers import Answer, read_answer
 from airflow_provider_alchemy.api.endpoints import read_contract_metadata, read_refresh_status
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.responses import Answer, read_answer
 
 from .shells import ADDRESS, LOWER
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.answers import Answer, error_of_answer, is_billed, read_answer, read_retry_after
 from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind
+from airflow_provider_alchemy.api.responses import Answer, error_of_answer, is_billed, read_answer, read_retry_after
 
 OVER_THROUGHPUT = "Your app has exceeded its compute units per second capacity. If you have retries enabled, ignore it."
 OVER_MONTH = "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade."

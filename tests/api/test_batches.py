@@ -22,8 +22,8 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQueueFailedError,
     AlchemyServerError,
     ErrorKind,
+    is_final,
 )
-from airflow_provider_alchemy.api.reasons import is_final
 
 REASONS = ["does_not_exist", "queue_failed", "timeout", "server_error", "a_reason_of_tomorrow"]
 SUBJECT = "Batch of 10 contracts on eth-mainnet (connection 'mine')"

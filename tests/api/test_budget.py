@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api import budget
-from airflow_provider_alchemy.api.budget import UnitBudget, budget_of
+from airflow_provider_alchemy.api import throttle as budget
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.throttle import UnitBudget, budget_of
 
 from .shells import KEY
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.chain_endpoints import block_number, get_block_time, get_logs
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_reader import ChainReader
-from airflow_provider_alchemy.api.endpoints import Call, build_request
+from airflow_provider_alchemy.api.endpoints import Call, block_number, build_request, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyRequestError,

@@ -12,14 +12,14 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.contract_lists import (
+from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
+from airflow_provider_alchemy.api.inputs import (
     MOST_CONTRACTS,
     ContractList,
     pack_addresses,
     read_contracts,
     unpack_addresses,
 )
-from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
 
 from .shells import ADDRESS, LOWER
 

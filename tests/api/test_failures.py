@@ -16,7 +16,7 @@ import urllib3
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError, ErrorKind
-from airflow_provider_alchemy.api.failures import explain
+from airflow_provider_alchemy.api.responses import explain
 from airflow_provider_alchemy.api.settings import ClientSettings
 
 from .shells import KEY

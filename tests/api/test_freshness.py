@@ -24,11 +24,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedForGoodError,
 )
 from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
-from airflow_provider_alchemy.api.fresh_since import read_fresh_since
 from airflow_provider_alchemy.api.fresh_waiting import FreshWait
 from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
+from airflow_provider_alchemy.api.inputs import read_fresh_since
+from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.tokens import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.api.usage import Usage
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"

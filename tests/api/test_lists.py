@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.lists import Shortened, read_items, shown
+from airflow_provider_alchemy.api.inputs import Shortened, read_items, shown
 
 EXPECTED = "expected a list of things"
 

@@ -10,10 +10,9 @@ import pytest
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.client import AlchemyClient
+from airflow_provider_alchemy.api.endpoints import REFRESHING_NETWORKS, is_gone, is_not_offered, line_instead
 from airflow_provider_alchemy.api.errors import AlchemyError, error_from_dict
-from airflow_provider_alchemy.api.missing_endpoints import is_gone, is_not_offered, line_instead
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_endpoints import REFRESHING_NETWORKS
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import Connect

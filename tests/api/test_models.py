@@ -11,14 +11,10 @@ from eth_utils.address import to_checksum_address
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from airflow_provider_alchemy.api.endpoints import read_progress
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError, ErrorKind
-from airflow_provider_alchemy.api.models import (
-    RefreshState,
-    RefreshStatus,
-    read_contract_address,
-    read_network,
-    read_progress,
-)
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
+from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 
 from .shells import ADDRESS, LOWER
 

@@ -14,7 +14,7 @@ from typing import Any
 import pendulum
 import pytest
 
-from airflow_provider_alchemy.api import turns
+from airflow_provider_alchemy.api import throttle as turns
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyDeadlineError,

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api import error_base, errors, reasons
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict
-from airflow_provider_alchemy.api.reasons import is_final, reason_of
+from airflow_provider_alchemy.api import errors
+from airflow_provider_alchemy.api import errors as error_base
+from airflow_provider_alchemy.api import errors as reasons
+from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict, is_final, reason_of
 
 
 def every_error() -> list[AlchemyError]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.answers import MAX_RETRY_AFTER_SECONDS, read_retry_after
-from airflow_provider_alchemy.api.retries import Retrying, backoff_seconds
+from airflow_provider_alchemy.api.responses import MAX_RETRY_AFTER_SECONDS, read_retry_after
+from airflow_provider_alchemy.api.throttle import Retrying, backoff_seconds
 
 NOW = pendulum.datetime(2026, 11, 22, 10)
 

@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemyArgumentError,
-)
-from airflow_provider_alchemy.api.fresh_since import FARTHEST_AHEAD, check_not_ahead, read_fresh_since
+from airflow_provider_alchemy.api.endpoints import pages_of, price_of_listing, price_of_look
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.inputs import FARTHEST_AHEAD, check_not_ahead, read_fresh_since
+from airflow_provider_alchemy.api.models import MetadataError
 from airflow_provider_alchemy.api.sampling import Reservoir, seed_of
-from airflow_provider_alchemy.api.token_prices import pages_of, price_of_listing, price_of_look
-from airflow_provider_alchemy.api.tokens import MetadataError
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 SINCE = pendulum.datetime(2026, 11, 22, 10)

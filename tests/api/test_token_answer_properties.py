@@ -12,12 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api import token_endpoints
-from airflow_provider_alchemy.api.answers import Answer, read_answer
+from airflow_provider_alchemy.api import endpoints as token_endpoints
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID
+from airflow_provider_alchemy.api.models import Token
+from airflow_provider_alchemy.api.responses import Answer, read_answer
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.tokens import LARGEST_TOKEN_ID, Token
 
 from .shells import ADDRESS, KEY, LOWER
 

@@ -9,7 +9,7 @@ import pytest
 from pendulum import datetime
 
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.tokens import MetadataError, Token, TokenMetadata, TokenPage, TokenRefresh
+from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata, TokenPage, TokenRefresh
 
 from .shells import ADDRESS, LOWER
 from .test_token_endpoints import CALLS, NAMED_TOKEN, OTHER, SETTINGS, TOKEN

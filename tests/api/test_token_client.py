@@ -12,8 +12,7 @@ from pendulum import DateTime, datetime, now
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.models import ContractMetadata
-from airflow_provider_alchemy.api.tokens import MetadataError, Token, TokenMetadata, TokenRefresh
+from airflow_provider_alchemy.api.models import ContractMetadata, MetadataError, Token, TokenMetadata, TokenRefresh
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 

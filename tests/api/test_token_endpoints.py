@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import token_endpoints
+from airflow_provider_alchemy.api import endpoints as token_endpoints
 from airflow_provider_alchemy.api.endpoints import Call, Request, build_request
+from airflow_provider_alchemy.api.models import Token
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.tokens import Token
 
 from .shells import KEY, LOWER
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC, DateTime
 
+from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID
+from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.api.token_groups import MISSING, STALE, TokenGroup, count, judge, read_groups, regroup
-from airflow_provider_alchemy.api.tokens import LARGEST_TOKEN_ID, MetadataError, Token, TokenMetadata
 
 ASKED_AT = 1_700_000_000.2504
 GROUP = TokenGroup("", 0, ASKED_AT)

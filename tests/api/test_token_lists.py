@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
-from airflow_provider_alchemy.api.token_lists import TokenList, pack_ids, read_token_ids, unpack_ids
-from airflow_provider_alchemy.api.tokens import LARGEST_TOKEN_ID
+from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID, TokenList, pack_ids, read_token_ids, unpack_ids
 
 token_ids = st.integers(0, 20) | st.integers(0, LARGEST_TOKEN_ID)
 lists = st.lists(token_ids, max_size=30)

@@ -12,15 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC, DateTime, datetime, now, parse
 
+from airflow_provider_alchemy.api.endpoints import read_time
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
-from airflow_provider_alchemy.api.tokens import (
-    LARGEST_TOKEN_ID,
-    MetadataError,
-    Token,
-    TokenMetadata,
-    read_time,
-    read_token_id,
-)
+from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID, read_token_id
+from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 
 from .shells import LOWER
 

@@ -10,9 +10,9 @@ import pendulum
 import pytest
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.budget import UnitBudget, budget_of
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.settings import WINDOW_SECONDS
+from airflow_provider_alchemy.api.throttle import UnitBudget, budget_of
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator, metering
 from tests.waiting import eventually
@@ -149,7 +149,7 @@ def test_retry_after_is_capped_at_five_minutes(
 
 
 def test_the_pause_is_really_slept(client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", lambda *_: 0.2)
+    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", lambda *_: 0.2)
     emulator.add_fault("http", status=503, times=2)
     client.reingest_contract(ADDRESS)
     first, second, third = (call.at for call in emulator.calls)
@@ -159,7 +159,7 @@ def test_the_pause_is_really_slept(client: Client, emulator: AlchemyEmulator, mo
 def test_a_deadline_ends_the_attempts_before_a_sleep_that_would_outlast_it(
     client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", lambda *_: 60.0)
+    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", lambda *_: 60.0)
     emulator.add_fault("http", status=503)
     begun = time.monotonic()
     assert type(fails(client, deadline=pendulum.now("UTC").add(seconds=50))) is errors.AlchemyServerError
@@ -225,7 +225,7 @@ def test_a_failed_call_costs_its_units_except_429_and_403(
 def test_an_answer_that_is_too_large_costs_its_units(
     client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.transport.MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr("airflow_provider_alchemy.api.client.MAX_BODY_BYTES", 2**20)
     emulator.add_fault("large", size=2**21)
     usage = Usage()
     fails(client, usage=usage)

@@ -9,10 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_provider_alchemy.api import turns as turns_module
-from airflow_provider_alchemy.api.budget import UnitBudget
+from airflow_provider_alchemy.api import throttle as turns_module
 from airflow_provider_alchemy.api.errors import AlchemyRateLimitError
-from airflow_provider_alchemy.api.turns import Turns, turns_of
+from airflow_provider_alchemy.api.throttle import Turns, UnitBudget, turns_of
 
 STEP_SECONDS = 0.1
 REFUSAL = AlchemyRateLimitError("too fast")

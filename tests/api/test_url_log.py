@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from airflow_provider_alchemy.api.client import AlchemyClient
+from airflow_provider_alchemy.api.redaction import URL_LOG, KeyFilter
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.url_log import URL_LOG, KeyFilter
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .shells import ADDRESS

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA
-from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH, GET_NFTS_FOR_CONTRACT
-from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS as PACKAGES_MOST_TOKENS
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, GET_NFT_METADATA_BATCH, GET_NFTS_FOR_CONTRACT
+from airflow_provider_alchemy.api.endpoints import MOST_TOKENS as PACKAGES_MOST_TOKENS
 from benchmarks.token_bounds import (
     BATCH_PRICE,
     BATCH_UNITS,

@@ -19,13 +19,16 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 import airflow_provider_alchemy.tasks
-from airflow_provider_alchemy.api.budget import RECOVERY_STEP
 from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
-from airflow_provider_alchemy.api.chain_endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
-from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
+from airflow_provider_alchemy.api.endpoints import (
+    ETH_BLOCK_NUMBER,
+    ETH_GET_LOGS,
+    GET_NFT_METADATA_BATCH,
+    REINGEST_CONTRACT,
+)
 from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
-from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH
-from airflow_provider_alchemy.hooks import metrics
+from airflow_provider_alchemy.api.throttle import RECOVERY_STEP
+from airflow_provider_alchemy.hooks import alchemy as metrics
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator

@@ -9,7 +9,7 @@ from typing import Any
 import pendulum
 
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.contract_lists import read_contracts
+from airflow_provider_alchemy.api.inputs import read_contracts
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
 from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger

@@ -13,7 +13,7 @@ from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.api.chain_watch import Watch
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.chain import ChainHub, _open_poller, own_hub, shared_hub
+from airflow_provider_alchemy.hooks.shared import ChainHub, _open_poller, own_hub, shared_hub
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.api.chain import FIRST_BLOCK, contract, until
 
@@ -111,7 +111,7 @@ class TestItsLife:
             return await really(hook)
 
         monkeypatch.setattr(AlchemyHook, "aread_settings", read)
-        monkeypatch.setattr("airflow_provider_alchemy.hooks.chain.LOG.propagate", True)
+        monkeypatch.setattr("airflow_provider_alchemy.hooks.shared.LOG.propagate", True)
         async with own_hub(CONN_ID, None) as hub:
             assert await hub.stream.network() == "eth-mainnet"
 

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyError
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import ConnectTo
 from tests.tasks.lives import ADDRESS
@@ -37,7 +37,7 @@ class Statistics:
 @pytest.fixture
 def statistics(monkeypatch: pytest.MonkeyPatch) -> Statistics:
     statistics = Statistics()
-    monkeypatch.setattr("airflow_provider_alchemy.hooks.metrics.Stats", statistics)
+    monkeypatch.setattr("airflow_provider_alchemy.hooks.alchemy.Stats", statistics)
     return statistics
 
 

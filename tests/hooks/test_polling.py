@@ -13,9 +13,9 @@ from airflow_provider_alchemy.api.errors import AlchemyAuthenticationError, Alch
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.usage import Usage
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from tests.waiting import eventually

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyError, AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.tokens import Token, TokenRefresh
+from airflow_provider_alchemy.api.models import Token, TokenRefresh
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -47,7 +47,7 @@ EACH = pytest.mark.parametrize("method", ARGUMENTS)
 @pytest.fixture
 def statistics(monkeypatch: pytest.MonkeyPatch) -> Statistics:
     statistics = Statistics()
-    monkeypatch.setattr("airflow_provider_alchemy.hooks.metrics.Stats", statistics)
+    monkeypatch.setattr("airflow_provider_alchemy.hooks.alchemy.Stats", statistics)
     return statistics
 
 

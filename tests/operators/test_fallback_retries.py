@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemyTokensFailedError,
-)
+from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.operators.gone import (

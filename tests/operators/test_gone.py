@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemyEndpointGoneError,
-    AlchemyNetworkError,
-)
+from airflow_provider_alchemy.api.errors import AlchemyEndpointGoneError, AlchemyNetworkError
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd

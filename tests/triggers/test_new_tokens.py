@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.new_tokens import NewTokensTrigger
 from airflow_provider_alchemy.triggers.reingest import WaitEnd
