@@ -7,10 +7,12 @@ import ast
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import pendulum
@@ -505,3 +507,9 @@ def _in_utc(moment: datetime) -> DateTime | None:
 
 def _told(value: Any) -> str:
     return shown(value if isinstance(value, str) else value.isoformat())
+
+
+def allowed_failures(max_failed: float, total: int) -> int:
+    """Tell how many of several may fail: an int is their number, a float from 0 to 1 their share."""
+    # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
+    return max_failed if isinstance(max_failed, int) else math.floor(Fraction(str(max_failed)) * total)

@@ -10,11 +10,13 @@ from typing import Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
     read_amount,
+    read_choice,
     read_contracts,
     read_count,
     read_max_interval,
@@ -23,7 +25,8 @@ from airflow_provider_alchemy.tasks.arguments import (
 )
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.batch import ReingestContractsTask
-from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
+from airflow_provider_alchemy.tasks.collection import FallbackTask
+from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
@@ -109,7 +112,11 @@ class ReingestContractOperator(FallbackTask):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.wait_for_completion = self.waits_for_end = wait_for_completion
-        self.fallback = read_fallback(fallback, wait_for_completion=wait_for_completion)
+        self.fallback = read_choice(fallback, "fallback", ("tokens", None))
+        if fallback and not wait_for_completion:
+            msg = f"argument 'fallback' is {fallback!r}, and only a task that waits can prove the tokens"
+            advice = "Set wait_for_completion=True too, or leave out fallback"
+            raise final(AlchemyArgumentError(msg, advice=advice))
         self.deferrable = deferrable
         self.poll_interval = read_seconds(poll_interval, "poll_interval")
         self.timeout = read_seconds(timeout, "timeout")

@@ -8,7 +8,7 @@ A wrong argument is the user's to change, so Airflow must not retry it: each err
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -94,12 +94,19 @@ def _read_list(value: Any, argument: str, expected: str, count: Callable[[Any], 
     return (value if isinstance(value, str | list | tuple) else items), known
 
 
-def read_seconds(value: float | timedelta, argument: str) -> float:
+def read_choice(value: Any, argument: str, choices: Sequence[str | None]) -> Any:
+    """Check an argument that has few values."""
+    if value not in choices:
+        _refuse(f"argument {argument!r} is {value!r}; expected {' or '.join(map(repr, choices))}")
+    return value
+
+
+def read_seconds(value: float | timedelta, argument: str, minimum: float = 0) -> float:
     """Check a duration, in seconds or as a timedelta; give seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds < 0:
-        _refuse(f"argument {argument!r} is {value!r}; expected a number of seconds from 0, or a timedelta")
+    if not is_number or not math.isfinite(seconds) or seconds < minimum:
+        _refuse(f"argument {argument!r} is {value!r}; expected a number of seconds from {minimum:g}, or a timedelta")
     return float(seconds)
 
 

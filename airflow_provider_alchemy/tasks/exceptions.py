@@ -40,8 +40,8 @@ def airflow_exception(error: AlchemyError, task: Any, context: Any) -> BaseExcep
 def final(error: AlchemyError) -> AlchemyError:
     """Give the error as one that Airflow does not retry; it stays an error of its own type, for callbacks."""
     base = AirflowSensorTimeout if isinstance(error, AlchemyDeadlineError) else AirflowFailException
-    final_type = _final_type(type(error), base)
-    copy = final_type.__new__(final_type, *error.args)
+    final_type: Any = _final_type(type(error), base)  # type: ignore[arg-type]  # classes are hashable
+    copy: AlchemyError = final_type.__new__(final_type, *error.args)
     copy.__dict__.update(error.__dict__)
     return copy
 

@@ -51,15 +51,17 @@ class TaskStateStore:
             return None, False
         return saved.get("state"), saved.get("try_number") == self._try_number
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Save a state, as JSON values, for a later process of the task."""
+    def save(self, state: dict[str, Any]) -> bool:
+        """Save a state, as JSON values, for a later process of the task; tell whether it is saved."""
         if self._store is None:
-            return
+            return False
         try:
             value = {"first_try": self._first_try, "try_number": self._try_number, "state": state}
             self._store.set(self._key, value)
         except Exception as error:  # noqa: BLE001 - a store out of reach must not fail a refresh that is paid for
             self._log.warning("Could not save the state of the task for a retry: %s", error)
+            return False
+        return True
 
     def first_poke_at(self) -> datetime | None:
         """Tell when a rescheduled sensor poked first, which is where its time-out begins; None: it has not yet."""

@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import (
@@ -35,7 +34,7 @@ from airflow_provider_alchemy.api.errors import (
     is_final,
     reason_of,
 )
-from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
@@ -406,9 +405,3 @@ class _DebugLog:
 
     def __init__(self, log: Log) -> None:
         self.debug = self.info = self.warning = log.debug
-
-
-def allowed_failures(max_failed: float, contracts: int) -> int:
-    """Tell how many contracts may fail: an int is their number, a float from 0 to 1 their share."""
-    # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
-    return max_failed if isinstance(max_failed, int) else math.floor(Fraction(str(max_failed)) * contracts)

@@ -128,19 +128,20 @@ T = TypeVar("T")
 
 def to_json(state: Any) -> dict[str, Any]:
     """Give a state as JSON values, for Airflow's database."""
-    values: dict[str, Any] = _adapter(type(state)).dump_python(state, mode="json")
+    state_type: Any = type(state)
+    values: dict[str, Any] = _adapter(state_type).dump_python(state, mode="json")
     return values
 
 
-def from_json(state_type: type[T], data: Any) -> T | None:
+def from_json(state_type: Any, data: Any) -> Any:
     """Rebuild a state; None where the data is broken or of something else, so that the wait begins anew."""
     if not isinstance(data, dict):
         return None
     try:
-        state: T = _adapter(state_type).validate_python(data)
+        state = _adapter(state_type).validate_python(data)
     except ValueError:
         return None
-    times = (getattr(state, field.name) for field in fields(state_type))  # type: ignore[arg-type]
+    times = (getattr(state, field.name) for field in fields(state_type))
     return None if any(isinstance(at, datetime) and at.tzinfo is None for at in times) else state
 
 
@@ -263,7 +264,7 @@ class Wait:
         *,
         at_once: bool = False,
         leaves: Callable[[], bool] = lambda: False,
-        on_poll: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], object] = lambda: None,
     ) -> float | None:
         """
         Poll until the goal is reached.
