@@ -105,9 +105,8 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     def short(failures: int, retry_after_seconds: float | None = None) -> float:  # noqa: ARG001 - the real one's
         return 0.02
 
-    monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
+    for module in ("api.throttle", "waits.wait", "waits.reingest"):
+        monkeypatch.setattr(f"airflow_provider_alchemy.{module}.backoff_seconds", short)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class ReingestState(WaitState):
 
     reported_state: str = ""
     logged_state: str = ""
-    percent: float | None = None
+    percent: int | float | None = None
     progress: Progress | None = None
     already_finished: bool = False
     queue_failures: int = 0
