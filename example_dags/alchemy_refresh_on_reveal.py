@@ -22,7 +22,7 @@ from airflow.sdk import AssetWatcher
 
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 
 COLLECTION = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"

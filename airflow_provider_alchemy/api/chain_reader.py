@@ -45,7 +45,7 @@ MOST_WARNINGS = 100
 
 
 class Caller(Protocol):
-    """Who makes calls: ``RefreshPoller`` is one."""
+    """Who makes calls: ``Poller`` is one."""
 
     @property
     def settings(self) -> ClientSettings:

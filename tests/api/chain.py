@@ -21,9 +21,9 @@ from airflow_provider_alchemy.api.chain_events import (
 from airflow_provider_alchemy.api.chain_reader import Caller
 from airflow_provider_alchemy.api.chain_stream import LogStream
 from airflow_provider_alchemy.api.chain_watch import Find, Watch
-from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import Poller
 
 NETWORK = "eth-mainnet"
 FIRST_BLOCK = 20_000_000
@@ -85,9 +85,9 @@ def log(
     return ChainLog(block, index, "0x" + word(transaction), address or contract(1), kind, *tokens)
 
 
-def caller_of(emulator: AlchemyEmulator, **settings: Any) -> RefreshPoller:
+def caller_of(emulator: AlchemyEmulator, **settings: Any) -> Poller:
     usual = {"compute_units_per_second": 10**6, "max_attempts": 1, "host": emulator.url, "api_key": emulator.api_key}
-    return RefreshPoller(ClientSettings(**{**usual, **settings}))
+    return Poller(ClientSettings(**{**usual, **settings}))
 
 
 def accepted(emulator: AlchemyEmulator) -> list[tuple[int, int]]:
@@ -166,7 +166,7 @@ OpenCaller = Callable[[], AbstractAsyncContextManager[Caller]]
 
 
 @asynccontextmanager
-async def open_caller_to(emulator: AlchemyEmulator, **settings: Any) -> AsyncIterator[RefreshPoller]:
+async def open_caller_to(emulator: AlchemyEmulator, **settings: Any) -> AsyncIterator[Poller]:
     poller = caller_of(emulator, **settings)
     try:
         yield poller

@@ -18,10 +18,10 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import Poller
 
 from .chain import FIRST_BLOCK, caller_of, contract
 
@@ -31,7 +31,7 @@ KEY = "Zk3yOf-tests_0123456789abcdefghij"
 
 
 @pytest.fixture
-async def caller(chain: AlchemyEmulator) -> AsyncIterator[RefreshPoller]:
+async def caller(chain: AlchemyEmulator) -> AsyncIterator[Poller]:
     poller = caller_of(chain)
     yield poller
     await poller.aclose()
@@ -75,16 +75,14 @@ class TestTheRequest:
 
 
 class TestReading:
-    async def test_the_newest_block(self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller) -> None:
+    async def test_the_newest_block(self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller) -> None:
         chain.mine_blocks(3)
         usage = Usage()
 
         assert await reader.newest_block(caller, usage) == FIRST_BLOCK + 3
         assert (usage.calls, usage.compute_units) == (1, 10)
 
-    async def test_when_a_block_was_made(
-        self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
-    ) -> None:
+    async def test_when_a_block_was_made(self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller) -> None:
         newest = chain.mine_blocks(1)
         made_at = await reader.block_time(newest, caller, Usage())
         before = await reader.block_time(newest - 10, caller, Usage())
@@ -94,11 +92,11 @@ class TestReading:
         assert before < made_at
         assert made_at.timezone_name == "UTC"
 
-    async def test_a_block_that_is_not_there_has_no_time(self, reader: ChainReader, caller: RefreshPoller) -> None:
+    async def test_a_block_that_is_not_there_has_no_time(self, reader: ChainReader, caller: Poller) -> None:
         assert await reader.block_time(FIRST_BLOCK + 5, caller, Usage()) is None
 
     async def test_logs_up_to_the_last_block_that_one_call_reaches(
-        self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
+        self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller
     ) -> None:
         for token_id in range(25):
             chain.reveal(contract(1), [token_id])
@@ -113,14 +111,14 @@ class TestReading:
         assert usage.calls == 2
 
     async def test_no_more_is_spent_than_allowed(
-        self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
+        self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller
     ) -> None:
         with pytest.raises(AlchemySpendingLimitError):
             await reader.newest_block(caller, Usage(), SpendingLimit(9))
         assert chain.count() == 0
 
     async def test_a_refused_key_is_no_reason_to_ask_for_less(
-        self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
+        self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller
     ) -> None:
         chain.rotate_key()
         before = reader.most_blocks
@@ -129,7 +127,7 @@ class TestReading:
         assert reader.most_blocks == before
 
     async def test_a_call_that_cannot_be_smaller_fails_with_what_the_api_says(
-        self, chain: AlchemyEmulator, reader: ChainReader, caller: RefreshPoller
+        self, chain: AlchemyEmulator, reader: ChainReader, caller: Poller
     ) -> None:
         chain.add_fault("http", status=400, message="block range is too wide")
         with pytest.raises(AlchemyRequestError, match="block range is too wide"):

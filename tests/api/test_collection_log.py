@@ -7,11 +7,11 @@ import logging
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.collection_log import CollectionLog
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
-from airflow_provider_alchemy.api.errors import AlchemyRequestError, AlchemyServerError
 from airflow_provider_alchemy.api.token_groups import TokenGroup
+
+from airflow_provider_alchemy.api.errors import AlchemyRequestError, AlchemyServerError
 
 NOW = 1_800_000_000.0
 

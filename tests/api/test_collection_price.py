@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.collection_price import check_price, price_of, price_of_rest
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
+
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 
 

@@ -8,10 +8,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from airflow_provider_alchemy.api.collection_record import (
     LEAST_SECONDS_BETWEEN_ATTEMPTS,
     QUEUE_RULE_SECONDS,
@@ -21,6 +17,9 @@ from airflow_provider_alchemy.api.collection_record import (
     Stage,
 )
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 NOW = 1_800_000_000.0
 INTERVAL = 10.0

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
 from airflow_provider_alchemy.api.collection_result import error_of, failures_of, report_lines, result_of
-from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError, ErrorKind
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup
+
+from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError, ErrorKind
 
 ASKED_AT = 1_800_000_000.5
 SUBJECT = "Collection 0xabc on eth-mainnet"

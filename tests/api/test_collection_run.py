@@ -12,12 +12,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-
-from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.collection_log import CollectionLog
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
 from airflow_provider_alchemy.api.collection_result import result_of
 from airflow_provider_alchemy.api.collection_run import MOST_CALLS, CollectionRun
+from airflow_provider_alchemy.api.token_calling import RefreshPlan
+
+from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyError,
@@ -26,7 +27,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calling import RefreshPlan
 from airflow_provider_alchemy.api.usage import SpendingLimit
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.tokens import BATCH, LISTING, QUEUE, counts, first_requests, really_refreshed

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.keeping import Keeper
+
 from tests.waiting import eventually
 
 

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.mint_record import MintRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.block_search import BlockSearch, Mark
-from airflow_provider_alchemy.api.mint_record import MintRecord
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 BLOCKS = st.integers(0, 2**53)

@@ -7,14 +7,14 @@ import logging
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.mint_record import MintRecord
+from airflow_provider_alchemy.api.mint_waiting import MintWait
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyRequestError, AlchemyServerError
-from airflow_provider_alchemy.api.mint_record import MintRecord
-from airflow_provider_alchemy.api.mint_waiting import MintWait
 from airflow_provider_alchemy.api.usage import Usage
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"

@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.token_groups import MISSING, STALE, TokenGroup, count, judge, read_groups, regroup
 from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC, DateTime
 
 from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
-from airflow_provider_alchemy.api.token_groups import MISSING, STALE, TokenGroup, count, judge, read_groups, regroup
 
 ASKED_AT = 1_700_000_000.2504
 GROUP = TokenGroup("", 0, ASKED_AT)

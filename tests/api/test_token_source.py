@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
+from airflow_provider_alchemy.api.token_source import MOST_BARREN_PAGES, TOKENS_AHEAD, TokenSource
+
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyServerError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.models import Token, TokenPage
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_source import MOST_BARREN_PAGES, TOKENS_AHEAD, TokenSource
 
 SETTINGS = ClientSettings(api_key="some-key")
 

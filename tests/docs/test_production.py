@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 
 import airflow_provider_alchemy.tasks
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 from airflow_provider_alchemy.api.endpoints import (
     ETH_BLOCK_NUMBER,
     ETH_GET_LOGS,

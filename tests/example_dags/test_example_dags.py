@@ -14,7 +14,7 @@ from airflow.models.dagbag import DagBag
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_alchemy.api.chain_news import news_of
-from airflow_provider_alchemy.tasks.outlets import event_of
+from airflow_provider_alchemy.tasks.base import event_of
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.api.chain import NETWORK, log
 from tests.tasks.dag_runs import run

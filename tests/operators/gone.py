@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.tasks.collection_job import CollectionArguments
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.tasks import fallback
-from airflow_provider_alchemy.tasks.collection_job import CollectionArguments
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS, context_of, fire, once, rebuilt, was_asked
 

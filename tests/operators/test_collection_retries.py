@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
 from airflow_provider_alchemy.api.collection_run import FEWEST_CALLS
-from airflow_provider_alchemy.api.errors import AlchemyServerError, AlchemySpendingLimitError, AlchemyTokensFailedError
 from airflow_provider_alchemy.api.token_calling import CALLS_FOR_QUEUE
+
+from airflow_provider_alchemy.api.errors import AlchemyServerError, AlchemySpendingLimitError, AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import ConnectTo, TaskLog
 from tests.tasks.lives import ADDRESS, OTHER_ADDRESS

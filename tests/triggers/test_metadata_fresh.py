@@ -11,8 +11,7 @@ import pytest
 
 from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger, ReingestTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import looks_of, minutes_ago, refresh, sensor_in, set_fresh
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -21,7 +20,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.integration
 
 
-def trigger_of(**arguments: Any) -> MetadataFreshTrigger:
+def trigger_of(**arguments: Any) -> FreshnessTrigger:
     """Build a trigger as a worker hands it over; fields of its record may be given too."""
     record: dict[str, Any] = {
         "contract_address": LOWER,
@@ -32,7 +31,7 @@ def trigger_of(**arguments: Any) -> MetadataFreshTrigger:
     for name in ("contract_address", "ids", "deadline", "execution_deadline", "fresh_since", "sample_size", "fresh"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return MetadataFreshTrigger(**{"record": record, "poll_interval": 0.05, **arguments})
+    return FreshnessTrigger(**{"record": record, "poll_interval": 0.05, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -49,7 +48,7 @@ class TestWhatTheDatabaseKeeps:
 
         path, arguments = trigger.serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.metadata_fresh.MetadataFreshTrigger"
+        assert path == "airflow_provider_alchemy.triggers.reingest.FreshnessTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
@@ -58,7 +57,7 @@ class TestWhatTheDatabaseKeeps:
 
     def test_a_record_that_is_none_breaks_it_loudly(self) -> None:
         with pytest.raises(ValueError, match="no record of tokens to wait for"):
-            fire(MetadataFreshTrigger({"contract_address": LOWER}))
+            fire(FreshnessTrigger({"contract_address": LOWER}))
 
 
 class TestItsEvent:
