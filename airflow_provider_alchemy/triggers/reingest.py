@@ -274,7 +274,8 @@ class ReingestTrigger(WaitTrigger):
         now = datetime.now(UTC)
         if ends_at is None or not limits:
             return now
-        return min(ends_at.astimezone(UTC) - timedelta(seconds=min(limits)), now)
+        ends_at = ends_at.replace(tzinfo=UTC) if ends_at.tzinfo is None else ends_at
+        return min(ends_at - timedelta(seconds=min(limits)), now)
 
 
 def _after(began_at: datetime, seconds: float | None) -> datetime | None:

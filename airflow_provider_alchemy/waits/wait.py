@@ -393,9 +393,11 @@ class Wait:
         is_rate_limit = isinstance(error, AlchemyRateLimitError) and self.is_patient
         state.failures += not is_rate_limit
         is_over = not self.is_patient or state.failures > self.max_consecutive_failures
-        if is_over or not self._is_transient(error) or not self.goal.may_wait_out(error):
+        if is_over or not self._is_transient(error):
             raise error
         self.check_deadlines(error)
+        if not self.goal.may_wait_out(error):
+            raise error
         self.check_spending()
         delay = backoff_seconds(max(state.failures, 1), error.retry_after_seconds)
         if self.goal.is_accepted():
