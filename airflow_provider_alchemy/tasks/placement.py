@@ -66,7 +66,12 @@ def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool 
         # Instance attributes, because Airflow's class attributes are shared by every task of the class.
         configured = conf.getboolean(CONFIG_SECTION, argument, fallback=False)
         setattr(task, argument, task.deferrable and bool(configured if value is None else value))
-    for argument, obstacles in ((START, _obstacles_to_start), (END, _obstacles_to_end)):
+    only_start_is_asked = bool(start_from_trigger) and not end_from_trigger
+    for argument, obstacles in (
+        (START, _obstacles_to_start),
+        (END, _obstacles_to_end),
+        (END if only_start_is_asked else START, _obstacles_to_both),
+    ):
         obstacle = next(obstacles(task), None) if getattr(task, argument) else None
         if obstacle is not None:
             setattr(task, argument, False)
@@ -98,12 +103,7 @@ def _obstacles_to_start(task: Any) -> Iterator[str]:
     if task.get_closest_mapped_task_group() is not None:
         yield "Airflow starts no mapped task in the triggerer"
     if _is_overridden(task, "execute"):
-        yield "execute of your subclass is called in a worker only, and no worker runs at the start"
-    if task.end_from_trigger:
-        if task.on_execute_callback:
-            yield "on_execute_callback is called in a worker only, and no worker runs"
-        if _is_overridden(task, "pre_execute"):
-            yield "pre_execute is called in a worker only, and no worker runs"
+        yield "execute is called in a worker only, and no worker runs at the start"
 
 
 def _obstacles_to_end(task: Any) -> Iterator[str]:
@@ -114,6 +114,15 @@ def _obstacles_to_end(task: Any) -> Iterator[str]:
     for method in ("post_execute", "execute_complete"):
         if _is_overridden(task, method):
             yield f"{method} is called in a worker only, and no worker runs at the end"
+
+
+def _obstacles_to_both(task: Any) -> Iterator[str]:
+    if not (task.start_from_trigger and task.end_from_trigger):
+        return
+    if task.on_execute_callback:
+        yield "on_execute_callback is called in a worker only, and no worker runs"
+    if _is_overridden(task, "pre_execute"):
+        yield "pre_execute is called in a worker only, and no worker runs"
 
 
 def _is_overridden(task: Any, method: str) -> bool:

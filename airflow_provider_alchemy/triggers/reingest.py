@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyError
-from airflow_provider_alchemy.api.inputs import pack_addresses, unpack_addresses
+from airflow_provider_alchemy.api.inputs import pack_addresses, read_contract_address, unpack_addresses
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.shared import shared_poller
@@ -223,6 +223,7 @@ class ReingestTrigger(WaitTrigger):
 
     async def wait_for(self, goal: Goal[Any], api: Any) -> None:
         """Wait until the refresh has ended, or was accepted where nothing more is wanted."""
+        goal.state.contract_address = read_contract_address(self.contract_address)
         wait = self.wait(goal, api.settings.source)
         wait.is_patient = self.wait_for_completion
         await wait.run(api, leaves=lambda: not self.wait_for_completion and goal.is_accepted())

@@ -46,7 +46,7 @@ class TestDeferred:
             life.lead(sensor_in("deferred"))
 
         assert len(life.deferrals) == 1
-        record = life.deferrals[0].trigger.serialize()[1]["record"]
+        record = life.deferrals[0].trigger.serialize()[1]["state"]
         assert (record["looks"], record["polls"]) == (1, 5)
 
     def test_tokens_that_are_fresh_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
@@ -73,7 +73,7 @@ class TestDeferred:
             sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
 
     @pytest.mark.usefixtures("emulator")
-    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
+    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "state": 7}])
     def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
         with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
             sensor_in("deferred").execute_complete(context_of(), event)

@@ -166,7 +166,7 @@ class TestHowItEnds:
 
         event = event_of(trigger_of())
 
-        assert (event.payload["status"], event.payload["record"]["state"]) == (WaitEnd.FINISHED, "finished")
+        assert (event.payload["status"], event.payload["state"]["status"]) == (WaitEnd.FINISHED, "finished")
         assert "a worker ends the task: the database is away" in task_log()
 
 

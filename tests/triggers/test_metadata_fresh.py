@@ -31,7 +31,7 @@ def trigger_of(**arguments: Any) -> FreshnessTrigger:
     for name in ("contract_address", "ids", "deadline", "execution_deadline", "fresh_since", "sample_size", "fresh"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return FreshnessTrigger(**{"record": record, "poll_interval": 0.05, **arguments})
+    return FreshnessTrigger(**{"state": record, "poll_interval": 0.05, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -66,8 +66,8 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
-        assert event["record"]["fresh"] == "0-9"
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert event["state"]["fresh"] == "0-9"
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -102,7 +102,7 @@ class TestItsEvent:
     ) -> None:
         set_fresh(emulator)
 
-        assert fire(trigger_of(sample_size=sample_size))["record"]["ids"] == ids
+        assert fire(trigger_of(sample_size=sample_size))["state"]["ids"] == ids
 
     @pytest.mark.usefixtures("emulator", "airflow_database")
     def test_an_unknown_connection_is_a_failure_and_no_crash(self) -> None:

@@ -37,7 +37,7 @@ def trigger_of(**arguments: Any) -> NewTokensTrigger:
     for name in ("contract_address", "since_block", "next_block", "ids", "deadline"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return NewTokensTrigger(**{"record": record, "poll_interval": 0.05, "confirmations": CONFIRMATIONS, **arguments})
+    return NewTokensTrigger(**{"state": record, "poll_interval": 0.05, "confirmations": CONFIRMATIONS, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -75,8 +75,8 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
-        assert (event["record"]["ids"], event["record"]["next_block"]) == ("1-2,9", FIRST + 2)
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert (event["state"]["ids"], event["state"]["next_block"]) == ("1-2,9", FIRST + 2)
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -112,7 +112,7 @@ class TestItsPolls:
 
         event = fire(rebuilt(trigger_of(next_block=second, ids="1", min_tokens=2)))
 
-        assert (event["record"]["ids"], windows_of(emulator)) == ("1-2", [(second, second)])
+        assert (event["state"]["ids"], windows_of(emulator)) == ("1-2", [(second, second)])
 
     def test_the_first_comes_after_a_part_of_the_interval(
         self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch

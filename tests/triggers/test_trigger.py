@@ -66,7 +66,7 @@ class TestWhatTheDatabaseKeeps:
         assert deferred_trigger(emulator).network == "eth-mainnet"
 
     def test_the_workers_poll_is_in_it(self, emulator: AlchemyEmulator) -> None:
-        record = deferred_trigger(emulator).record
+        record = deferred_trigger(emulator).state
 
         assert record is not None
         assert (record["contract_address"], record["polls"], record["compute_units"]) == (LOWER, 1, 480)
@@ -86,7 +86,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -98,7 +98,7 @@ class TestItsEvent:
     def test_a_deadline_is_a_time_out(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
-        event = fire(trigger_of(record={"deadline": "2026-01-01T00:00:00+00:00"}))
+        event = fire(trigger_of(state={"deadline": "2026-01-01T00:00:00+00:00"}))
 
         assert (event["status"], emulator.count()) == (WaitEnd.TIMED_OUT, 1)
 
@@ -152,7 +152,7 @@ class TestItsPolls:
 
         event = fire(trigger_of(max_consecutive_failures=2))
 
-        assert (emulator.count(), event["record"]["polls"]) == (3, 3)
+        assert (emulator.count(), event["state"]["polls"]) == (3, 3)
 
 
 class TestRestarts:
@@ -179,7 +179,7 @@ class TestRestarts:
 
         events = [fire(rebuilt(trigger)) for _ in range(2)]
 
-        assert [event["record"]["polls"] for event in events] == [2, 2]
+        assert [event["state"]["polls"] for event in events] == [2, 2]
 
     def test_running_changes_nothing_of_what_is_serialized(self, emulator: AlchemyEmulator) -> None:
         trigger = deferred_trigger(emulator)
@@ -215,7 +215,7 @@ class TestCancellation:
         assert all(session.closed for session in sessions)
 
     async def test_it_leaves_nothing_that_python_warns_of(self, emulator: AlchemyEmulator) -> None:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(state=True) as caught:
             warnings.simplefilter("always")
             await self.cancel_in_the_middle(emulator)
             gc.collect()
