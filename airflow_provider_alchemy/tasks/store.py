@@ -8,10 +8,10 @@ rescheduled sensor poked first.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from airflow_provider_alchemy.waits.wait import Log
+from airflow_provider_alchemy.waits.wait import Log, in_utc
 
 
 class TaskStateStore:
@@ -76,7 +76,7 @@ class TaskStateStore:
             from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]  # noqa: PLC0415
 
             at = _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, self._first_try)
-        return at.astimezone(UTC) if isinstance(at, datetime) else None
+        return in_utc(at) if isinstance(at, datetime) else None
 
 
 def _number(ti: Any, name: str, default: int) -> int:

@@ -32,7 +32,7 @@ from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skippin
 from airflow_provider_alchemy.tasks.store import TaskStateStore
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, WaitEnd, WaitTrigger
 from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, from_json, to_json
+from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, to_json
 
 FAILED_BY_AIRFLOW = "__fail__"
 """The method that Airflow resumes a task with where its trigger failed, or its time was over."""
@@ -194,7 +194,7 @@ class WaitingTask(CollectionTask):
         store = self.store(context)
         new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
         saved, is_same_try = store.load()
-        saved = from_json(self.goal_type.state_type, saved)
+        saved = self.goal_type.read_state(saved)
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
             state = new
@@ -241,7 +241,7 @@ class WaitingTask(CollectionTask):
 
     def _read_event(self, event: Any) -> tuple[Any, AlchemyError | None]:
         values = event if isinstance(event, dict) else {}
-        status, state = values.get("status"), from_json(self.goal_type.state_type, values.get("state"))
+        status, state = values.get("status"), self.goal_type.read_state(values.get("state"))
         if status not in list(WaitEnd) or state is None:
             msg = f"the trigger's event is {str(event)[:200]!r}"
             advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"

@@ -23,7 +23,7 @@ from airflow_provider_alchemy.waits.freshness import FreshnessGoal, FreshnessSta
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.new_tokens import NewTokensGoal
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Goal, Wait, from_json, to_json
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Goal, Wait, from_json, in_utc, to_json
 
 BACK_STOP = timedelta(minutes=10)
 """How long after the trigger's own deadline Airflow ends the wait: for a triggerer that is gone."""
@@ -135,7 +135,7 @@ class WaitTrigger(BaseTrigger):
 
     def read_state(self) -> Any:
         """Rebuild the state; raises ValueError where it is none, which fails this trigger's task alone."""
-        state = from_json(self.goal_type.state_type, self.state)
+        state = self.goal_type.read_state(self.state)
         if state is None:
             msg = f"argument 'state' is {str(self.state)[:200]!r} and no state of a wait"
             raise ValueError(msg)
@@ -275,8 +275,7 @@ class ReingestTrigger(WaitTrigger):
         now = datetime.now(UTC)
         if ends_at is None or not limits:
             return now
-        ends_at = ends_at.replace(tzinfo=UTC) if ends_at.tzinfo is None else ends_at
-        return min(ends_at - timedelta(seconds=min(limits)), now)
+        return min(in_utc(ends_at) - timedelta(seconds=min(limits)), now)
 
 
 def _after(began_at: datetime, seconds: float | None) -> datetime | None:

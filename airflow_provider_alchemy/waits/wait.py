@@ -153,6 +153,12 @@ def _adapter(state_type: Any) -> Any:
     return TypeAdapter(state_type)
 
 
+def in_utc(at: datetime) -> datetime:
+    """Give a time of Airflow's, which may be of a class of its own, as a plain one in UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return datetime.fromtimestamp(at.timestamp(), UTC)
+
+
 def isoformat(at: datetime | None) -> str | None:
     """Write a time as results do: ISO 8601, in UTC."""
     return None if at is None else at.astimezone(UTC).isoformat()
@@ -173,6 +179,15 @@ class Goal(ABC, Generic[S]):
 
     def __init__(self, state: S) -> None:
         self.state = state
+
+    @classmethod
+    def read_state(cls, data: Any) -> Any:
+        """Rebuild a state from JSON values; None where it is none that this goal can go on from."""
+        state = from_json(cls.state_type, data)
+        try:
+            return None if state is None else cls(state).state
+        except ValueError:
+            return None
 
     @abstractmethod
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:

@@ -52,11 +52,11 @@ class TestWhatTheDatabaseKeeps:
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
-        told = (trigger.min_fresh, trigger.max_consecutive_failures, trigger.max_compute_units)
-        assert told == (50, 7, 10**6)
+        kept = (trigger.state["min_fresh"], trigger.max_consecutive_failures, trigger.max_compute_units)
+        assert kept == ("0.5", 7, 10**6)
 
     def test_a_record_that_is_none_breaks_it_loudly(self) -> None:
-        with pytest.raises(ValueError, match="no record of tokens to wait for"):
+        with pytest.raises(ValueError, match="no state of a wait"):
             fire(FreshnessTrigger({"contract_address": LOWER}))
 
 
@@ -82,7 +82,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedForGoodError")
+        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedError")
 
     def test_a_deadline_is_a_time_out_after_one_more_look(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
@@ -133,7 +133,7 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         set_fresh(emulator)
 
         fire(trigger_of(poll_interval=0.2))

@@ -33,11 +33,12 @@ def trigger_of(**arguments: Any) -> NewTokensTrigger:
         "network": "eth-mainnet",
         "since_block": FIRST,
         "next_block": FIRST,
+        "confirmations": CONFIRMATIONS,
     }
-    for name in ("contract_address", "since_block", "next_block", "ids", "deadline"):
+    for name in ("contract_address", "since_block", "next_block", "ids", "deadline", "min_tokens"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return NewTokensTrigger(**{"state": record, "poll_interval": 0.05, "confirmations": CONFIRMATIONS, **arguments})
+    return NewTokensTrigger(**{"state": record, "poll_interval": 0.05, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -59,13 +60,18 @@ class TestWhatTheDatabaseKeeps:
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
-        told = (trigger.min_tokens, trigger.confirmations, trigger.max_consecutive_failures, trigger.max_compute_units)
-        assert told == (2, CONFIRMATIONS, 7, 10**6)
+        kept = (
+            trigger.state["min_tokens"],
+            trigger.state["confirmations"],
+            trigger.max_consecutive_failures,
+            trigger.max_compute_units,
+        )
+        assert kept == (2, CONFIRMATIONS, 7, 10**6)
         assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_wait) == (0.05, True, 0.2)
 
     @pytest.mark.parametrize("record", [{}, {"contract_address": LOWER, "ids": "x"}])
     def test_a_record_that_is_none_breaks_it_loudly(self, record: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match="no record of a wait for new tokens"):
+        with pytest.raises(ValueError, match="no state of a wait"):
             fire(NewTokensTrigger(record))
 
 
@@ -123,7 +129,7 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         mint(emulator, [1])
 
         fire(trigger_of(poll_interval=0.2))

@@ -139,10 +139,10 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         emulator.set_job(ADDRESS, running_seconds=0)
 
-        fire(trigger_of(poll_interval=0.2))
+        fire(trigger_of(poll_interval=0.2, state={"status": "queued"}))
 
         assert asked == [(0, 0.2)]
 
@@ -150,7 +150,7 @@ class TestItsPolls:
     def test_each_is_one_attempt(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=500)
 
-        event = fire(trigger_of(max_consecutive_failures=2))
+        event = fire(trigger_of(max_consecutive_failures=2, state={"status": "queued"}))
 
         assert (emulator.count(), event["state"]["polls"]) == (3, 3)
 
@@ -215,7 +215,7 @@ class TestCancellation:
         assert all(session.closed for session in sessions)
 
     async def test_it_leaves_nothing_that_python_warns_of(self, emulator: AlchemyEmulator) -> None:
-        with warnings.catch_warnings(state=True) as caught:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             await self.cancel_in_the_middle(emulator)
             gc.collect()
