@@ -298,6 +298,8 @@ class AsyncTransport(_Transport):
         self._session: aiohttp.ClientSession | None = None
         self._way = ProxyWay()
         self._opening = asyncio.Lock()
+        # aiohttp's time-out would count the wait for a connection too.
+        self._free = asyncio.Semaphore(connections)
 
     async def send(
         self,
@@ -354,7 +356,7 @@ class AsyncTransport(_Transport):
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
         url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
-        async with (self._session or await self._open_once()).request(
+        async with self._free, (self._session or await self._open_once()).request(
             request.method,
             url,
             headers={**request.headers, **self._way.request_headers},

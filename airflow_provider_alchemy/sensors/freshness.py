@@ -82,6 +82,7 @@ class MetadataFreshSensor(WaitingSensor):
     template_fields: Sequence[str] = ("contract_address", "fresh_since", "token_ids", "network", "alchemy_conn_id")
     goal_type = FreshnessGoal
     store_key = "alchemy_freshness"
+    loss_between_pokes = "each samples the collection again, 600 compute units per hundred of its tokens"
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ class NewTokensSensor(WaitingSensor):
     template_fields: Sequence[str] = ("contract_address", "since_block", "since", "network", "alchemy_conn_id")
     goal_type = NewTokensGoal
     store_key = "alchemy_new_tokens"
+    loss_between_pokes = "each reads the chain again from where the sensor began"
 
     def __init__(
         self,
@@ -140,9 +141,9 @@ class NewTokensSensor(WaitingSensor):
             saved.status = None
         return saved
 
-    def resume_first_poke(self, state: NewTokensState, at: datetime) -> None:
+    def resume_first_poke(self, state: NewTokensState, at: datetime, pokes: int) -> None:
         """Go on without a store after earlier pokes: read from the block that was the newest at the first one."""
-        super().resume_first_poke(state, at)
+        super().resume_first_poke(state, at, pokes)
         if state.asked_block is None and state.asked_time is None:
             state.asked_time = at - BLOCK_DELAY
 

@@ -56,6 +56,9 @@ class WaitingTask(CollectionTask):
     deferrable: bool
     max_consecutive_failures: int | None
     max_compute_units: int | None
+    loss_between_pokes: ClassVar[str] = ""
+    """What each poke of a rescheduled sensor does anew where Airflow has no store."""
+
     waits_for_end: bool = True
     """Whether the task waits; else one answer that accepts the refresh is enough."""
 
@@ -83,9 +86,11 @@ class WaitingTask(CollectionTask):
             saved.begin_new_try()
         return saved
 
-    def resume_first_poke(self, state: Any, at: datetime) -> None:
-        """Go on without a store after earlier pokes: the time-out runs from the first one."""
+    def resume_first_poke(self, state: Any, at: datetime, pokes: int) -> None:
+        """Go on without a store after earlier pokes: the time-out runs from the first, and each has cost a poll."""
         state.started_at = at
+        state.rounds = state.polls = pokes
+        state.compute_units = pokes * self.goal_type.poll_cost
 
     def restore(self, state: Any) -> None:
         """Put back into a state what the trigger's event leaves out because the task knows it."""
@@ -198,11 +203,20 @@ class WaitingTask(CollectionTask):
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
             state = new
-            first_poke_at = store.first_poke_at() if self.is_rescheduled and not store.is_available else None
-            if first_poke_at is not None:
-                self.resume_first_poke(state, first_poke_at)
+            if self.is_rescheduled and not store.is_available:
+                self._resume_without_store(context, state, store.first_poke_at())
         state.set_deadlines(self.time_limit_seconds(), self.execution_timeout if self.deferrable else None)
         return state
+
+    def _resume_without_store(self, context: Any, state: Any, first_poke_at: datetime | None) -> None:
+        if first_poke_at is not None:
+            # Airflow 2 does not tell how often a task was rescheduled: at least once, then.
+            self.resume_first_poke(state, first_poke_at, context.get("task_reschedule_count") or 1)
+        elif self.loss_between_pokes:
+            self.log.warning(
+                "Airflow keeps nothing between two pokes before 3.3: %s; deferrable=True and mode='poke' do not",
+                self.loss_between_pokes,
+            )
 
     def _wait(self, state: WaitState, source: str) -> Wait:
         return Wait(

@@ -139,7 +139,7 @@ class TestDeferred:
 
         assert len(life.deferrals) == 1
         record = life.deferrals[0].trigger.serialize()[1]["state"]
-        assert (record["looks"], record["polls"], record["since_block"]) == (1, 1, FIRST)
+        assert (record["rounds"], record["polls"], record["since_block"]) == (1, 1, FIRST)
 
     def test_tokens_that_are_there_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1])

@@ -67,7 +67,7 @@ class TestWhatTheDatabaseKeeps:
             trigger.max_compute_units,
         )
         assert kept == (2, CONFIRMATIONS, 7, 10**6)
-        assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_wait) == (0.05, True, 0.2)
+        assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_poll_interval) == (0.05, True, 0.2)
 
     @pytest.mark.parametrize("record", [{}, {"contract_address": LOWER, "ids": "x"}])
     def test_a_record_that_is_none_breaks_it_loudly(self, record: dict[str, Any]) -> None:
