@@ -33,9 +33,8 @@ from airflow_provider_alchemy.api.loop_thread import run_beside
 from airflow_provider_alchemy.api.records import RESULT, WaitRecord, read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.hooks.metrics import count_calls
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, is_time_out
 from airflow_provider_alchemy.tasks.failures import airflow_exception

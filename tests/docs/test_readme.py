@@ -21,8 +21,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_alchemy import __version__
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.collection_price import price_of
-from airflow_provider_alchemy.api.collection_record import Method
 from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, REINGEST_CONTRACT
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.records import RESULT
@@ -36,6 +34,8 @@ from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
+from airflow_provider_alchemy.tokens.result import price_of
+from airflow_provider_alchemy.tokens.state import Method
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from tests.tasks.dag_runs import new_dag
 
