@@ -58,7 +58,7 @@ from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
 MIN_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
 
-STATE_KEY = "alchemy_collection"
+KEY = "alchemy_collection"
 
 _STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest"
 _FALLBACK_HINT = 'With fallback="tokens" and wait_for_completion=True this task does it itself'
@@ -76,7 +76,7 @@ class TokenStore(TaskMemory):
         self, contract_address: str, network: str | None, method: Method = Method.BATCH, digest: str = ""
     ) -> CollectionState | None:
         """Give the state that an earlier process left of the same work; in a new try it is ready to go on."""
-        saved = self._recall(STATE_KEY, "Could not read the state, so all tokens are asked for again: %s")
+        saved = self._recall(KEY, "Could not read the state, so all tokens are asked for again: %s")
         state = CollectionState.from_dict(saved.get("record"))
         if state is None:
             return None
@@ -93,7 +93,7 @@ class TokenStore(TaskMemory):
     def save(self, state: dict[str, Any]) -> bool:
         """Save a state for a later process, and say whether it is saved."""
         failure = "Could not save the state; a retry would ask for all tokens again: %s"
-        return self._keep(STATE_KEY, self._of_this_try(state), failure)
+        return self._keep(KEY, self._of_this_try(state), failure)
 
 
 class TokenTask(CollectionTask):

@@ -151,7 +151,7 @@ class TestTheLog:
             (
                 state_of(supply=10_000),
                 108_000,
-                "refreshing 10,000 tokens with method 'batch' costs 108,000 compute units, more where some have to be tri",
+                "refreshing 10,000 tokens with method 'batch' costs 108,000 compute units, more where some",
             ),
             (state_of(supply=None), None, "1,080 compute units for each hundred with method 'batch', 5,080 with"),
             (state_of(300, supply=100), 1440, "refreshing 300 tokens"),

@@ -296,6 +296,7 @@ class TestTheWayThroughADatabase:
             {**state_of(1).to_dict(), "todo": None},
             {**state_of(1).to_dict(), "todo": [5]},
             {**state_of(1).to_dict(), "next_at": "soon"},
+            {**state_of(1).to_dict(), "of_a_later_version": 1},
         ],
         ids=str,
     )
