@@ -9,7 +9,7 @@ AIRFLOWS ?= 2
 # They need the processes, servers and tools of the newest environment.
 NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging tests/faults tests/key_search
 # They import no Airflow, and the libraries under them are the same in all environments: tests/packaging/test_pins.py.
-SAME_EVERYWHERE := tests/api tests/testing
+SAME_EVERYWHERE := tests/api tests/testing tests/tokens
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-stop cluster kills test test-in-process test-of-processes test-newest test-fast test-matrix test-e2e bench soak lint audit dist-check format constraints clean

@@ -356,15 +356,18 @@ class AsyncTransport(_Transport):
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
         url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
-        async with self._free, (self._session or await self._open_once()).request(
-            request.method,
-            url,
-            headers={**request.headers, **self._way.request_headers},
-            data=request.body,
-            allow_redirects=False,
-            proxy=self._way.url,
-            proxy_headers=self._way.tunnel_headers,
-        ) as response:
+        async with (
+            self._free,
+            (self._session or await self._open_once()).request(
+                request.method,
+                url,
+                headers={**request.headers, **self._way.request_headers},
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._way.url,
+                proxy_headers=self._way.tunnel_headers,
+            ) as response,
+        ):
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 body += chunk

@@ -28,6 +28,7 @@ from airflow_provider_alchemy.api.errors import (
     ErrorKind,
 )
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
@@ -51,12 +52,12 @@ from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, 
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
-from airflow_provider_alchemy.waits.wait import Log, Wait
+from airflow_provider_alchemy.waits.wait import Wait
 
 MIN_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
 
-STATE_KEY = "alchemy_collection"
+KEY = "alchemy_collection"
 
 _STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest"
 _FALLBACK_HINT = 'With fallback="tokens" and wait_for_completion=True this task does it itself'
@@ -244,7 +245,7 @@ class RefreshCollectionTask(TokenTask):
         self.log.info(_STOPS_HERE, self.contract_address)
 
     def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
-        store = TokenStore(context, STATE_KEY, self.retries, self.log)
+        store = TokenStore(context, KEY, self.retries, self.log)
         try:
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
@@ -310,7 +311,7 @@ class FallbackTask(ReingestTask, TokenTask):
         """Go on with the tokens where an earlier process of this task has begun to refresh them."""
         if self.fallback is None:
             return None
-        store = TokenStore(context, STATE_KEY, self.retries, self.log)
+        store = TokenStore(context, KEY, self.retries, self.log)
         try:
             state = store.load_state(read_contract_address(self.contract_address), self.network)
         except AlchemyArgumentError:
@@ -336,7 +337,7 @@ class FallbackTask(ReingestTask, TokenTask):
             error.what,
         )
         waited = wait.state
-        store = TokenStore(context, STATE_KEY, self.retries, self.log)
+        store = TokenStore(context, KEY, self.retries, self.log)
         # A task that starts in the triggerer asks in each try: no trigger can read the store.
         earlier = store.load_state(waited.contract_address, waited.network)
         state = earlier or CollectionState.begin(waited.contract_address, waited.network)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_alchemy.waits.wait import Log, in_utc
+from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.waits.wait import in_utc
 
 
 class TaskStateStore:

@@ -17,6 +17,7 @@ from itertools import count
 from math import inf
 from typing import Any, TypeVar
 
+from airflow_provider_alchemy.api import throttle
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import (
     MOST_TOKENS,
@@ -37,7 +38,6 @@ from airflow_provider_alchemy.api.errors import (
     reason_of,
 )
 from airflow_provider_alchemy.api.models import Token
-from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.tokens.result import RefreshLog
 from airflow_provider_alchemy.tokens.state import (
@@ -321,7 +321,7 @@ class CollectionRefresh:
                 # It says nothing of these tokens, is not billed, and passes.
                 if time.monotonic() - self._answered_at >= MAX_THROTTLED_SECONDS:
                     raise
-                await asyncio.sleep(backoff_seconds(refusals, error.retry_after_seconds))
+                await asyncio.sleep(throttle.backoff_seconds(refusals, error.retry_after_seconds))
         raise AssertionError
 
     def _concerns_all(self, error: AlchemyError) -> bool:

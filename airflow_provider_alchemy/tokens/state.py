@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pendulum import UTC, DateTime
 
@@ -176,6 +176,9 @@ class CollectionState:
     :param estimated_seconds: How long queued tokens may take, as the service said in this stage.
     :param execution_deadline: When the task's ``execution_timeout`` is over, where it counts while deferred.
     """
+
+    # Fields that are not known are of another version, whose rules of a proof may be other ones.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     contract_address: str
     network: str

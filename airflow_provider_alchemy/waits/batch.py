@@ -35,12 +35,13 @@ from airflow_provider_alchemy.api.errors import (
     reason_of,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Log, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Wait, WaitState, isoformat
 
 MAX_IN_FLIGHT = 1_000
 """Contracts that are waited for at once."""

@@ -23,10 +23,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.poller import Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Log, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
 
 DEFAULT_MIN_FRESH = 1.0
 DEFAULT_SAMPLE_SIZE = 100

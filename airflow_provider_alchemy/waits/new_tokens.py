@@ -26,10 +26,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Log, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
 
 DEFAULT_MIN_TOKENS = 1
 MIN_PRICE = ETH_BLOCK_NUMBER.compute_units + ETH_GET_LOGS.compute_units

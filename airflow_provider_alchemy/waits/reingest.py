@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyQueueFailedError
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval, Progress, progress_after
 from airflow_provider_alchemy.waits.poller import Contract, Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Log, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
 
 RESULT_KEYS = (
     "contract_address",

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyDeadlineError,
@@ -30,6 +30,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
     ErrorKind,
 )
+from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
@@ -42,19 +43,6 @@ LOGGED_PROGRESS_STEP = 10
 FINISHED = "finished"
 
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
-
-
-class Log(Protocol):
-    """A task's or a trigger's log, or any ``logging.Logger``."""
-
-    def debug(self, msg: str, /, *args: Any) -> Any:
-        """Log at DEBUG."""
-
-    def info(self, msg: str, /, *args: Any) -> Any:
-        """Log at INFO."""
-
-    def warning(self, msg: str, /, *args: Any) -> Any:
-        """Log at WARNING."""
 
 
 @dataclass(slots=True, kw_only=True)

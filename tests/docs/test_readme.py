@@ -35,6 +35,8 @@ from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
+from airflow_provider_alchemy.tokens.result import price_of
+from airflow_provider_alchemy.tokens.state import Method
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.tasks.dag_runs import new_dag

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream, token_calling
+from airflow_provider_alchemy.api import chain_stream
 from tests.faults.catalogue import Phase
 from tests.faults.cells import Lines
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
 SHORT_SECONDS = 0.05
-_BACK_OFFS = ("waiting", "retries", "turns", "chain_stream")
+_BACK_OFFS = ("waiting", "throttle", "chain_stream")
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def short_pauses(phase: Phase, short_intervals: float, monkeypatch: pytest.Monke
     monkeypatch.setattr(chain_stream, "JOIN_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(chain_stream, "SECONDS_FOR_A_MENDER", SHORT_SECONDS)
     if phase is Phase.STAYS:
-        monkeypatch.setattr(token_calling, "THROTTLED_SECONDS", 0.0)
-        monkeypatch.setattr(token_calling, "PAGE_ATTEMPTS", 2)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED_SECONDS", 0.0)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.PAGE_ATTEMPTS", 2)
         monkeypatch.setattr("airflow_provider_alchemy.api.fresh_looks.PAGE_ATTEMPTS", 2)
 
 

@@ -129,7 +129,7 @@ OPERATORS = (
         "collection, contract",
         METADATA,
         expectations.WORKER,
-        _at_once(builders.collection(method="auto"), worlds.are_refreshed, worlds.tokens),
+        _at_once(builders.collection(method="queue"), worlds.are_refreshed, worlds.tokens),
     ),
     Subject(
         "collection, list",
@@ -161,16 +161,6 @@ OPERATORS = (
         expectations.TOKENS,
         _after_a_pause(
             builders.collection(method="queue", deferrable=True, **_GIVEN), worlds.are_refreshed, worlds.slow_tokens
-        ),
-    ),
-    Subject(
-        "collection auto deferred, queue",
-        QUEUE,
-        expectations.QUEUED_TOKENS,
-        _after_a_pause(
-            builders.collection(method="auto", token_attempts=1, deferrable=True, **_GIVEN),
-            worlds.are_refreshed,
-            worlds.stale_tokens,
         ),
     ),
 )

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow_provider_alchemy.api.collection_run import FEWEST_CALLS
-from airflow_provider_alchemy.api.token_calling import CALLS_FOR_QUEUE
 
 from airflow_provider_alchemy.api.errors import AlchemyServerError, AlchemySpendingLimitError, AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.tokens.refresh import MAX_QUEUE_CALLS, MIN_WORKERS
 from tests.conftest import ConnectTo, TaskLog
 from tests.tasks.lives import ADDRESS, OTHER_ADDRESS
 from tests.tasks.tokens import (
@@ -58,15 +57,6 @@ class TestAWorkerThatIsKilled:
         assert sum(asked.values()) - TOKENS <= TOKENS // 10
         assert really_refreshed(collection) == set(range(TOKENS))
 
-    def test_the_price_is_asked_for_once(self, collection: AlchemyEmulator) -> None:
-        tries = Tries()
-        tries.killed(refresh(), 4)
-        tries.next_try()
-
-        tries.lead(refresh())
-
-        assert collection.count(METADATA) == 1
-
     def test_what_is_left_is_priced_and_told(self, collection: AlchemyEmulator, task_log: TaskLog) -> None:
         tries = Tries()
         tries.killed(refresh(), 4)
@@ -79,7 +69,7 @@ class TestAWorkerThatIsKilled:
         assert proven
         assert f"An earlier try has proven {proven:,} tokens fresh: asking for the others only" in task_log()
         assert f"refreshing {TOKENS - proven:,} tokens with method 'batch' costs" in task_log()
-        assert collection.count() > 0
+        assert collection.count(METADATA) == 1
 
     @pytest.mark.parametrize("saves", [1, 2, 3, 6])
     def test_tokens_that_were_queued_are_proven_all_the_same(
@@ -96,8 +86,8 @@ class TestAWorkerThatIsKilled:
         assert (result["counts"], set(collection.asked_tokens(QUEUE))) == (counts(1000), set(range(1000)))
         again = [token for token, times in collection.asked_tokens(QUEUE).items() if times > 1]
         # What the killed worker had sent may reach the service after its death.
-        assert len(set(again) - set(before)) <= CALLS_FOR_QUEUE
-        assert len(again) <= 100 * FEWEST_CALLS
+        assert len(set(again) - set(before)) <= MAX_QUEUE_CALLS
+        assert len(again) <= 100 * MIN_WORKERS
 
     def test_killed_in_every_try_it_comes_to_its_end(self, collection: AlchemyEmulator) -> None:
         tries = Tries()
@@ -193,7 +183,7 @@ class TestARetry:
 
     @pytest.mark.parametrize(
         "other",
-        [{"token_ids": [1, 2]}, {"token_ids": []}, {"method": "auto"}, {"contract_address": OTHER_ADDRESS}],
+        [{"token_ids": [1, 2]}, {"token_ids": []}, {"method": "queue"}, {"contract_address": OTHER_ADDRESS}],
         ids=str,
     )
     def test_other_work_begins_anew(self, other: dict[str, Any], collection: AlchemyEmulator) -> None:
@@ -268,6 +258,6 @@ class TestTheStore:
 
         assert tries.store is not None
         record = tries.store.record
-        assert (record["todo"], record["waiting"], record["failed"], record["tokens"]) == ([], [], [], TOKENS)
-        assert len(json.dumps(record)) < 1000
+        assert not record.keys() & {"todo", "in_flight", "unproven", "failed"}
+        assert (record["tokens"], len(json.dumps(record)) < 1000) == (TOKENS, True)
         assert collection.api_key not in json.dumps(tries.store.texts)

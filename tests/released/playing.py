@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -57,7 +56,7 @@ def hurry(trigger: Any) -> Any:
 def hurry_record(record: Any) -> None:
     """Let the next try of tokens be due now: its interval of ten seconds is not what is looked at."""
     if isinstance(record, dict) and "next_at" in record:
-        record["next_at"] = min(record["next_at"], time.time())
+        record["next_at"] = min(record["next_at"], datetime.now(UTC).isoformat())
 
 
 def build_trigger(classpath: str, kwargs: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
-from tests.sensors.freshness import looks_of, refresh, sensor_in, set_fresh, spent_on_looking
+from tests.sensors.freshness import looks_of, refresh, sensor_in, set_fresh
 from tests.tasks.lives import (
     ADDRESS,
     Life,

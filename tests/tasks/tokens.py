@@ -36,8 +36,8 @@ def refresh(**arguments: Any) -> RefreshCollectionOperator:
 @pytest.fixture
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> float:
     """Let tokens be tried again, and tasks be deferred, after hundredths of a second; give the interval."""
-    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection_arguments.LEAST_SECONDS_BETWEEN_ATTEMPTS", 0.0)
-    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection.SHORTEST_DEFERRAL_SECONDS", 0.01)
+    monkeypatch.setattr("airflow_provider_alchemy.operators.collection.MIN_SECONDS_BETWEEN_ATTEMPTS", 0.0)
+    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection.MIN_DEFERRAL_SECONDS", 0.01)
     return 0.05
 
 

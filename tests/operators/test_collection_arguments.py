@@ -51,6 +51,8 @@ def test_what_is_no_list_is_refused(token_ids: Any) -> None:
     "arguments",
     [
         {"method": "fast"},
+        {"method": "auto"},
+        {"method": "QUEUE"},
         {"method": None},
         {"token_attempts": 0},
         {"token_attempts": None},
@@ -85,6 +87,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (task.token_ids, task.method, task.network, task.alchemy_conn_id) == (None, "batch", None, "alchemy_default")
     assert (task.token_attempts, task.attempt_interval, task.max_failed) == (3, 10, 0)
     assert (task.max_compute_units, task.report_path, task.deferrable) == (None, None, False)
+    assert refresh(attempt_interval=timedelta(minutes=1)).attempt_interval == 60
 
 
 @pytest.mark.parametrize(
@@ -103,10 +106,6 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 )
 def test_what_is_right_is_kept_for_the_task(token_ids: Any, kept: Any) -> None:
     assert refresh(token_ids=token_ids).token_ids == kept
-
-
-def test_intervals_may_be_timedeltas() -> None:
-    assert refresh(attempt_interval=timedelta(minutes=1)).attempt_interval == 60
 
 
 @pytest.mark.integration
