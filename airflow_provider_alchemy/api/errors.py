@@ -51,6 +51,8 @@ class AlchemyError(Exception):
         self.advice = self.default_advice if advice is None else advice
         self.http_status = http_status
         self.retry_after_seconds = retry_after_seconds
+        self.message = what
+        """What the service said, in whole: for rules, never shown. Lost between processes."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

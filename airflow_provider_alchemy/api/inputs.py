@@ -505,3 +505,37 @@ def _in_utc(moment: datetime) -> DateTime | None:
 
 def _told(value: Any) -> str:
     return shown(value if isinstance(value, str) else value.isoformat())
+
+
+MAX_BLOCK = 2**53
+"""Beyond it, not every JSON reader takes a number as it is."""
+
+
+def _read_number_of_blocks(value: Any, argument: str, expected: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_BLOCK:
+        msg = f"argument {argument!r} is {shown(value)}; expected {expected}"
+        raise AlchemyArgumentError(msg)
+    return value
+
+
+def read_block(value: Any, argument: str) -> int | None:
+    """
+    Check a block's number.
+
+    :param value: A whole number from 0; None: not given.
+    :param argument: The argument's name, for the error.
+    :return: The number.
+    :raises AlchemyArgumentError: It is something else.
+    """
+    return None if value is None else _read_number_of_blocks(value, argument, "the number of a block")
+
+
+def read_confirmations(value: Any) -> int:
+    """
+    Check how many blocks must follow a block before it counts.
+
+    :param value: A whole number from 0.
+    :return: The number.
+    :raises AlchemyArgumentError: It is something else.
+    """
+    return _read_number_of_blocks(value, "confirmations", "a whole number of blocks from 0")

@@ -7,9 +7,8 @@ from typing import Any
 
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api.chain_arguments import read_block
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.inputs import NOTHING, read_aware, shown
+from airflow_provider_alchemy.api.inputs import NOTHING, read_aware, read_block, shown
 
 SINCE_BLOCK, SINCE = "since_block", "since"
 

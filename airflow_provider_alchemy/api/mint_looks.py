@@ -10,9 +10,6 @@ from __future__ import annotations
 import math
 import time
 
-from airflow_provider_alchemy.api.block_search import BlockSearch
-from airflow_provider_alchemy.api.chain_events import EventKind
-from airflow_provider_alchemy.api.chain_reader import Caller, ChainReader
 from airflow_provider_alchemy.api.endpoints import ETH_GET_BLOCK_BY_NUMBER, is_not_offered
 from airflow_provider_alchemy.api.errors import (
     AlchemyEndpointGoneError,
@@ -25,6 +22,9 @@ from airflow_provider_alchemy.api.looking import LookState, look_in_time
 from airflow_provider_alchemy.api.mint_waiting import MintWait
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.chain.block_search import BlockSearch
+from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.reader import ChainReader, Sender
 
 SECONDS_OF_LOOK = 60.0
 """How long a look reads on before what it has is kept: a wait that begins far back has hours to read."""
@@ -38,31 +38,37 @@ class MintLooks:
     """
 
     def __init__(self, log: Log) -> None:
-        self._reader = ChainReader(log)
+        self._log = log
+        self._reader: ChainReader | None = None
 
-    async def look(self, caller: Caller, wait: MintWait, usage: Usage) -> float | None:
+    async def look(self, sender: Sender, wait: MintWait, usage: Usage) -> float | None:
         """
         Read what was minted since the last look.
 
-        :param caller: Whose account, and the way to it.
+        :param sender: Whose account, and the way to it.
         :param wait: The wait; its rules decide what the answers mean.
         :param usage: Counts what it costs, also where it fails.
         :return: Seconds until the next look; None: enough tokens were minted.
         :raises AlchemyError: The wait has failed.
         """
-        return await look_in_time(self._read(caller, wait, usage), wait, usage, caller.settings.timeout)
+        return await look_in_time(self._read(sender, wait, usage), wait, usage, sender.settings.timeout)
 
-    async def _read(self, caller: Caller, wait: MintWait, usage: Usage) -> None:
+    async def _read(self, sender: Sender, wait: MintWait, usage: Usage) -> None:
         spending_limit = wait.limits.spending_limit()
-        newest = await self._reader.newest_block(caller, usage, spending_limit)
+        reader = self._reader = self._reader or ChainReader(sender, self._log)
+        newest = await reader.newest_block(usage, spending_limit)
         # The service has answered: a host that cannot be found from now on is no unknown network.
         wait.record.state = LookState.WAITING.value
-        if wait.record.since_block is None and not await self._begin(newest, caller, wait, usage, spending_limit):
+        if wait.record.since_block is None and not await self._begin(newest, reader, wait, usage, spending_limit):
             return
         ends_at = time.monotonic() + SECONDS_OF_LOOK
         while (blocks := wait.next_blocks(newest)) is not None:
             contracts, kinds = (wait.record.contract_address,), (EventKind.MINT,)
-            last, logs = await self._reader.read(blocks, contracts, kinds, caller, usage, spending_limit)
+            last, logs = await reader.read(blocks, contracts, kinds, usage, spending_limit)
+            if last < blocks[0]:
+                # A node that is behind: the next poll may reach another one.
+                wait.record.is_behind, wait.record.failures = False, 0
+                return
             wait.saw(last, logs)
             if time.monotonic() >= ends_at:
                 # What is left is for the next look; where that is nothing, this asks for no block.
@@ -70,7 +76,7 @@ class MintLooks:
                 return
 
     async def _begin(
-        self, newest: int, caller: Caller, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
+        self, newest: int, reader: ChainReader, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
     ) -> bool:
         """Settle where the reading begins; give whether it is known."""
         record = wait.record
@@ -82,11 +88,11 @@ class MintLooks:
         search = record.search = record.search or BlockSearch(math.floor(asked.timestamp()))
         # Only among blocks that count: the time of a later one may change with a reorganisation.
         while (block := search.next_block(newest - wait.confirmations)) is not None:
-            moment = await self._time_of(block, caller, wait, usage, spending_limit)
+            moment = await self._time_of(block, reader, wait, usage, spending_limit)
             if moment is None:
                 # A node that is behind: the next look may reach another one.
                 return False
-            search.saw(block, moment)
+            search.add(block, moment)
             record.failures = 0
         if search.found is None:
             return False
@@ -94,10 +100,10 @@ class MintLooks:
         return True
 
     async def _time_of(
-        self, block: int, caller: Caller, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
+        self, block: int, reader: ChainReader, wait: MintWait, usage: Usage, spending_limit: SpendingLimit
     ) -> float | None:
         try:
-            made_at = await self._reader.block_time(block, caller, usage, spending_limit)
+            made_at = await reader.block_time(block, usage, spending_limit)
         except AlchemyError as error:
             if not _is_unknown_method(error):
                 raise

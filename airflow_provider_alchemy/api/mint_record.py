@@ -8,11 +8,20 @@ It travels between processes many times, so the tokens are written as runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Self
 
-from airflow_provider_alchemy.api.block_search import BlockSearch
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.records import WaitRecord
+from airflow_provider_alchemy.chain.block_search import BlockSearch
+
+
+@cache
+def _search() -> Any:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - no DAG file needs it
+
+    return TypeAdapter(BlockSearch | None)
+
 
 _NOT_KEPT = frozenset({"course", "reported_state", "already_finished", "resubmits"})
 """What a wait for the end of a refresh knows, and this one has no use for."""
@@ -53,7 +62,7 @@ class MintRecord(WaitRecord):
         known = {item.name: data[item.name] for item in fields(cls) if item.name in data and item.name not in _NOT_KEPT}
         try:
             known["ids"] = set(unpack_ids(known.get("ids", "")))
-            known["search"] = BlockSearch.read(known.get("search"))
+            known["search"] = _search().validate_python(known.get("search"))
             return cls(**known)
         except (AttributeError, TypeError, ValueError):
             return None
@@ -62,7 +71,7 @@ class MintRecord(WaitRecord):
         """Give the record as JSON values."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _NOT_KEPT}
         values["ids"] = pack_ids(sorted(self.ids))
-        values["search"] = None if self.search is None else self.search.to_dict()
+        values["search"] = _search().dump_python(self.search, mode="json")
         return values
 
     @property

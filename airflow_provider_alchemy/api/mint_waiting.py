@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.chain_events import ChainLog
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.logs import Log
@@ -19,6 +17,8 @@ from airflow_provider_alchemy.api.looking import LookLimits, LookState, LookWait
 from airflow_provider_alchemy.api.mint_record import MintRecord
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, LOGGED_PROGRESS_STEP
+from airflow_provider_alchemy.chain.events import ChainLog
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 
 DEFAULT_MIN_TOKENS = 1
 
@@ -136,7 +136,8 @@ class MintWait(LookWait[MintRecord]):
         record = self.record
         record.failures = 0
         for log in logs:
-            record.ids.update(range(log.first_token_id, log.last_token_id + 1))
+            for first, last in log.token_ranges:
+                record.ids.update(range(first, last + 1))
         record.next_block = last_block + 1
 
     def looked(self, usage: Usage) -> float | None:

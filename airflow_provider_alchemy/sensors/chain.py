@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.mint_waiting import DEFAULT_MIN_TOKENS, PRICE_OF_LOOK
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.sensors.looking import LookingSensor
 from airflow_provider_alchemy.tasks.arguments import check_literals, read_count

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_alchemy.api import chain_arguments, mint_arguments
+from airflow_provider_alchemy.api import inputs, mint_arguments
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.tasks.arguments import is_template
 from airflow_provider_alchemy.tasks.failures import final
@@ -54,6 +54,6 @@ def read_confirmations(confirmations: Any) -> int:
     :raises AlchemyArgumentError: It is none.
     """
     try:
-        return chain_arguments.read_confirmations(confirmations)
+        return inputs.read_confirmations(confirmations)
     except AlchemyArgumentError as error:
         raise final(error) from None

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.mint_looks import MintLooks
 from airflow_provider_alchemy.api.mint_record import MintRecord
 from airflow_provider_alchemy.api.mint_waiting import DEFAULT_MIN_TOKENS, MintWait
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.triggers.looking import LookingTrigger, Looks
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.chain import stream as chain_stream
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract, until
 from tests.conftest import TaskLog
 
 from .watchers import Store, ids_of, watcher
@@ -107,7 +107,7 @@ class TestByItself:
         await run.stop()
 
         assert run.ids == ids_of(chain, [1])
-        assert "keeps no places for this watcher" in task_log()
+        assert "keeps no cursor for this watcher" in task_log()
 
     async def test_without_a_store_each_start_begins_at_the_newest_block(self, chain: AlchemyEmulator) -> None:
         chain.reveal(contract(1), [1])

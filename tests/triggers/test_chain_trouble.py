@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
+from airflow_provider_alchemy.chain import stream as chain_stream
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
-from airflow_provider_alchemy.triggers.chain_places import KEY
-from tests.api.chain import FIRST_BLOCK, contract, until
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
+from tests.chain.scenes import FIRST_BLOCK, contract, until
 from tests.conftest import TaskLog
 
 from .watchers import Store, Triggerer, ids_of, shares_streams, watcher
@@ -63,16 +63,16 @@ class TestTheStore:
         await until(lambda: store.next_block == FIRST_BLOCK + 50)
 
         assert triggerer.ids() == ids_of(chain, [1])
-        assert task_log().count("Could not keep how far the chain was read") == 1
+        assert task_log().count("Could not save how far the chain was read") == 1
 
     @pytest.mark.parametrize("value", [None, "text", {"slots": []}, {"slots": {"eth-mainnet": {"x": 5}}}])
     async def test_what_is_no_place_is_none(self, chain: AlchemyEmulator, triggerer: Triggerer, value: object) -> None:
         store = Store()
-        store.values[KEY] = json.dumps(value)
+        store.values[CURSOR_KEY] = json.dumps(value)
         chain.mine_blocks(7)
         triggerer.start(1, watcher(), store)
 
-        await until(lambda: store.values[KEY].count("metadata+mint"))
+        await until(lambda: store.values[CURSOR_KEY].count("metadata+mint"))
 
         assert store.next_block == FIRST_BLOCK + 7
 
@@ -84,7 +84,7 @@ class TestTheStore:
             triggerer.start(number, watcher(number, confirmations=number % 2), store)
         chain.mine_blocks(1)
 
-        await until(lambda: len(json.loads(store.values.get(KEY, '{"slots": {}}'))["slots"]) == 2)
+        await until(lambda: len(json.loads(store.values.get(CURSOR_KEY, '{"slots": {}}'))["slots"]) == 2)
         await until(lambda: sum(map(len, _fingerprints(store))) == 5 * 8)
 
     async def test_an_asset_of_another_scheme_is_as_good_as_any(
@@ -114,7 +114,7 @@ class TestTheStore:
 
 
 def _fingerprints(store: Store) -> list[str]:
-    slots = json.loads(store.values.get(KEY, '{"slots": {}}'))["slots"]
+    slots = json.loads(store.values.get(CURSOR_KEY, '{"slots": {}}'))["slots"]
     return [fingerprints for places in slots.values() for fingerprints in places.values()]
 
 
@@ -224,6 +224,7 @@ class TestABug:
         assert [type(result) for result in results] == [ZeroDivisionError] * 3
         for number, store in stores.items():
             triggerer.start(number, watcher(number), store)
+        await until(lambda: all(store.next_block for store in stores.values()))
         for number in stores:
             chain.reveal(contract(number), [1])
         chain.mine_blocks(2)

@@ -8,91 +8,87 @@ import traceback
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
-from airflow_provider_alchemy.api.chain_events import EventKind
-from airflow_provider_alchemy.api.chain_watch import Watch
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
+from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.stream import LogStream
+from airflow_provider_alchemy.chain.watch import Watch
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.shared import ChainHub, _open_poller, own_hub, shared_hub
+from airflow_provider_alchemy.hooks.shared import _open_poller, own_stream, stream_of
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract, until
 
 pytestmark = pytest.mark.integration
 
 CONN_ID = "alchemy_default"
 
 
-def watch(hub: ChainHub) -> Watch:
-    joined = Watch([contract(1)], EventKind, hub.deliver, confirmations=0, poll_interval_seconds=0.02)
-    hub.stream.join(joined)
+def watch(stream: LogStream) -> Watch:
+    joined = Watch([contract(1)], EventKind, confirmations=0, poll_interval_seconds=0.02)
+    stream.join(joined)
     return joined
 
 
-@pytest.fixture
-def chain(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> AlchemyEmulator:
-    monkeypatch.setattr(chain_stream, "JOIN_SECONDS", 0.02)
-    monkeypatch.setattr(chain_stream, "backoff_seconds", lambda *_: 0.02)
-    emulator.configure(block_seconds=None)
-    return emulator
-
-
-class TestWhoSharesOne:
-    async def test_users_of_a_connection_and_network_do(self) -> None:
-        async with shared_hub(CONN_ID, None) as first, shared_hub(CONN_ID, None) as second:
+class TestWhatIsShared:
+    async def test_users_of_a_connection_and_network_share_a_stream(self) -> None:
+        async with stream_of(CONN_ID, None) as first, stream_of(CONN_ID, None) as second:
             assert first is second
 
-    async def test_users_of_another_network_or_connection_do_not(self) -> None:
+    async def test_users_of_another_network_or_connection_have_another(self) -> None:
         async with (
-            shared_hub(CONN_ID, None) as first,
-            shared_hub(CONN_ID, "base-mainnet") as second,
-            shared_hub("other", None) as third,
+            stream_of(CONN_ID, None) as first,
+            stream_of(CONN_ID, "base-mainnet") as second,
+            stream_of("other", None) as third,
         ):
             assert len({first, second, third}) == 3
 
-    async def test_one_who_wants_his_own_does_not(self) -> None:
-        async with shared_hub(CONN_ID, None) as shared, own_hub(CONN_ID, None) as own, own_hub(CONN_ID, None) as other:
+    async def test_an_own_stream_is_not_shared(self) -> None:
+        async with (
+            stream_of(CONN_ID, None) as shared,
+            own_stream(CONN_ID, None) as own,
+            own_stream(CONN_ID, None) as other,
+        ):
             assert len({shared, own, other}) == 3
 
     async def test_one_that_broke_is_not_shared_any_more(self) -> None:
-        async with shared_hub(CONN_ID, None) as broken:
-            broken.break_off(ZeroDivisionError())
-            async with shared_hub(CONN_ID, None) as fresh, shared_hub(CONN_ID, None) as same:
+        async with stream_of(CONN_ID, None) as broken:
+            broken.fail(ZeroDivisionError())
+            async with stream_of(CONN_ID, None) as fresh, stream_of(CONN_ID, None) as same:
                 assert fresh is not broken
                 assert same is fresh
-        async with shared_hub(CONN_ID, None) as later:
+        async with stream_of(CONN_ID, None) as later:
             assert later not in {broken, fresh}
 
     async def test_the_end_of_one_that_broke_leaves_its_successor_alone(self, chain: AlchemyEmulator) -> None:
-        ending = shared_hub(CONN_ID, None)
+        ending = stream_of(CONN_ID, None)
         broken = await ending.__aenter__()
-        broken.break_off(ZeroDivisionError())
-        async with shared_hub(CONN_ID, None) as fresh:
+        broken.fail(ZeroDivisionError())
+        async with stream_of(CONN_ID, None) as fresh:
             await ending.__aexit__(None, None, None)
-            async with shared_hub(CONN_ID, None) as same:
+            async with stream_of(CONN_ID, None) as same:
                 assert same is fresh
             watch(fresh)
-            assert (await fresh.next_find()).places == {contract(1): FIRST_BLOCK + 1}
+            assert (await fresh.next_update()).cursor == {contract(1): FIRST_BLOCK + 1}
         assert chain.count("eth_getLogs") == 1
 
 
 class TestItsLife:
     async def test_the_last_user_ends_the_poll(self, chain: AlchemyEmulator) -> None:
-        async with shared_hub(CONN_ID, None) as hub:
-            async with shared_hub(CONN_ID, None):
-                watch(hub)
+        async with stream_of(CONN_ID, None) as stream:
+            async with stream_of(CONN_ID, None):
+                watch(stream)
                 await until(chain.count)
             polls = chain.count()
             await until(lambda: chain.count() > polls)
-            loop_task = hub.stream._loop_task
+            loop_task = stream._poll_loop
 
         assert loop_task is not None
         assert loop_task.cancelled()
 
-    async def test_nothing_is_read_or_asked_before_somebody_needs_it(
+    async def test_nothing_is_read_or_asked_before_it_is_needed(
         self, chain: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delattr(AlchemyHook, "aread_settings")
-        async with shared_hub(CONN_ID, None), own_hub(CONN_ID, None):
+        async with stream_of(CONN_ID, None), own_stream(CONN_ID, None):
             await asyncio.sleep(0)
         assert chain.count() == 0
 
@@ -112,30 +108,30 @@ class TestItsLife:
 
         monkeypatch.setattr(AlchemyHook, "aread_settings", read)
         monkeypatch.setattr("airflow_provider_alchemy.hooks.shared.LOG.propagate", True)
-        async with own_hub(CONN_ID, None) as hub:
-            assert await hub.stream.network() == "eth-mainnet"
+        async with own_stream(CONN_ID, None) as stream:
+            assert await stream.network() == "eth-mainnet"
 
         assert readings == 3
         assert chain.api_key not in caplog.text
 
 
 class TestWorkInTheBackground:
-    async def test_its_error_ends_whoever_waits_for_finds(self) -> None:
+    async def test_its_error_ends_what_waits_for_updates(self) -> None:
         async def fail() -> None:
             raise ZeroDivisionError
 
-        async with own_hub(CONN_ID, None) as hub:
-            hub.in_background(fail())
+        async with own_stream(CONN_ID, None) as stream:
+            stream.run_beside(fail())
             with pytest.raises(ZeroDivisionError):
-                await hub.next_find()
-            assert hub.is_broken
+                await stream.next_update()
+            assert stream.is_broken
 
     async def test_it_may_be_cancelled(self) -> None:
-        async with own_hub(CONN_ID, None) as hub:
-            hub.in_background(asyncio.sleep(3600)).cancel()
+        async with own_stream(CONN_ID, None) as stream:
+            stream.run_beside(asyncio.sleep(3600)).cancel()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            assert not hub.is_broken
+            assert not stream.is_broken
 
 
 async def test_what_a_secrets_backend_says_of_a_connection_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
