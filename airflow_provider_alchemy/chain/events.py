@@ -86,15 +86,12 @@ def topics_of(kinds: Collection[EventKind]) -> list[list[str]]:
 
 def read_log(entry: Any) -> ChainLog | None:
     """Read an entry of an answer; None where it is no announcement, or was taken back by a reorganisation."""
-    if not isinstance(entry, dict):
-        msg = "it is no object"
-        raise UnreadableLogError(msg)
+    _require(isinstance(entry, dict), "it is no object")
     if entry.get("removed") is True:
         return None
     topics = entry.get("topics")
-    if not isinstance(topics, list) or not topics or not all(_matches(_WORD, topic) for topic in topics):
-        msg = "its topics are no 32-byte values"
-        raise UnreadableLogError(msg)
+    are_words = isinstance(topics, list) and topics and all(_matches(_WORD, topic) for topic in topics)
+    _require(are_words, "its topics are no 32-byte values")
     known = _DECODERS.get(topics[0].lower())
     if known is None:
         return None
@@ -114,33 +111,27 @@ def read_log(entry: Any) -> ChainLog | None:
 
 def _decode_update(indexed: list[int], data: Any) -> Ranges:
     values = _values(indexed, data)
-    if len(values) != 1:
-        msg = "MetadataUpdate has another number of values than 1"
-        raise UnreadableLogError(msg)
+    _require(len(values) == 1, "MetadataUpdate has another number of values than 1")
     return ((values[0], values[0]),)
 
 
 def _decode_batch_update(indexed: list[int], data: Any) -> Ranges:
     values = _values(indexed, data)
-    if len(values) != 2 or values[0] > values[1]:  # noqa: PLR2004 - from and to
-        msg = "BatchMetadataUpdate has no first and last token"
-        raise UnreadableLogError(msg)
+    has_ends = len(values) == 2 and values[0] <= values[1]  # noqa: PLR2004 - from and to
+    _require(has_ends, "BatchMetadataUpdate has no first and last token")
     return ((values[0], values[1]),)
 
 
 def _decode_uri(indexed: list[int], data: Any) -> Ranges:  # noqa: ARG001 - the URI itself is not needed
-    if len(indexed) != 1:
-        msg = "URI has no indexed token"
-        raise UnreadableLogError(msg)
+    _require(len(indexed) == 1, "URI has no indexed token")
     return ((indexed[0], indexed[0]),)
 
 
 def _decode_transfer(indexed: list[int], data: Any) -> Ranges:  # noqa: ARG001 - it has no data
     if indexed and indexed[0] != 0:
         return ()
-    if len(indexed) != 3:  # noqa: PLR2004 - from, to, the token
-        msg = "Transfer has no indexed token, so it is none of ERC-721"
-        raise UnreadableLogError(msg)
+    has_token = len(indexed) == 3  # noqa: PLR2004 - from, to, the token
+    _require(has_token, "Transfer has no indexed token, so it is none of ERC-721")
     return ((indexed[2], indexed[2]),)
 
 
@@ -155,23 +146,24 @@ _DECODERS: dict[str, tuple[EventKind, _Decoder]] = {
 }
 
 
+def _require(condition: Any, problem: str) -> None:
+    if not condition:
+        raise UnreadableLogError(problem)
+
+
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _field(entry: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     value = entry.get(name)
-    if not isinstance(value, str) or not _matches(pattern, value):
-        msg = f"its {name} is {str(value)[:80]!r}"
-        raise UnreadableLogError(msg)
-    return value.lower()
+    _require(_matches(pattern, value), f"its {name} is {str(value)[:80]!r}")
+    return str(value).lower()
 
 
 def _values(indexed: list[int], data: Any) -> list[int]:
     """Give an event's 32-byte values; some contracts index them, against the standard."""
-    if not _matches(_WORDS, data):
-        msg = "its data is no 32-byte values, or more than these events have"
-        raise UnreadableLogError(msg)
+    _require(_matches(_WORDS, data), "its data is no 32-byte values, or more than these events have")
     return indexed + [int(data[at : at + _WORD_DIGITS], 16) for at in range(2, len(data), _WORD_DIGITS)]
 
 

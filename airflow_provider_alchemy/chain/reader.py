@@ -233,10 +233,8 @@ class ChainReader:
                 continue
             if log.contract_address not in contracts or not blocks[0] <= log.block_number <= blocks[1]:
                 # No contract's oddity but a wrong answer: what should have been in its place would be lost.
-                msg = (
-                    f"the answer has a log of contract {log.contract_address} in block {log.block_number:,}, which was "
-                    "not asked for"
-                )
+                place = f"of contract {log.contract_address} in block {log.block_number:,}"
+                msg = f"the answer has a log {place}, which was not asked for"
                 raise AlchemyUnexpectedAnswerError(msg)
             logs.append(log)
         return logs
@@ -247,14 +245,12 @@ class ChainReader:
         if contract in self._warned or len(self._warned) >= MAX_WARNED_CONTRACTS:
             return
         self._warned.add(contract)
-        self._log.warning(
+        text = (
             "Skipping a log of contract %s (transaction %s, log index %s), and others of the same contract that do "
-            "not decode: %s",
-            contract,
-            str(fields.get("transactionHash"))[:66],
-            str(fields.get("logIndex"))[:20],
-            reason,
+            "not decode: %s"
         )
+        transaction, index = str(fields.get("transactionHash"))[:66], str(fields.get("logIndex"))[:20]
+        self._log.warning(text, contract, transaction, index, reason)
 
     async def _send(self, call: Call[T], usage: Usage, spending_limit: SpendingLimit | None, max_attempts: int) -> T:
         return await self._sender.send(

@@ -186,7 +186,11 @@ class LogStream:
         """Read what is new; give whether it was all, and not so much that it is emitted before the rest is read."""
         loop, usage = asyncio.get_running_loop(), Usage()
         newest = await reader.newest_block(usage)
-        self._check_network(sender)
+        network = sender.settings.network
+        if network != self._network.result():
+            # Another chain, on which the watches' cursors mean nothing.
+            msg = f"{self._name} was changed from {self._network.result()} to {network}; its watchers begin anew there"
+            raise NetworkChangedError(msg)
         while True:
             # A watch that joins while the call is under way is not served by it.
             watches = tuple(self._watches)
@@ -206,13 +210,6 @@ class LogStream:
             if loop.time() >= began_at + self._interval_seconds:
                 return False
 
-    def _check_network(self, sender: Sender) -> None:
-        """End where the connection was changed to another chain, on which the watches' cursors mean nothing."""
-        before, now = self._network.result(), sender.settings.network
-        if now != before:
-            msg = f"{self._name} was changed from {before} to {now}; its watchers begin anew with their cursors there"
-            raise NetworkChangedError(msg)
-
     def _emit(self, now: float) -> None:
         for watch in self._watches:
             update = watch.next_update(self._network.result(), now, SAVE_SECONDS)
@@ -226,11 +223,10 @@ class LogStream:
         before, again_at = self._warned
         if what != before or now > again_at:
             self._warned = (what, now + WARNING_SECONDS)
-            self._log.warning(
-                "Watching the chain through %s is held up: %s It goes on where it stopped; nothing is lost meanwhile.",
-                self._name,
-                error,
+            text = (
+                "Watching the chain through %s is held up: %s It goes on where it stopped; nothing is lost meanwhile."
             )
+            self._log.warning(text, self._name, error)
 
     def _log_recovery(self) -> None:
         if self._failures > 1:

@@ -128,24 +128,14 @@ _streams: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, LogStream]] =
 
 
 @asynccontextmanager
-async def own_stream(alchemy_conn_id: str, network: str | None) -> AsyncIterator[LogStream]:
-    """Give a stream that nothing else uses, while the context is open."""
-    stream = _new_stream((alchemy_conn_id, network))
-    try:
-        yield stream
-    finally:
-        await stream.aclose()
-
-
-@asynccontextmanager
-async def stream_of(alchemy_conn_id: str, network: str | None) -> AsyncIterator[LogStream]:
-    """Give the stream of a connection and network that all its users in the event loop share; the last one ends it."""
+async def open_stream(alchemy_conn_id: str, network: str | None, *, is_shared: bool) -> AsyncIterator[LogStream]:
+    """Give the stream of a connection and network; the last one of those who share it ends it."""
     name = (alchemy_conn_id, network)
-    streams = _streams.setdefault(asyncio.get_running_loop(), {})
+    streams = _streams.setdefault(asyncio.get_running_loop(), {}) if is_shared else {}
     stream = streams.get(name)
     if stream is None or stream.is_broken:
         # The users of a broken one end, but not at once: what begins meanwhile would never get an update from it.
-        stream = streams[name] = _new_stream(name)
+        stream = streams[name] = LogStream(lambda: _open_poller(*name), f"connection {alchemy_conn_id!r}", LOG)
     stream.users += 1
     try:
         yield stream
@@ -156,10 +146,6 @@ async def stream_of(alchemy_conn_id: str, network: str | None) -> AsyncIterator[
             if streams.get(name) is stream:
                 del streams[name]
             await stream.aclose()
-
-
-def _new_stream(name: _Name) -> LogStream:
-    return LogStream(lambda: _open_poller(*name), f"connection {name[0]!r}", LOG)
 
 
 class WorkerCalls:

@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -36,7 +37,7 @@ from airflow_provider_alchemy.chain.stream import LogStream
 from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, Update, Watch, slot_of
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.hooks.shared import own_stream, stream_of
+from airflow_provider_alchemy.hooks.shared import open_stream
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
@@ -61,16 +62,6 @@ MIN_POLL_INTERVAL_SECONDS = 0.1
 
 CURSOR_KEY = "alchemy_chain"
 """The key of a watcher's cursor among what Airflow keeps with its asset."""
-
-_ARGUMENTS = (
-    "contract_addresses",
-    "network",
-    "alchemy_conn_id",
-    "events",
-    "confirmations",
-    "poll_interval",
-    "start_block",
-)
 
 
 class MetadataUpdateTrigger(BaseEventTrigger):
@@ -130,7 +121,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :return: Class path and arguments.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in _ARGUMENTS}
+        return path, {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
 
     def shared_stream_key(self) -> Hashable:
         """
@@ -157,7 +148,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :param shared_stream: The updates of all watchers that share the poll.
         :return: One event for each contract and poll; see ``run``.
         """
-        async with stream_of(self.alchemy_conn_id, self.network) as stream:
+        async with open_stream(self.alchemy_conn_id, self.network, is_shared=True) as stream:
             # Meanwhile others' updates come: as long as one watcher does not take them, no other's cursor is saved.
             beginning = stream.run_beside(self._begin(stream))
             try:
@@ -181,7 +172,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
             tokens; None where there are more than 1,000), ``first_id, last_id, id_count, minted, first_block,
             last_block, block_numbers, transaction_hashes, transaction_count, event_ids, event_count``.
         """
-        async with own_stream(self.alchemy_conn_id, self.network) as stream:
+        async with open_stream(self.alchemy_conn_id, self.network, is_shared=False) as stream:
             watch = await self._begin(stream)
             while True:
                 update = await stream.next_update()
@@ -192,30 +183,27 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     async def _begin(self, stream: LogStream) -> Watch:
         slot = slot_of(await stream.network(), self.events, self.confirmations)
         store = getattr(self, "asset_state_store", None)
-        cursors = None if store is None else _CursorStore(store, slot)
-        if cursors is None:
-            self._warn_of_no_store()
+        cursors = _CursorStore(store, slot)
+        if store is None:
+            LOG.warning(
+                "Airflow %s keeps no cursor for this watcher of %s contracts (watchers of assets have a store, and "
+                "share a poll, from 3.3 on): it begins at %s after each restart, and what happens meanwhile is %s",
+                airflow_version,
+                f"{len(self.contract_addresses):,}",
+                "the newest block" if self.start_block is None else f"block {self.start_block:,}",
+                "missed" if self.start_block is None else "emitted again",
+            )
         watch = Watch(
             self.contract_addresses,
-            (EventKind(event) for event in self.events),
-            save=None if cursors is None else cursors.save,
+            map(EventKind, self.events),
+            save=cursors.save,
             confirmations=self.confirmations,
             poll_interval_seconds=self.poll_interval,
-            cursor=None if cursors is None else await cursors.load(self.contract_addresses),
+            cursor=await cursors.load(self.contract_addresses),
             start_block=self.start_block,
         )
         stream.join(watch)
         return watch
-
-    def _warn_of_no_store(self) -> None:
-        LOG.warning(
-            "Airflow %s keeps no cursor for this watcher of %s contracts (watchers of assets have a store, and share "
-            "a poll, from 3.3 on): it begins at %s after each restart, and what happens meanwhile is %s",
-            airflow_version,
-            f"{len(self.contract_addresses):,}",
-            "the newest block" if self.start_block is None else f"block {self.start_block:,}",
-            "missed" if self.start_block is None else "emitted again",
-        )
 
 
 def _read_contracts(value: Any) -> list[str]:
@@ -248,14 +236,9 @@ def _read_interval(value: Any) -> float:
 def _events_of(update: Update) -> Iterator[TriggerEvent]:
     for payload in update.payloads:
         LOG.info(
-            "Contract %s on %s announced %s in blocks %s to %s (%s log%s)",
-            payload["contract_address"],
-            payload["network"],
-            " and ".join(payload["events"]),
-            f"{payload['first_block']:,}",
-            f"{payload['last_block']:,}",
-            f"{payload['event_count']:,}",
-            "s"[: payload["event_count"] != 1],
+            "Contract %(contract_address)s on %(network)s announced %(events)s in blocks %(first_block)d to "
+            "%(last_block)d (logs: %(event_count)d)",
+            payload | {"events": " and ".join(payload["events"])},
         )
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
 
@@ -274,7 +257,7 @@ class _Producer(SharedStreamProducer):
 
     async def open_stream(self) -> AsyncIterator[tuple[Update, Update]]:
         """Give each update twice: as the event, and as what ``advance`` needs to know of it."""
-        async with stream_of(*self._name) as stream:
+        async with open_stream(*self._name, is_shared=True) as stream:
             while True:
                 update = await stream.next_update()
                 yield update, update
@@ -311,8 +294,10 @@ class _CursorStore:
     def __init__(self, store: Any, slot: str) -> None:
         # The public face names an asset only where there is one, and cannot be listed.
         by_name, by_uri = getattr(store, "_by_name", None), getattr(store, "_by_uri", None)
-        has_several = by_name is not None or by_uri is not None
-        self._assets = (*(by_name or {}).values(), *(by_uri or {}).values()) if has_several else (store,)
+        if by_name is None and by_uri is None:
+            self._assets = [] if store is None else [store]
+        else:
+            self._assets = [*(by_name or {}).values(), *(by_uri or {}).values()]
         self._slot = slot
         self._is_out_of_reach = False
 
@@ -337,15 +322,12 @@ class _CursorStore:
                     await asset.aset(CURSOR_KEY, cursors.to_json())
         except Exception as error:  # noqa: BLE001 - the events are stored; only a crash now would emit them again
             if not self._is_out_of_reach:
-                LOG.warning(
-                    "Could not save how far the chain was read (%s); a restart now would emit some events again: %s",
-                    self._slot,
-                    error,
-                )
+                text = "Could not save how far the chain was read (%s); a restart now would emit some events again: %s"
+                LOG.warning(text, self._slot, error)
             self._is_out_of_reach = True
-        else:
-            self._is_out_of_reach = False
-        return not self._is_out_of_reach
+            return False
+        self._is_out_of_reach = False
+        return True
 
     async def _read_until_it_works(self, asset: Any) -> Any:
         """Read the store: a watch that began without its cursor would begin at the newest block, and lose events."""
@@ -356,10 +338,6 @@ class _CursorStore:
             except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
                 failures += 1
                 delay = backoff_seconds(failures)
-                LOG.warning(
-                    "Could not read how far the chain was read (%s); trying again in %.0f s: %s",
-                    self._slot,
-                    delay,
-                    error,
-                )
+                text = "Could not read how far the chain was read (%s); trying again in %.0f s: %s"
+                LOG.warning(text, self._slot, delay, error)
                 await asyncio.sleep(delay)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -13,7 +14,7 @@ from airflow_provider_alchemy.chain.events import EventKind
 from airflow_provider_alchemy.chain.stream import LogStream
 from airflow_provider_alchemy.chain.watch import Watch
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.shared import _open_poller, own_stream, stream_of
+from airflow_provider_alchemy.hooks.shared import _open_poller, open_stream
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.chain.scenes import FIRST_BLOCK, contract, until
 
@@ -28,43 +29,41 @@ def watch(stream: LogStream) -> Watch:
     return joined
 
 
+def shared(alchemy_conn_id: str = CONN_ID, network: str | None = None) -> AbstractAsyncContextManager[LogStream]:
+    return open_stream(alchemy_conn_id, network, is_shared=True)
+
+
+def own() -> AbstractAsyncContextManager[LogStream]:
+    return open_stream(CONN_ID, None, is_shared=False)
+
+
 class TestWhatIsShared:
-    async def test_users_of_a_connection_and_network_share_a_stream(self) -> None:
-        async with stream_of(CONN_ID, None) as first, stream_of(CONN_ID, None) as second:
+    async def test_users_of_a_connection_and_network_share_one_stream_and_no_others_do(self) -> None:
+        async with shared() as first, shared() as second:
             assert first is second
-
-    async def test_users_of_another_network_or_connection_have_another(self) -> None:
-        async with (
-            stream_of(CONN_ID, None) as first,
-            stream_of(CONN_ID, "base-mainnet") as second,
-            stream_of("other", None) as third,
-        ):
-            assert len({first, second, third}) == 3
-
-    async def test_an_own_stream_is_not_shared(self) -> None:
-        async with (
-            stream_of(CONN_ID, None) as shared,
-            own_stream(CONN_ID, None) as own,
-            own_stream(CONN_ID, None) as other,
-        ):
-            assert len({shared, own, other}) == 3
+        others = shared(network="base-mainnet"), shared("other"), own(), own()
+        async with shared() as one, others[0] as two, others[1] as three, others[2] as four, others[3] as five:
+            assert len({one, two, three, four, five}) == 5
 
     async def test_one_that_broke_is_not_shared_any_more(self) -> None:
-        async with stream_of(CONN_ID, None) as broken:
+        async with shared() as broken:
             broken.fail(ZeroDivisionError())
-            async with stream_of(CONN_ID, None) as fresh, stream_of(CONN_ID, None) as same:
+            async with (
+                shared() as fresh,
+                shared() as same,
+            ):
                 assert fresh is not broken
                 assert same is fresh
-        async with stream_of(CONN_ID, None) as later:
+        async with shared() as later:
             assert later not in {broken, fresh}
 
     async def test_the_end_of_one_that_broke_leaves_its_successor_alone(self, chain: AlchemyEmulator) -> None:
-        ending = stream_of(CONN_ID, None)
+        ending = shared()
         broken = await ending.__aenter__()
         broken.fail(ZeroDivisionError())
-        async with stream_of(CONN_ID, None) as fresh:
+        async with shared() as fresh:
             await ending.__aexit__(None, None, None)
-            async with stream_of(CONN_ID, None) as same:
+            async with shared() as same:
                 assert same is fresh
             watch(fresh)
             assert (await fresh.next_update()).cursor == {contract(1): FIRST_BLOCK + 1}
@@ -73,8 +72,8 @@ class TestWhatIsShared:
 
 class TestItsLife:
     async def test_the_last_user_ends_the_poll(self, chain: AlchemyEmulator) -> None:
-        async with stream_of(CONN_ID, None) as stream:
-            async with stream_of(CONN_ID, None):
+        async with shared() as stream:
+            async with shared():
                 watch(stream)
                 await until(chain.count)
             polls = chain.count()
@@ -88,7 +87,7 @@ class TestItsLife:
         self, chain: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delattr(AlchemyHook, "aread_settings")
-        async with stream_of(CONN_ID, None), own_stream(CONN_ID, None):
+        async with shared(), own():
             await asyncio.sleep(0)
         assert chain.count() == 0
 
@@ -108,7 +107,7 @@ class TestItsLife:
 
         monkeypatch.setattr(AlchemyHook, "aread_settings", read)
         monkeypatch.setattr("airflow_provider_alchemy.hooks.shared.LOG.propagate", True)
-        async with own_stream(CONN_ID, None) as stream:
+        async with own() as stream:
             assert await stream.network() == "eth-mainnet"
 
         assert readings == 3
@@ -120,14 +119,14 @@ class TestWorkInTheBackground:
         async def fail() -> None:
             raise ZeroDivisionError
 
-        async with own_stream(CONN_ID, None) as stream:
+        async with own() as stream:
             stream.run_beside(fail())
             with pytest.raises(ZeroDivisionError):
                 await stream.next_update()
             assert stream.is_broken
 
     async def test_it_may_be_cancelled(self) -> None:
-        async with own_stream(CONN_ID, None) as stream:
+        async with own() as stream:
             stream.run_beside(asyncio.sleep(3600)).cancel()
             await asyncio.sleep(0)
             await asyncio.sleep(0)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from airflow_provider_alchemy.chain import stream as chain_stream
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
@@ -30,7 +29,7 @@ async def triggerer() -> AsyncIterator[Triggerer]:
 
 
 async def stored(chain: AlchemyEmulator) -> Store:
-    """Give a store that knows a watcher's place, and a chain on which something happened since."""
+    """Give a store that knows a watcher's cursor, and a chain on which something happened since."""
     store, triggerer = Store(), Triggerer()
     triggerer.start(1, watcher(), store)
     await until(lambda: store.next_block)
@@ -41,7 +40,7 @@ async def stored(chain: AlchemyEmulator) -> Store:
 
 
 class TestTheStore:
-    async def test_a_place_that_cannot_be_read_is_read_again_until_it_can(
+    async def test_a_cursor_that_cannot_be_read_is_read_again_until_it_can(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -53,7 +52,7 @@ class TestTheStore:
         assert triggerer.ids() == ids_of(chain, [1])
         assert "Could not read how far the chain was read" in task_log()
 
-    async def test_a_place_that_cannot_be_written_is_written_after_the_next_poll(
+    async def test_a_cursor_that_cannot_be_written_is_written_after_the_next_poll(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -66,7 +65,9 @@ class TestTheStore:
         assert task_log().count("Could not save how far the chain was read") == 1
 
     @pytest.mark.parametrize("value", [None, "text", {"slots": []}, {"slots": {"eth-mainnet": {"x": 5}}}])
-    async def test_what_is_no_place_is_none(self, chain: AlchemyEmulator, triggerer: Triggerer, value: object) -> None:
+    async def test_a_value_that_is_no_cursor_is_none(
+        self, chain: AlchemyEmulator, triggerer: Triggerer, value: object
+    ) -> None:
         store = Store()
         store.values[CURSOR_KEY] = json.dumps(value)
         chain.mine_blocks(7)
@@ -134,7 +135,7 @@ class TestTheKeyAndTheConnection:
 
         assert triggerer.ids() == ids_of(chain, [1])
 
-    async def test_a_wrong_key_holds_watchers_up_until_somebody_mends_it(
+    async def test_a_wrong_key_holds_watchers_up_until_the_connection_is_right(
         self, chain: AlchemyEmulator, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -152,28 +153,6 @@ class TestTheKeyAndTheConnection:
         assert log.count("is held up") == 1
         assert "Check the API key" in log
         assert "wrong-key-0123456789" not in log
-
-    async def test_a_connection_that_is_missing_is_waited_for(
-        self, chain: AlchemyEmulator, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        store = await stored(chain)
-        readings = 0
-        really = AlchemyHook.aread_settings
-
-        async def read(hook: AlchemyHook) -> object:
-            nonlocal readings
-            readings += 1
-            if readings < 4:
-                msg = "the API server is out of reach"
-                raise OSError(msg)
-            return await really(hook)
-
-        monkeypatch.setattr(AlchemyHook, "aread_settings", read)
-        triggerer.start(1, watcher(), store)
-
-        await until(triggerer.fired(1))
-
-        assert triggerer.ids() == ids_of(chain, [1])
 
     async def test_the_key_is_in_no_log_line_no_event_and_no_argument(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
@@ -193,18 +172,6 @@ class TestTheKeyAndTheConnection:
         texts = [task_log(), json.dumps(triggerer.events), repr(trigger.serialize()), json.dumps(store.values)]
         assert "is held up" in texts[0]
         assert all(chain.api_key not in text for text in texts)
-
-
-class TestFaults:
-    async def test_faults_of_the_service_end_no_watcher(self, chain: AlchemyEmulator, triggerer: Triggerer) -> None:
-        store = await stored(chain)
-        for kind in ("http", "empty", "cut_json", "inactive_app", "network_disabled", "reset", "large"):
-            chain.add_fault(kind, times=2)
-
-        triggerer.start(1, watcher(), store)
-        await until(triggerer.fired(1))
-
-        assert triggerer.ids() == ids_of(chain, [1])
 
 
 class TestABug:
