@@ -228,9 +228,6 @@ class TestThePayload:
         assert (made["first_id"], made["last_id"], made["id_count"]) == (str(tokens[0]), str(tokens[1]), count)
         assert (None if made["ids"] is None else len(made["ids"])) == listed
 
-    def test_tokens_that_are_announced_twice_count_once(self) -> None:
-        assert payload(log(tokens=(0, 9)), log(index=1, tokens=(5, 14)))["id_count"] == 15
-
     def test_many_announcements_keep_their_ids_as_runs(self) -> None:
         logs = [log(100, index, tokens=(index, index)) for index in range(1_500)]
         logs += [log(101, 5 + index, transaction=2, tokens=(index, index)) for index in range(10)]

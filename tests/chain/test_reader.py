@@ -129,14 +129,6 @@ class TestTheSizeOfACall:
         assert len(service.refused) <= math.log2(MAX_BLOCKS) + 1 + len(service.accepted) / MAX_CALLS_BEFORE_GROWTH
         assert len(service.accepted) <= 2 * math.ceil(blocks / hidden) + 1
 
-    @given(hidden=st.integers(1, 5_000), blocks=st.integers(5_001, 10_000))
-    def test_a_refusal_that_names_the_limit_is_the_only_one(self, hidden: int, blocks: int) -> None:
-        service = Service(hidden)
-        service.read(blocks, CallSize(MAX_BLOCKS, MAX_BLOCKS), named=hidden, is_lasting=True)
-
-        assert len(service.refused) <= 1 + len(service.accepted) / MAX_CALLS_BEFORE_GROWTH
-        assert len(service.accepted) == math.ceil(blocks / hidden)
-
     @pytest.mark.parametrize("named", [0, -5, 1_000, 5_000])
     def test_a_name_that_cannot_be_is_not_believed(self, named: int) -> None:
         size = CallSize(MAX_BLOCKS, MAX_BLOCKS)
@@ -168,14 +160,6 @@ class TestTheSizeOfACall:
 
         assert set(service.accepted) == {10}
         assert service.refused == [20] * 4
-
-    @given(hidden=st.integers(200, 5_000), later=st.integers(1, 199))
-    def test_a_limit_that_is_lowered_is_found(self, hidden: int, later: int) -> None:
-        size, service = CallSize(MAX_BLOCKS, MAX_BLOCKS), Service(later)
-        Service(hidden).read(hidden * 20, size, is_lasting=True)
-        service.read(later * 100, size, is_lasting=True)
-
-        assert len(service.accepted) <= 200
 
 
 FREE_PLAN = (

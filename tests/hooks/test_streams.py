@@ -113,19 +113,7 @@ class TestItsLife:
         assert readings == 3
         assert chain.api_key not in caplog.text
 
-
-class TestWorkInTheBackground:
-    async def test_its_error_ends_what_waits_for_updates(self) -> None:
-        async def fail() -> None:
-            raise ZeroDivisionError
-
-        async with own() as stream:
-            stream.run_beside(fail())
-            with pytest.raises(ZeroDivisionError):
-                await stream.next_update()
-            assert stream.is_broken
-
-    async def test_it_may_be_cancelled(self) -> None:
+    async def test_work_beside_a_stream_may_be_cancelled(self) -> None:
         async with own() as stream:
             stream.run_beside(asyncio.sleep(3600)).cancel()
             await asyncio.sleep(0)
