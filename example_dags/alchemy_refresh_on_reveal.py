@@ -44,11 +44,11 @@ ANNOUNCED = Asset(
 def alchemy_refresh_on_reveal() -> None:
     @task
     def announced(triggering_asset_events: Any = None) -> list[str]:
-        news = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+        payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         return [
             f"block {one['last_block']}: tokens {one['first_id']} to {one['last_id']} changed "
             f"({', '.join(one['event_ids'][:3])})"
-            for one in news
+            for one in payloads
         ]
 
     refresh = RefreshCollectionOperator(

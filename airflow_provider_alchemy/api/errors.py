@@ -65,6 +65,8 @@ class AlchemyError(Exception):
         self.advice = default if advice is None else advice
         self.http_status = http_status
         self.retry_after_seconds = retry_after_seconds
+        self.message = what
+        """What the service said, in whole: for rules, never shown. Lost between processes."""
 
     @property
     def is_permanent(self) -> bool:

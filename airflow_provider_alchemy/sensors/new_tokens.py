@@ -9,10 +9,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.chain_arguments import read_confirmations
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.mint_arguments import read_min_tokens, read_since, read_since_block
+from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE

@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from airflow_provider_alchemy.api.block_search import BlockSearch
-from airflow_provider_alchemy.api.chain_events import EventKind
-from airflow_provider_alchemy.api.chain_reader import ChainReader
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.api.endpoints import (
     ETH_BLOCK_NUMBER,
     ETH_GET_BLOCK_BY_NUMBER,
@@ -28,6 +24,9 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.chain.block_search import BlockSearch
+from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS, ChainReader
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
@@ -99,19 +98,24 @@ class NewTokensGoal(Goal[NewTokensState]):
         """Read the mints since the last poll."""
         state = self.state
         # It remembers how many blocks the API allows in one call.
-        reader = self._reader = self._reader or ChainReader(wait.log)
-        newest = await reader.newest_block(api, usage, limit)
+        reader = self._reader = self._reader or ChainReader(api, wait.log)
+        newest = await reader.newest_block(usage, limit)
         # The service has answered: a host that cannot be found from now on is no unknown network.
         state.status = WAITING
-        if state.since_block is None and not await self._find_first_block(reader, newest, api, usage, limit, wait):
+        if state.since_block is None and not await self._find_first_block(reader, newest, usage, limit, wait):
             return
         ends_at = time.monotonic() + MAX_POLL_SECONDS
         while (blocks := self._next_blocks(newest)) is not None and time.monotonic() < ends_at:
             contracts, kinds = (state.contract_address,), (EventKind.MINT,)
-            last, logs = await reader.read(blocks, contracts, kinds, api, usage, limit)
-            state.failures, state.next_block = 0, last + 1
+            last, logs = await reader.read(blocks, contracts, kinds, usage, limit)
+            state.failures = 0
+            if last < blocks[0]:
+                state.is_behind = False  # the node is: the next poll may reach another one
+                return
+            state.next_block = last + 1
             for log in logs:
-                self.tokens.update(range(log.first_token_id, log.last_token_id + 1))
+                for first, last_id in log.token_ranges:
+                    self.tokens.update(range(first, last_id + 1))
             state.ids = pack_ids(sorted(self.tokens))
 
     def is_done(self) -> bool:
@@ -184,7 +188,7 @@ class NewTokensGoal(Goal[NewTokensState]):
         return (state.next_block, confirmed) if state.is_behind else None
 
     async def _find_first_block(
-        self, reader: ChainReader, newest: int, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait
+        self, reader: ChainReader, newest: int, usage: Usage, limit: SpendingLimit, wait: Wait
     ) -> bool:
         """Find where the reading begins; give whether it is known."""
         state = self.state
@@ -196,7 +200,7 @@ class NewTokensGoal(Goal[NewTokensState]):
         # Only among confirmed blocks: the time of a later one may change with a reorganisation.
         while (block := search.next_block(newest - state.confirmations)) is not None:
             try:
-                made_at = await reader.block_time(block, api, usage, limit)
+                made_at = await reader.block_time(block, usage, limit)
             except AlchemyError as error:
                 if not _is_unknown_method(error):
                     raise
@@ -208,7 +212,7 @@ class NewTokensGoal(Goal[NewTokensState]):
                 raise AlchemyEndpointGoneError(msg, advice=advice, http_status=error.http_status) from None
             if made_at is None:
                 return False  # a node that is behind: the next poll may reach another one
-            search.saw(block, made_at.timestamp())
+            search.add(block, made_at.timestamp())
             state.failures = 0
         if search.found is None:
             return False

@@ -9,11 +9,11 @@ from typing import Any
 
 import pendulum
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import Look, RefreshWait
 
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
-from airflow_provider_alchemy.api.records import WaitRecord
 
 from .shells import LOWER
 

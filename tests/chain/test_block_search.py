@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from airflow_provider_alchemy.api.block_search import BlockSearch
+from airflow_provider_alchemy.chain.block_search import BlockSearch
 
 TIMES = st.lists(st.integers(0, 50), min_size=1, max_size=300).map(
     lambda steps: [sum(steps[: at + 1]) for at in range(len(steps))]
@@ -25,7 +24,7 @@ def ask(search: BlockSearch, newest: int, time_of: Callable[[int], float]) -> tu
     questions = 0
     while (block := search.next_block(newest)) is not None:
         assert 0 <= block <= newest
-        search.saw(block, time_of(block))
+        search.add(block, time_of(block))
         questions += 1
     return search.found, questions
 
@@ -60,10 +59,10 @@ def test_it_waits_for_a_block_that_does_not_exist_yet(times: list[int], moment: 
 
 @given(TIMES, MOMENTS)
 def test_it_goes_on_in_another_process_after_each_question(times: list[int], moment: float) -> None:
-    search = BlockSearch(moment)
+    records, search = TypeAdapter(BlockSearch), BlockSearch(moment)
     while (block := search.next_block(len(times) - 1)) is not None:
-        search.saw(block, times[block])
-        again = BlockSearch.read(json.loads(json.dumps(search.to_dict())))
+        search.add(block, times[block])
+        again = records.validate_json(records.dump_json(search))
         assert again == search
         search = again
 
@@ -90,8 +89,3 @@ def test_a_chain_like_ethereum_takes_some_ten_questions(seconds_ago: int) -> Non
     assert found is not None
     assert time_of(found - 1) < moment <= time_of(found)
     assert questions <= 12
-
-
-@pytest.mark.parametrize("data", [None, 7, {}, {"moment": 1}, {"moment": 1, "low": 0, "high": None, "marks": 5}])
-def test_what_is_no_search_is_none(data: Any) -> None:
-    assert BlockSearch.read(data) is None
