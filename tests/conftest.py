@@ -107,7 +107,6 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
     monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.throttle.backoff_seconds", short)
 
 
 @pytest.fixture

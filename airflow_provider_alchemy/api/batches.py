@@ -24,7 +24,6 @@ from airflow_provider_alchemy.api.errors import (
     QUEUE_FAILED,
     TIMEOUT,
     AlchemyContractsFailedError,
-    AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemyError,
     AlchemyExecutionDeadlineError,
@@ -237,7 +236,7 @@ class BatchRecord:
             f"{named}{more}"
         )
         if sum(count for reason, count in counts.items() if is_final(reason)) > allowed:
-            return AlchemyContractsFailedForGoodError(what, subject=subject)
+            return AlchemyContractsFailedError(what, subject=subject, is_permanent=True)
         if counts.keys() <= _STILL_RUNNING:
             kind = AlchemyDeadlineError if TIMEOUT in counts else AlchemyExecutionDeadlineError
             advice = "The refreshes go on at Alchemy: raise the limit, or clear the task to join them again"

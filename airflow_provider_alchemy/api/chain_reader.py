@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from pendulum import DateTime
-
 from airflow_provider_alchemy.api import endpoints as chain_endpoints
-from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind, UnreadableLogError, read_log
+from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind, UnreadableLogError, read_log, topics_of
 from airflow_provider_alchemy.api.chain_limits import (
     MOST_BLOCKS,
     MOST_CONTRACTS,
@@ -88,7 +87,7 @@ class ChainReader:
 
     async def block_time(
         self, number: int, caller: Caller, usage: Usage, spending_limit: SpendingLimit | None = None
-    ) -> DateTime | None:
+    ) -> datetime | None:
         """
         Ask when a block was made (20 compute units).
 
@@ -130,7 +129,7 @@ class ChainReader:
             logs: list[ChainLog] = []
             try:
                 for part in parts:
-                    call = chain_endpoints.get_logs(first, last, part, kinds, caller.settings)
+                    call = chain_endpoints.get_logs(first, last, part, topics_of(kinds), caller.settings)
                     entries = await _send(caller, call, usage, spending_limit)
                     self._contracts.accept(len(part))
                     logs += await self._read_entries(entries, (first, last), frozenset(part), kinds)

@@ -14,7 +14,7 @@ from pendulum import UTC, DateTime
 from airflow_provider_alchemy.api.batches import allowed_failures
 from airflow_provider_alchemy.api.collection_log import tell_reasons
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Stage
-from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError
+from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.records import read_moment
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, count
@@ -96,8 +96,7 @@ def error_of(record: CollectionRecord, max_failed: float, subject: str) -> Alche
         f"{failed:,} of {record.tokens:,} tokens are not proven fresh ({tell_reasons(record.failed)}); max_failed "
         f"allows {shown}"
     )
-    error_type = AlchemyTokensFailedForGoodError if final > allowed else AlchemyTokensFailedError
-    return error_type(msg, subject=subject)
+    return AlchemyTokensFailedError(msg, subject=subject, is_permanent=final > allowed)
 
 
 def report_lines(record: CollectionRecord) -> Iterator[str]:

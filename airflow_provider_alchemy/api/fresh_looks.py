@@ -39,7 +39,13 @@ class Sender(Protocol):
         """Whose account, and the way to it."""
 
     async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit,
+        retries_unexpected: bool = False,
     ) -> T:
         """Make a call, as ``AsyncAlchemyClient.send`` does."""
 
@@ -52,9 +58,13 @@ class _Budgeted:
         self._meter = usage
         self._allowance = wait.limits.spending_limit()
 
-    async def send(self, call: Call[T], max_attempts: int, *, is_patient: bool = False) -> T:
+    async def send(self, call: Call[T], max_attempts: int, *, retries_unexpected: bool = False) -> T:
         return await self._sender.send(
-            call, usage=self._meter, max_attempts=max_attempts, spending_limit=self._allowance, is_patient=is_patient
+            call,
+            usage=self._meter,
+            max_attempts=max_attempts,
+            spending_limit=self._allowance,
+            retries_unexpected=retries_unexpected,
         )
 
 
@@ -91,7 +101,7 @@ async def _sample(sender: Sender, wait: FreshWait, usage: Usage) -> None:
     while True:
         call = token_endpoints.get_nfts_for_contract(record.contract_address, settings, start_token=key)
         try:
-            page: TokenPage = await budgeted.send(call, PAGE_ATTEMPTS, is_patient=True)
+            page: TokenPage = await budgeted.send(call, PAGE_ATTEMPTS, retries_unexpected=True)
         except AlchemySpendingLimitError:
             raise _too_dear(wait, usage) from None
         keys.check(page, wait.subject)

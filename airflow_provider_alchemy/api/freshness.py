@@ -16,7 +16,7 @@ from typing import Any, Self
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyNoSuchCollectionError,
-    AlchemyTokensFailedForGoodError,
+    AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import MetadataError
@@ -227,7 +227,7 @@ class FreshRecord(WaitRecord):
             "Have their contract or their metadata mended, leave them out of token_ids, or lower min_fresh: waiting "
             "longer cannot help"
         )
-        return AlchemyTokensFailedForGoodError(what, subject=subject, advice=advice)
+        return AlchemyTokensFailedError(what, subject=subject, advice=advice, is_permanent=True)
 
     def _tell(self, reason: str) -> str:
         found = sorted(self.failed[reason])

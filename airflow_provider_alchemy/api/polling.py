@@ -14,6 +14,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from airflow_provider_alchemy.api import endpoints
 from airflow_provider_alchemy.api.agenda import Agenda, Question
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT, Call
@@ -27,7 +28,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.following import Follower, next_stroke
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.throttle import Turns, budget_of, turns_of
+from airflow_provider_alchemy.api.throttle import Queue, throttle_of
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 from airflow_provider_alchemy.api.waiting import RefreshWait
 
@@ -59,7 +60,7 @@ class RefreshPoller:
         self._connections = connections
         self._client = AsyncAlchemyClient(settings, connections=connections)
         self._retired: list[AsyncAlchemyClient] = []
-        self._turns = _turns_of(settings)
+        self._queue: Queue | None = None
         self._renew = renew
         self._renewing = asyncio.Lock()
         self._on_call = on_call
@@ -97,7 +98,7 @@ class RefreshPoller:
                     await follower.answer
                 delay = None
             except TimeoutError:
-                delay = wait.take(self._turns.refusal or _no_turn(self.settings.timeout), follower.usage)
+                delay = wait.take(throttle_of(self.settings).refusal or _no_turn(self.settings.timeout), follower.usage)
             finally:
                 self._agenda.remove(follower)
 
@@ -136,7 +137,13 @@ class RefreshPoller:
         return status
 
     async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit,
+        retries_unexpected: bool = False,
     ) -> T:
         """
         Make any other call through the session that all waits share, as ``AsyncAlchemyClient.send`` does.
@@ -145,7 +152,7 @@ class RefreshPoller:
         :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts; one more after the service refused a key that somebody has rotated.
         :param spending_limit: What may be spent; each attempt is paid for from it before it is made.
-        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
+        :param retries_unexpected: Whether an answer that the API reference does not know is worth another attempt.
         :return: The call's value.
         :raises AlchemyError: What went wrong.
         """
@@ -153,7 +160,11 @@ class RefreshPoller:
             client, spent = self._client, Usage()
             try:
                 return await client.send(
-                    call, usage=spent, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
+                    call,
+                    usage=spent,
+                    max_attempts=max_attempts,
+                    spending_limit=spending_limit,
+                    retries_unexpected=retries_unexpected,
                 )
             except AlchemyAuthenticationError as refusal:
                 if not await self._renewed(client, refusal):
@@ -200,12 +211,12 @@ class RefreshPoller:
                 await self._until_one_is_due(loop)
                 continue
             await self._free.acquire()
-            turns = self._turns
-            began_at = await turns.take(rank)
+            turns = self._queue = self._queue or throttle_of(self.settings).queue()
+            began_at = await turns.wait(REINGEST_CONTRACT.throughput_units, priority=loop.time() - rank)
             # Meanwhile others have become due that may be worth more.
             question = self._agenda.begin(loop.time())
             if question is None:
-                turns.give_back()
+                turns.abandon()
                 self._free.release()
                 continue
             call = asyncio.create_task(self._call(question, turns, began_at))
@@ -221,7 +232,7 @@ class RefreshPoller:
             if alarm is not None:
                 alarm.cancel()
 
-    async def _call(self, question: Question, turns: Turns, began_at: float) -> None:
+    async def _call(self, question: Question, turns: Queue, began_at: float) -> None:
         client, address = self._client, question.contract_address
         outcome: RefreshStatus | Exception
         try:
@@ -232,12 +243,12 @@ class RefreshPoller:
         loop = asyncio.get_running_loop()
         if isinstance(outcome, AlchemySpendingLimitError):
             # The trouble of this wait alone: another one of the same contract may have means of its own.
-            turns.give_back()
+            turns.abandon()
             question.settle(outcome)
             self._ask_again(address, loop.time())
             return
         refusal = outcome if isinstance(outcome, AlchemyRateLimitError) else None
-        turns.settle(began_at, refusal)
+        turns.report(began_at, refusal)
         if refusal is not None or await self._renewed(client, outcome):
             self._ask_again(address, loop.time())
         else:
@@ -251,7 +262,8 @@ class RefreshPoller:
         price, spent = REINGEST_CONTRACT.compute_units, Usage()
         try:
             with paid(price, question.spending_limit or SpendingLimit(), spent) as usage:
-                return await client.reingest_contract_once(question.contract_address, usage=usage)
+                call = endpoints.reingest_contract(question.contract_address, client.settings)
+                return await client.attempt(call, usage)
         finally:
             question.usage.add(spent)
             if spent.calls and self._on_call is not None:
@@ -273,12 +285,8 @@ class RefreshPoller:
             # Other calls may still use it: it is closed with the poller.
             self._retired.append(client)
             self._client = AsyncAlchemyClient(settings, connections=self._connections)
-            self._turns = _turns_of(settings)
+            self._queue = None
             return True
-
-
-def _turns_of(settings: ClientSettings) -> Turns:
-    return turns_of(budget_of(settings), REINGEST_CONTRACT.throughput_units)
 
 
 def _no_turn(patience_seconds: float) -> AlchemyError:

@@ -32,7 +32,7 @@ from airflow_provider_alchemy.api.errors import (
     reason_of,
 )
 from airflow_provider_alchemy.api.keeping import Keep
-from airflow_provider_alchemy.api.models import Token, TokenPage
+from airflow_provider_alchemy.api.models import TokenPage
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup, judge, regroup
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
@@ -186,7 +186,7 @@ class TokenCaller:
             call.task.result()
 
     async def _queue_one(self, token_id: int, group: TokenGroup, spent: Usage) -> TokenGroup:
-        call = refresh_nft_metadata(Token(self._record.contract_address, token_id), self._client.settings)
+        call = refresh_nft_metadata(self._record.contract_address, token_id, self._client.settings)
         reason = STALE
         try:
             async with self._queueing:
@@ -223,7 +223,11 @@ class TokenCaller:
         for refusals in count(attempts):
             try:
                 return await self._client.send(
-                    call, usage=spent, max_attempts=attempts, spending_limit=self._plan.spending_limit, is_patient=True
+                    call,
+                    usage=spent,
+                    max_attempts=attempts,
+                    spending_limit=self._plan.spending_limit,
+                    retries_unexpected=True,
                 )
             except AlchemyRateLimitError as error:
                 # The account's trouble and no token's: it is not billed, and passes.

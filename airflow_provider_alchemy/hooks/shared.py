@@ -271,10 +271,20 @@ class WorkerCalls:
         return run_beside(with_client)
 
     async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit,
+        retries_unexpected: bool = False,
     ) -> T:
         """Make a call, as ``AsyncAlchemyClient.send`` does; what it costs goes to Airflow's statistics too."""
         with counting_calls(usage) as spent:
             return await self._client.send(
-                call, usage=spent, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
+                call,
+                usage=spent,
+                max_attempts=max_attempts,
+                spending_limit=spending_limit,
+                retries_unexpected=retries_unexpected,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulator, both clients behind one face, and retries that do not sleep."""
+"""An emulator, both clients behind one face, and throttle that do not sleep."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
-from airflow_provider_alchemy.api import throttle as retries
+from airflow_provider_alchemy.api import chain_stream, throttle
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
@@ -73,13 +72,13 @@ def client(connect: Connect) -> Client:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Replace the sleeping between attempts, and only that; the list gets the seconds that would be slept."""
     decided: list[float] = []
-    decide = retries.backoff_seconds
+    decide = throttle.backoff_seconds
 
     def skip(failures: int, retry_after_seconds: float | None = None) -> float:
         decided.append(decide(failures, retry_after_seconds))
         return 0.0
 
-    monkeypatch.setattr(retries, "backoff_seconds", skip)
+    monkeypatch.setattr(throttle, "backoff_seconds", skip)
     return decided
 
 
@@ -92,7 +91,7 @@ def chain(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> Alchemy
 
     monkeypatch.setattr(chain_stream, "JOIN_SECONDS", 0.02)
     monkeypatch.setattr(chain_stream, "backoff_seconds", short)
-    monkeypatch.setattr(retries, "backoff_seconds", short)
+    monkeypatch.setattr(throttle, "backoff_seconds", short)
     emulator.configure(block_seconds=None)
     return emulator
 

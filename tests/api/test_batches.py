@@ -14,7 +14,6 @@ from airflow_provider_alchemy.api.batches import BatchRecord, allowed_failures
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,
-    AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemyError,
     AlchemyExecutionDeadlineError,
@@ -223,7 +222,8 @@ class TestVerdict:
     def test_too_many_that_no_retry_can_mend_are_final(self) -> None:
         error = record_of(failed={"server_error": {1}, "does_not_exist": {2, 3}}).verdict(ADDRESSES, 1, SUBJECT)
 
-        assert type(error) is AlchemyContractsFailedForGoodError
+        assert isinstance(error, AlchemyContractsFailedError)
+        assert error.is_permanent
 
     def test_nothing_but_time_outs_is_a_time_out(self) -> None:
         error = record_of(failed={"timeout": {1, 2}}).verdict(ADDRESSES, 0, SUBJECT)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.chain_events import EventKind
+from airflow_provider_alchemy.api.chain_events import EventKind, topics_of
 from airflow_provider_alchemy.api.chain_reader import ChainReader
 from airflow_provider_alchemy.api.endpoints import Call, block_number, build_request, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
@@ -56,7 +57,7 @@ class TestTheRequest:
 
     def test_its_numbers_are_hexadecimal_without_zeros_in_front(self) -> None:
         settings = ClientSettings(api_key=KEY)
-        call = get_logs(0, 256, [contract(1)], {EventKind.METADATA}, settings)
+        call = get_logs(0, 256, [contract(1)], topics_of({EventKind.METADATA}), settings)
 
         (wanted,) = call.body["params"]
         assert (wanted["fromBlock"], wanted["toBlock"], wanted["address"]) == ("0x0", "0x100", [contract(1)])
@@ -67,7 +68,7 @@ class TestTheRequest:
         calls: list[Call[Any]] = [
             block_number(settings),
             get_block_time(1, settings),
-            get_logs(1, 2, [contract(1)], set(), settings),
+            get_logs(1, 2, [contract(1)], [], settings),
         ]
         for call in calls:
             with pytest.raises(AlchemyUnexpectedAnswerError):
@@ -92,7 +93,7 @@ class TestReading:
         assert made_at is not None
         assert before is not None
         assert before < made_at
-        assert made_at.timezone_name == "UTC"
+        assert made_at.utcoffset() == timedelta(0)
 
     async def test_a_block_that_is_not_there_has_no_time(self, reader: ChainReader, caller: RefreshPoller) -> None:
         assert await reader.block_time(FIRST_BLOCK + 5, caller, Usage()) is None

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method, Stage
 from airflow_provider_alchemy.api.collection_result import error_of, failures_of, report_lines, result_of
-from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError, AlchemyTokensFailedForGoodError, ErrorKind
+from airflow_provider_alchemy.api.errors import AlchemyTokensFailedError
 from airflow_provider_alchemy.api.token_groups import STALE, TokenGroup
 
 ASKED_AT = 1_800_000_000.5
@@ -123,20 +123,16 @@ class TestTheVerdict:
         )
 
     @pytest.mark.parametrize(
-        ("groups", "max_failed", "kind"),
-        [
-            ((stale(1), final(1)), 1, AlchemyTokensFailedError),
-            ((stale(1), final(1)), 0, AlchemyTokensFailedForGoodError),
-            ((stale(5),), 0, AlchemyTokensFailedError),
-        ],
+        ("groups", "max_failed", "is_permanent"),
+        [((stale(1), final(1)), 1, False), ((stale(1), final(1)), 0, True), ((stale(5),), 0, False)],
     )
     def test_a_retry_is_worth_it_unless_too_many_fail_for_good(
-        self, groups: tuple[TokenGroup, ...], max_failed: int, kind: type[AlchemyTokensFailedError]
+        self, groups: tuple[TokenGroup, ...], max_failed: int, is_permanent: bool
     ) -> None:
         error = error_of(record_of(100, *groups), max_failed, SUBJECT)
 
-        assert type(error) is kind
-        assert (kind.kind is ErrorKind.PERMANENT) is (kind is AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent is is_permanent
 
 
 class TestTheReport:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID
+from airflow_provider_alchemy.api.inputs import MAX_TOKEN_ID
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.api.token_groups import MISSING, STALE, TokenGroup, count, judge, read_groups, regroup
 
 ASKED_AT = 1_700_000_000.2504
 GROUP = TokenGroup("", 0, ASKED_AT)
 
-token_ids = st.lists(st.integers(0, LARGEST_TOKEN_ID) | st.integers(0, 50), unique=True)
+token_ids = st.lists(st.integers(0, MAX_TOKEN_ID) | st.integers(0, 50), unique=True)
 
 
 def metadata(after: float | None, error: MetadataError | None = None) -> TokenMetadata:

@@ -30,11 +30,11 @@ class Book:
         key = (call.params or {}).get("startToken")
         self.asked.append(key)
         ids, next_key = self._pages[key]
-        return TokenPage(tuple(Token("0xabc", token_id) for token_id in ids), next_key=next_key)
+        return TokenPage(tuple(Token("0xe9fca552b9eb110c2d170962af740725f71f5644", token_id) for token_id in ids), next_key=next_key)
 
 
 def record_of(**known: Any) -> CollectionRecord:
-    record = CollectionRecord.begin("0xabc", "eth-mainnet", Method.BATCH)
+    record = CollectionRecord.begin("0xe9fca552b9eb110c2d170962af740725f71f5644", "eth-mainnet", Method.BATCH)
     for name, value in known.items():
         setattr(record, name, value)
     return record

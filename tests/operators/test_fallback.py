@@ -18,7 +18,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyHostNotFoundError,
     AlchemySpendingLimitError,
-    AlchemyTokensFailedForGoodError,
+    AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
@@ -139,7 +139,8 @@ class TestTheTokensInItsPlace:
         with gone_in_the_middle(emulator):
             error = failure(with_tokens(deferrable=deferrable))
 
-        assert type(error).__name__ == AlchemyTokensFailedForGoodError.__name__
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "2 of 250 tokens are not proven fresh" in str(error)
         assert "RefreshCollectionOperator names these tokens, and takes max_failed" in str(error)

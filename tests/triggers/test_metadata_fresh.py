@@ -83,7 +83,8 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedForGoodError")
+        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedError")
+        assert event["error"]["is_permanent"]
 
     def test_a_deadline_is_a_time_out_after_one_more_look(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
