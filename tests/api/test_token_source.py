@@ -17,6 +17,8 @@ from airflow_provider_alchemy.api.token_source import MOST_BARREN_PAGES, TOKENS_
 
 SETTINGS = ClientSettings(api_key="some-key")
 
+CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
+
 
 class Book:
     """Pages by the key that leads to them."""
@@ -30,11 +32,11 @@ class Book:
         key = (call.params or {}).get("startToken")
         self.asked.append(key)
         ids, next_key = self._pages[key]
-        return TokenPage(tuple(Token("0xe9fca552b9eb110c2d170962af740725f71f5644", token_id) for token_id in ids), next_key=next_key)
+        return TokenPage(tuple(Token(CONTRACT, token_id) for token_id in ids), next_key=next_key)
 
 
 def record_of(**known: Any) -> CollectionRecord:
-    record = CollectionRecord.begin("0xe9fca552b9eb110c2d170962af740725f71f5644", "eth-mainnet", Method.BATCH)
+    record = CollectionRecord.begin(CONTRACT, "eth-mainnet", Method.BATCH)
     for name, value in known.items():
         setattr(record, name, value)
     return record
