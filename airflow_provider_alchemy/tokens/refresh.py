@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from airflow_provider_alchemy.api import throttle
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import (
-    MOST_TOKENS,
+    MAX_TOKENS_PER_CALL,
     PAGE_ATTEMPTS,
     Call,
     PageKeys,
@@ -35,9 +35,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
-    reason_of,
 )
-from airflow_provider_alchemy.api.models import Token
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.tokens.result import RefreshLog
 from airflow_provider_alchemy.tokens.state import (
@@ -194,7 +192,7 @@ class CollectionRefresh:
         """Read the next tokens: a page of the collection, or some of the given ids."""
         state, given = self._state, self._token_ids
         if given is not None:
-            state.add(given[state.tokens : state.tokens + MOST_TOKENS])
+            state.add(given[state.tokens : state.tokens + MAX_TOKENS_PER_CALL])
             state.is_read = state.tokens >= len(given)
             return
         settings = self._client.settings
@@ -233,7 +231,7 @@ class CollectionRefresh:
                 state.put_back(chunk)
                 raise
             self._log.log_failure(chunk.count, error)
-            failure = reason_of(error)
+            failure = error.reason
         sent_at = _sent_at(usage) if refreshes else None
         asked = [replace(tokens, asked_at=tokens.asked_at or sent_at) for tokens in chunk.token_sets]
         known = regroup(asked, lambda token_id, tokens: failure or judge(found.get(token_id), tokens.asked_at))
@@ -274,7 +272,7 @@ class CollectionRefresh:
 
     async def _queue_token(self, token_id: int, usage: Usage, reasons: dict[int, str]) -> None:
         state = self._state
-        call = refresh_nft_metadata(Token(state.contract_address, token_id), self._client.settings)
+        call = refresh_nft_metadata(state.contract_address, token_id, self._client.settings)
         try:
             async with self._queueing:
                 if self._error is not None:
@@ -288,7 +286,7 @@ class CollectionRefresh:
             if self._concerns_all(error):
                 self._fail(error)
             else:
-                reasons[token_id] = reason_of(error)
+                reasons[token_id] = error.reason
         else:
             reasons[token_id] = STALE
             seconds = DEFAULT_ESTIMATE_SECONDS if answer.estimated_seconds is None else answer.estimated_seconds
@@ -315,7 +313,7 @@ class CollectionRefresh:
                     usage=usage,
                     max_attempts=max_attempts,
                     spending_limit=self._options.spending_limit,
-                    is_patient=True,
+                    retries_unexpected=True,
                 )
             except AlchemyRateLimitError as error:
                 # It says nothing of these tokens, is not billed, and passes.

@@ -10,12 +10,11 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_look
+from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_poll
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    AlchemyTokensFailedForGoodError,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log
@@ -30,7 +29,7 @@ LOG_STEP_PERCENT = 10
 
 def price_of(tokens: int, method: Method, *, is_listed: bool) -> int:
     """Give the compute units of a refresh that asks for each token once."""
-    units = price_of_look(tokens)
+    units = price_of_poll(tokens)
     if method is Method.QUEUE:
         units += tokens * REFRESH_NFT_METADATA.compute_units
     return units + (price_of_listing(tokens) if is_listed else 0)
@@ -207,8 +206,7 @@ def error_of(state: CollectionState, max_failed: float, subject: str) -> Alchemy
         f"{failed:,} of {state.tokens:,} tokens are not proven fresh ({count_reasons(state.failed)}); max_failed "
         f"allows {shown}"
     )
-    error_type = AlchemyTokensFailedForGoodError if final > allowed else AlchemyTokensFailedError
-    return error_type(msg, subject=subject)
+    return AlchemyTokensFailedError(msg, subject=subject, is_permanent=final > allowed)
 
 
 def report_lines(state: CollectionState) -> Iterator[str]:

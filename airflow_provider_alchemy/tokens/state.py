@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 
@@ -253,11 +253,11 @@ class CollectionState:
         if token_ids:
             self.todo.append(TokenSet.of(token_ids))
 
-    def has_chunk(self, size: int = MOST_TOKENS) -> bool:
+    def has_chunk(self, size: int = MAX_TOKENS_PER_CALL) -> bool:
         # Fewer are taken only where no more will come: a call costs the same.
         return bool(self.todo) and (self.is_read or count(self.todo) >= size)
 
-    def take(self, size: int = MOST_TOKENS, *, queued_from: datetime | None = None) -> Chunk | None:
+    def take(self, size: int = MAX_TOKENS_PER_CALL, *, queued_from: datetime | None = None) -> Chunk | None:
         """Take the tokens of the next call; None where there are none, or not enough yet."""
         if not self.has_chunk(size):
             return None

@@ -144,7 +144,7 @@ class TestTrouble:
             raise KeyError
 
         async with poller_of(emulator) as poller:
-            monkeypatch.setattr(poller._client, "reingest_contract_once", broken)
+            monkeypatch.setattr(poller._client, "attempt", broken)
             with pytest.raises(KeyError):
                 await ask(poller)
 
@@ -153,10 +153,10 @@ class TestTrouble:
     ) -> None:
         async with poller_of(emulator) as poller:
 
-            async def broken(_: float) -> float:
+            async def broken(*_: object, **__: object) -> float:
                 raise KeyError
 
-            monkeypatch.setattr(poller._turns, "take", broken)
+            monkeypatch.setattr("airflow_provider_alchemy.api.throttle.Queue.wait", broken)
             with pytest.raises(KeyError):
                 await ask(poller)
 

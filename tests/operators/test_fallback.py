@@ -120,6 +120,7 @@ class TestTheTokensInItsPlace:
             error = failure(with_tokens(deferrable=deferrable))
 
         assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "2 of 250 tokens are not proven fresh" in str(error)
         assert "RefreshCollectionOperator names these tokens, and takes max_failed" in str(error)

@@ -21,7 +21,6 @@ from airflow_provider_alchemy.api.polling import CONNECTIONS
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,
-    AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
@@ -210,7 +209,8 @@ class TestMaxFailed:
     def test_what_no_retry_can_mend_uses_up_no_retry(self) -> None:
         error = life_of(10, max_failed=2).failure()
 
-        assert isinstance(error, AlchemyContractsFailedForGoodError)
+        assert isinstance(error, AlchemyContractsFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
 
     @pytest.mark.usefixtures("quick_backoff")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedForGoodError
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import (
@@ -203,7 +203,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, min_fresh=0.8))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "malformed_token_uri 2 (token 2, 3); no_such_token 1 (token 4)" in str(error)
         assert len(looks_of(emulator)) == 1
@@ -227,7 +228,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, token_ids=[3, 99]))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert "no_such_token 1 (token 99)" in str(error)
 
     @pytest.mark.parametrize("tokens", [None, [1, 2]])

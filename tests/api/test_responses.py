@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each HTTP answer of the service's documentation means."""
+"""What an HTTP answer means, or an HTTP library that raises instead of answering: the one table of both."""
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import ssl
 from collections.abc import Callable
 from email.utils import format_datetime, formatdate
+from http.client import IncompleteRead
 from typing import Any
+from unittest.mock import Mock
 
+import aiohttp
 import pendulum
 import pytest
+import requests
 import time_machine
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind
-from airflow_provider_alchemy.api.responses import Answer, error_of_answer, is_billed, read_answer, read_retry_after
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError, ErrorKind
+from airflow_provider_alchemy.api.responses import Answer, error_of_answer, explain, read_answer, read_retry_after
+from airflow_provider_alchemy.api.settings import ClientSettings
+
+from .shells import KEY
 
 OVER_THROUGHPUT = "Your app has exceeded its compute units per second capacity. If you have retries enabled, ignore it."
 OVER_MONTH = "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade."
@@ -241,7 +252,165 @@ def test_a_date_within_five_minutes_is_honoured_to_the_second(ahead: int) -> Non
 
 @pytest.mark.parametrize(
     ("status", "billed"),
-    [(200, True), (400, True), (401, True), (404, True), (500, True), (503, True), (403, False), (429, False)],
+    [
+        (200, True),
+        (400, True),
+        (401, True),
+        (404, True),
+        (500, True),
+        (503, True),
+        (403, False),
+        (429, False),
+        (302, False),
+    ],
 )
-def test_only_429_and_403_are_not_billed(status: int, billed: bool) -> None:
-    assert is_billed(status) is billed
+def test_only_429_403_and_redirects_are_not_billed(status: int, billed: bool) -> None:
+    assert Answer(status, "").is_billed is billed
+
+
+HOST = "eth-mainnet.g.alchemy.com"
+URL = f"https://{HOST}/nft/v2/{KEY}/reingestContract"
+CONNECTION = Mock(host=HOST, port=443, ssl=True, is_ssl=True)
+
+
+def explained(error: BaseException, *, through_proxy: bool = False, **settings: str) -> AlchemyError:
+    chosen = ClientSettings(api_key=KEY, **settings)  # type: ignore[arg-type]
+    return explain(error, chosen, HOST, through_proxy=through_proxy)
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def in_requests(root: BaseException) -> BaseException:
+    """Wrap an error as requests and urllib3 do."""
+    pool = urllib3.HTTPSConnectionPool(HOST)
+    return requests.exceptions.ConnectionError(urllib3.exceptions.MaxRetryError(pool, URL, root))  # type: ignore[arg-type]
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+NO_NAME_NOW = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+NO_ROUTE = OSError(errno.EHOSTUNREACH, "No route to host")
+
+FAILURES: list[tuple[str, BaseException, type[AlchemyError], str]] = [
+    ("name, requests", in_requests(NO_NAME), errors.AlchemyHostNotFoundError, "does not exist"),
+    (
+        "name, aiohttp",
+        aiohttp.ClientConnectorDNSError(CONNECTION, NO_NAME),
+        errors.AlchemyHostNotFoundError,
+        "does not exist",
+    ),
+    ("name for now, requests", in_requests(NO_NAME_NOW), errors.AlchemyConnectionError, "could not be looked up"),
+    (
+        "name for now, aiohttp",
+        aiohttp.ClientConnectorDNSError(CONNECTION, NO_NAME_NOW),
+        errors.AlchemyConnectionError,
+        "could not be looked up",
+    ),
+    ("refused, requests", in_requests(REFUSED), errors.AlchemyConnectionError, "Connection refused"),
+    (
+        "refused, aiohttp",
+        aiohttp.ClientConnectorError(CONNECTION, REFUSED),
+        errors.AlchemyConnectionError,
+        "Connection refused",
+    ),
+    ("no route", in_requests(NO_ROUTE), errors.AlchemyConnectionError, "No route to host"),
+    ("disconnected", aiohttp.ServerDisconnectedError(URL), errors.AlchemyConnectionError, "the connection broke"),
+    ("certificate, requests", in_requests(untrusted()), errors.AlchemyConfigurationError, "self-signed"),
+    (
+        "certificate, aiohttp",
+        aiohttp.ClientConnectorCertificateError(CONNECTION, untrusted()),
+        errors.AlchemyConfigurationError,
+        "self-signed",
+    ),
+    ("time-out, plain", TimeoutError(URL), errors.AlchemyTimeoutError, "within 30 seconds"),
+    ("time-out to connect", requests.exceptions.ConnectTimeout(URL), errors.AlchemyTimeoutError, "within 30 seconds"),
+    ("time-out to read", requests.exceptions.ReadTimeout(URL), errors.AlchemyTimeoutError, "within 30 seconds"),
+    ("time-out, aiohttp", aiohttp.ServerTimeoutError(URL), errors.AlchemyTimeoutError, "within 30 seconds"),
+    (
+        "cut, requests",
+        requests.exceptions.ChunkedEncodingError(urllib3.exceptions.ProtocolError(URL, IncompleteRead(b""))),
+        errors.AlchemyBadAnswerError,
+        "cut short",
+    ),
+    ("cut, aiohttp", aiohttp.ClientPayloadError(URL), errors.AlchemyBadAnswerError, "cut short"),
+    ("encoding", requests.exceptions.ContentDecodingError(URL), errors.AlchemyBadAnswerError, "could not be read"),
+    ("proxy, requests", requests.exceptions.ProxyError(URL), errors.AlchemyConnectionError, "proxy"),
+    (
+        "proxy, aiohttp",
+        aiohttp.ClientProxyConnectionError(CONNECTION, REFUSED),
+        errors.AlchemyConnectionError,
+        "proxy",
+    ),
+    (
+        "proxy's name, requests",
+        requests.exceptions.ProxyError(in_requests(NO_NAME)),
+        errors.AlchemyConnectionError,
+        "proxy",
+    ),
+    ("anything else", RuntimeError(URL), errors.AlchemyConnectionError, "the connection broke"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "words"), [row[1:] for row in FAILURES], ids=[row[0] for row in FAILURES]
+)
+def test_each_failure_is_its_type_and_says_what_happened(
+    error: BaseException, error_type: type[AlchemyError], words: str
+) -> None:
+    told = explained(error)
+    assert type(told) is error_type
+    assert words in told.what
+
+
+@pytest.mark.parametrize("error", [row[1] for row in FAILURES], ids=[row[0] for row in FAILURES])
+def test_nothing_of_the_library_is_kept(error: BaseException) -> None:
+    told = explained(error)
+    assert KEY not in f"{told} {told!r} {told.args} {told.to_dict()}"
+    assert (told.__cause__, told.__context__) == (None, None)
+
+
+def test_an_error_of_ours_is_what_it_was_without_the_key() -> None:
+    ours = AlchemyConfigurationError(f"field 'verify' is {KEY!r}", advice="Expected a file")
+    assert (explained(ours) is ours, ours.what) == (True, "field 'verify' is '***'")
+
+
+def test_a_chain_that_goes_round_in_a_circle_ends() -> None:
+    first, second = RuntimeError("a"), RuntimeError("b")
+    assert explained(caused(first, caused(second, first))).kind is ErrorKind.TRANSIENT
+
+
+def test_an_unknown_host_names_the_network() -> None:
+    told = explained(in_requests(NO_NAME), network="no-such-network")
+    assert "network 'no-such-network'" in str(told)
+
+
+def test_an_unknown_host_names_the_network_where_the_host_holds_it() -> None:
+    told = explained(in_requests(NO_NAME), network="no-such-network", host="https://{network}.example.com")
+    assert "'no-such-network'" in str(told)
+
+
+def test_an_unknown_host_of_the_connection_names_that_host() -> None:
+    told = explained(in_requests(NO_NAME), host="https://alchemy.example.com")
+    assert "Check the connection's host: 'https://alchemy.example.com'" in str(told)
+
+
+def test_an_unknown_host_that_holds_the_key_does_not_show_it() -> None:
+    told = explained(in_requests(NO_NAME), host=f"https://{KEY}.example.com")
+    assert KEY not in str(told)
+
+
+def test_an_untrusted_certificate_names_the_field_verify() -> None:
+    assert "Set verify" in str(explained(untrusted()))
+
+
+def test_a_name_that_is_not_found_on_the_way_through_a_proxy_is_the_proxys() -> None:
+    assert "the proxy on the way" in explained(in_requests(NO_NAME), through_proxy=True).what

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong on the way, with real sockets: each fault is its type of error, for both shells."""
+"""What can go wrong on the way, with real sockets: each fault is its type of error, for both clients."""
 
 from __future__ import annotations
 
@@ -19,40 +19,29 @@ from .shells import ADDRESS, KEY, LOWER, Client
 
 pytestmark = pytest.mark.integration
 
-BUG, MEND, WAIT_OUT = ErrorKind.UNEXPECTED, ErrorKind.PERMANENT, ErrorKind.TRANSIENT
+UNEXPECTED, PERMANENT, TRANSIENT = ErrorKind.UNEXPECTED, ErrorKind.PERMANENT, ErrorKind.TRANSIENT
 
 FAULTS: list[tuple[dict[str, Any], type[AlchemyError], ErrorKind]] = [
-    ({"kind": "http", "status": 400}, errors.AlchemyEndpointGoneError, MEND),
-    ({"kind": "http", "status": 400, "message": "Invalid arg"}, errors.AlchemyRequestError, MEND),
-    ({"kind": "http", "status": 401}, errors.AlchemyAuthenticationError, MEND),
-    ({"kind": "http", "status": 403}, errors.AlchemyAuthenticationError, MEND),
-    ({"kind": "http", "status": 404}, errors.AlchemyEndpointGoneError, MEND),
-    ({"kind": "http", "status": 410}, errors.AlchemyEndpointGoneError, MEND),
-    ({"kind": "http", "status": 413}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "http", "status": 413, "message": "Too large"}, errors.AlchemyRequestError, MEND),
-    ({"kind": "http", "status": 418, "message": "teapot"}, errors.AlchemyUnexpectedAnswerError, BUG),
-    ({"kind": "http", "status": 429}, errors.AlchemyRateLimitError, WAIT_OUT),
-    ({"kind": "http", "status": 500}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "http", "status": 502}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "http", "status": 503}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "http", "status": 504}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "inactive_app"}, errors.AlchemyAuthenticationError, MEND),
-    ({"kind": "network_disabled"}, errors.AlchemyNetworkError, MEND),
-    ({"kind": "redirect"}, errors.AlchemyUnexpectedAnswerError, BUG),
-    ({"kind": "empty"}, errors.AlchemyBadAnswerError, WAIT_OUT),
-    ({"kind": "html"}, errors.AlchemyBadAnswerError, WAIT_OUT),
-    ({"kind": "not_json"}, errors.AlchemyBadAnswerError, WAIT_OUT),
-    ({"kind": "cut_json"}, errors.AlchemyBadAnswerError, WAIT_OUT),
-    ({"kind": "error_object"}, errors.AlchemyServerError, WAIT_OUT),
-    ({"kind": "error_object", "message": "new"}, errors.AlchemyUnexpectedAnswerError, BUG),
-    ({"kind": "wrong_types"}, errors.AlchemyUnexpectedAnswerError, BUG),
-    ({"kind": "other_contract"}, errors.AlchemyUnexpectedAnswerError, BUG),
-    ({"kind": "cut"}, errors.AlchemyBadAnswerError, WAIT_OUT),
-    ({"kind": "drip", "seconds": 0.05}, errors.AlchemyTimeoutError, WAIT_OUT),
-    ({"kind": "drip", "seconds": 5}, errors.AlchemyTimeoutError, WAIT_OUT),
-    ({"kind": "slow", "seconds": 5}, errors.AlchemyTimeoutError, WAIT_OUT),
-    ({"kind": "reset"}, errors.AlchemyConnectionError, WAIT_OUT),
-    ({"kind": "hang"}, errors.AlchemyTimeoutError, WAIT_OUT),
+    ({"kind": "http", "status": 401}, errors.AlchemyAuthenticationError, PERMANENT),
+    ({"kind": "http", "status": 429}, errors.AlchemyRateLimitError, TRANSIENT),
+    ({"kind": "http", "status": 503}, errors.AlchemyServerError, TRANSIENT),
+    ({"kind": "inactive_app"}, errors.AlchemyAuthenticationError, PERMANENT),
+    ({"kind": "network_disabled"}, errors.AlchemyNetworkError, PERMANENT),
+    ({"kind": "redirect"}, errors.AlchemyUnexpectedAnswerError, UNEXPECTED),
+    ({"kind": "empty"}, errors.AlchemyBadAnswerError, TRANSIENT),
+    ({"kind": "html"}, errors.AlchemyBadAnswerError, TRANSIENT),
+    ({"kind": "not_json"}, errors.AlchemyBadAnswerError, TRANSIENT),
+    ({"kind": "cut_json"}, errors.AlchemyBadAnswerError, TRANSIENT),
+    ({"kind": "error_object"}, errors.AlchemyServerError, TRANSIENT),
+    ({"kind": "error_object", "message": "new"}, errors.AlchemyUnexpectedAnswerError, UNEXPECTED),
+    ({"kind": "wrong_types"}, errors.AlchemyUnexpectedAnswerError, UNEXPECTED),
+    ({"kind": "other_contract"}, errors.AlchemyUnexpectedAnswerError, UNEXPECTED),
+    ({"kind": "cut"}, errors.AlchemyBadAnswerError, TRANSIENT),
+    ({"kind": "drip", "seconds": 0.05}, errors.AlchemyTimeoutError, TRANSIENT),
+    ({"kind": "drip", "seconds": 5}, errors.AlchemyTimeoutError, TRANSIENT),
+    ({"kind": "slow", "seconds": 5}, errors.AlchemyTimeoutError, TRANSIENT),
+    ({"kind": "reset"}, errors.AlchemyConnectionError, TRANSIENT),
+    ({"kind": "hang"}, errors.AlchemyTimeoutError, TRANSIENT),
 ]
 HARMLESS = {FaultKind.UNKNOWN_STATE, FaultKind.LARGE}
 FAULT_IDS = [" ".join(str(part) for part in fault[0].values()) for fault in FAULTS]
@@ -63,7 +52,7 @@ def name_service_is_silent(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-def nobody_has_that_name(*_: Any, **__: Any) -> Any:
+def no_host_has_that_name(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
@@ -105,44 +94,12 @@ def test_each_fault_is_its_type_of_error(
     ],
     ids=lambda value: " ".join(str(part) for part in value.values()) if isinstance(value, dict) else "",
 )
-def test_only_what_can_be_waited_out_is_sent_again_and_only_as_often_as_asked(
+def test_only_what_is_transient_is_sent_again_and_only_as_often_as_asked(
     connect: Connect, emulator: AlchemyEmulator, fault: dict[str, Any], calls: int
 ) -> None:
     emulator.add_fault(**fault)
     fails(connect(timeout=0.2 if fault["kind"] in SLOW_ONES else 5), attempts=3)
     assert emulator.count() == calls
-
-
-@pytest.mark.parametrize("body", ["error", "jsonrpc", "text", "html"])
-@pytest.mark.parametrize(
-    ("status", "error_type"),
-    [(429, errors.AlchemyRateLimitError), (503, errors.AlchemyServerError), (401, errors.AlchemyAuthenticationError)],
-)
-def test_an_error_is_the_same_in_every_body_form(
-    client: Client, emulator: AlchemyEmulator, body: str, status: int, error_type: type[AlchemyError]
-) -> None:
-    emulator.add_fault("http", status=status, body=body)
-    assert type(fails(client)) is error_type
-
-
-@pytest.mark.parametrize("status", [429, 403])
-def test_the_monthly_cap_is_final(client: Client, emulator: AlchemyEmulator, status: int) -> None:
-    emulator.configure(monthly_units=480, monthly_status=status)
-    client.reingest_contract(ADDRESS)
-    assert type(fails(client, attempts=5)) is errors.AlchemyQuotaError
-    assert emulator.count() == 2
-
-
-@pytest.mark.parametrize("status", [404, 410, 400])
-def test_a_retired_endpoint_is_gone(client: Client, emulator: AlchemyEmulator, status: int) -> None:
-    emulator.configure(reingest_gone=status)
-    error = fails(client)
-    assert (type(error), error.http_status) == (errors.AlchemyEndpointGoneError, status)
-
-
-def test_a_retired_endpoint_says_what_to_use_instead(client: Client, emulator: AlchemyEmulator) -> None:
-    emulator.configure(reingest_gone=404)
-    assert f"RefreshCollectionOperator(task_id='refresh', contract_address='{LOWER}')" in str(fails(client))
 
 
 def test_a_network_without_the_endpoint_is_named(connect: Connect, emulator: AlchemyEmulator) -> None:
@@ -238,12 +195,12 @@ def test_a_server_that_speaks_no_http_is_an_alchemy_error(connect_to: Connect, n
         connection.sendall(noise)
 
     with raw_server(serve) as server:
-        assert fails(connect_to(api_key=KEY, host=server.url)).kind is WAIT_OUT
+        assert fails(connect_to(api_key=KEY, host=server.url)).kind is TRANSIENT
 
 
 def test_a_host_that_does_not_exist_is_an_unknown_network(connect_to: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     # The name service is asked nothing: what it would say differs from machine to machine.
-    monkeypatch.setattr(socket, "getaddrinfo", nobody_has_that_name)
+    monkeypatch.setattr(socket, "getaddrinfo", no_host_has_that_name)
     error = fails(connect_to(api_key=KEY, network="no-such-network"), attempts=5)
     assert type(error) is errors.AlchemyHostNotFoundError
     assert error.what == "host no-such-network.g.alchemy.com does not exist"
@@ -253,4 +210,4 @@ def test_a_host_that_does_not_exist_is_an_unknown_network(connect_to: Connect, m
 def test_a_silent_name_service_is_waited_out(connect_to: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", name_service_is_silent)
     error = fails(connect_to(api_key=KEY))
-    assert (type(error), error.kind) == (errors.AlchemyConnectionError, WAIT_OUT)
+    assert (type(error), error.kind) == (errors.AlchemyConnectionError, TRANSIENT)
