@@ -18,6 +18,7 @@ from local_airflow import LocalAirflow
 from local_airflow.certificates import write_certificates
 from local_airflow.command_lines import TRIGGERER, WORKER, numbered
 from local_airflow.ports import LOOPBACK, ReservedPort
+from local_airflow.rest import REQUEST_SECONDS
 from local_airflow.waiting import wait_until
 
 EMULATOR = "emulator"
@@ -104,7 +105,7 @@ def open_cluster(
     url = f"https://{LOOPBACK}:{reserved.number}"
     extra = {"verify": str(certificates.authority), "compute_units_per_second": 1_000_000, **(connection_extra or {})}
     connection = {"conn_type": "alchemy", "host": url, "password": key, "extra": extra}
-    emulator = RemoteEmulator(url, authority=certificates.authority)
+    emulator = RemoteEmulator(url, authority=certificates.authority, timeout_seconds=REQUEST_SECONDS)
     try:
         with LocalAirflow(
             folder / "airflow",

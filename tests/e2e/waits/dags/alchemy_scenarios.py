@@ -67,7 +67,8 @@ for form, arguments in WAITS.items():
 
 sensor("calls_of_a_wait", deferrable=True, poke_interval=5)
 sensor("killed_triggerer", deferrable=True, poke_interval=2)
-sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=PAUSE_SECONDS))
+# Long enough for the worker to come to the deferral, however busy the machine is.
+sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=3 * PAUSE_SECONDS))
 operator(
     "retry_joins",
     **WAITS["worker"],
