@@ -72,7 +72,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"redis://{LOOPBACK}:{port.number}/0"
     try:
         servers.start("redis")
-        eventually(lambda: _answers(url), START_SECONDS)
+        eventually(lambda: _answers(url))
         yield url
     finally:
         servers.end()
