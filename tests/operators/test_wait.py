@@ -21,7 +21,7 @@ in_the_worker_and_deferred = pytest.mark.parametrize("deferrable", [False, True]
 
 
 def refresh(**arguments: Any) -> ReingestContractOperator:
-    defaults: dict[str, Any] = {"task_id": "refresh", "contract_address": ADDRESS, "poll_interval": 0.05, "timeout": 20}
+    defaults: dict[str, Any] = {"task_id": "refresh", "contract_address": ADDRESS, "poll_interval": 0.05, "timeout": 3600}
     return ReingestContractOperator(**{**defaults, "wait_for_completion": True, **arguments})
 
 

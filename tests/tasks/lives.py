@@ -91,7 +91,7 @@ def context_without_store(ti: TaskInstance | None = None) -> dict[str, Any]:
 
 def sensor_in(mode: str, **arguments: Any) -> ReingestSensor:
     """Build a sensor for one of the three modes."""
-    defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 20}
+    defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 3600}
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return ReingestSensor(**{**defaults, **mode_arguments, **arguments})
 
