@@ -57,7 +57,7 @@ with new_dag(KILLED):
 
 with new_dag(PAUSED):
     # Longer than a busy scheduler takes to hear that the worker ended: it takes a task for killed that goes on before.
-    refresh(PAUSED, deferrable=True, attempt_interval=20)
+    refresh(PAUSED, deferrable=True, attempt_interval=30)
 
 with new_dag(QUEUED):
     refresh(QUEUED, method="queue")
