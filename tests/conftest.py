@@ -23,7 +23,7 @@ import pytest
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing import AlchemyEmulator
 
-pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures", "tests.scheduling"]
+pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures"]
 
 _HOME = Path(tempfile.mkdtemp(prefix="alchemy-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
