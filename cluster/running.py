@@ -23,9 +23,6 @@ from local_airflow.waiting import wait_until
 EMULATOR = "emulator"
 TRIGGERERS = tuple(numbered(TRIGGERER, 2))
 WORKERS = tuple(numbered(WORKER, 2))
-START_SECONDS = 120.0
-"""For each step of the start: a slow machine of continuous integration."""
-
 PATIENCE = {
     # On a busy machine: a triggerer that is late by some seconds must not lose its triggers to the other, which would
     # be right, but is not what a test of killing is about.
@@ -122,7 +119,6 @@ def open_cluster(
             parallelism=parallelism,
             database="postgresql",
             port=port,
-            start_seconds=START_SECONDS,
         ) as airflow:
             _wait_for(emulator)
             yield Cluster(airflow, emulator, key)
@@ -132,8 +128,4 @@ def open_cluster(
 
 
 def _wait_for(emulator: RemoteEmulator) -> None:
-    wait_until(
-        emulator.is_there,
-        deadline_seconds=START_SECONDS,
-        failure=lambda: f"The emulator at {emulator.url} does not answer",
-    )
+    wait_until(emulator.is_there, failure=lambda: f"The emulator at {emulator.url} does not answer")

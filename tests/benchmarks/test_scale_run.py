@@ -11,8 +11,7 @@ from benchmarks.scale.measuring import measure
 from benchmarks.scale.settings import Scenario
 from benchmarks.scale.tables import tables
 
-# A cluster takes up to two minutes to start on a busy machine, and a wait that just misses its refresh's end another.
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.e2e
 
 SHORT = Scenario(
     waits=20,

@@ -26,7 +26,7 @@ def _only_task(airflow: LocalAirflow, run: DagRun, when: Callable[[TaskInstance]
     def found() -> TaskInstance | None:
         return next(filter(when, airflow.task_instances(run)), None)
 
-    return wait_until(found, deadline_seconds=60, failure=lambda: f"the task stays {airflow.task_instances(run)}")
+    return wait_until(found, moves=airflow.progress, failure=lambda: f"the task stays {airflow.task_instances(run)}")
 
 
 def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
@@ -46,7 +46,7 @@ def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
 
     assert after.state == "deferred"
     assert airflow.processes["triggerer"] != old_pid
-    assert run.wait(deadline_seconds=180) == "success"
+    assert run.wait() == "success"
 
 
 def test_a_kill_takes_the_runner_of_the_triggerer_with_it(airflow: LocalAirflow) -> None:
@@ -57,7 +57,7 @@ def test_a_kill_takes_the_runner_of_the_triggerer_with_it(airflow: LocalAirflow)
         return {int(child) for child in children.read_text().split()}
 
     pid = airflow.processes["triggerer"]
-    runners = wait_until(tree, deadline_seconds=30, failure=lambda: "the triggerer has no runner")
+    runners = wait_until(tree, failure=lambda: "the triggerer has no runner")
     airflow.kill("triggerer")
     assert [identity_of(runner) for runner in runners] == [None] * len(runners)
     airflow.start("triggerer")
@@ -69,7 +69,7 @@ def test_a_run_survives_the_killing_of_the_scheduler_and_its_workers(airflow: Lo
     airflow.kill("scheduler")
     airflow.start("scheduler")
     # Airflow takes a scheduler for dead after 30 s.
-    assert run.wait(deadline_seconds=180) == "success"
+    assert run.wait() == "success"
     assert airflow.xcom(run, "linger") == "lingered"
 
 

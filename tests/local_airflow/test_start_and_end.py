@@ -57,7 +57,6 @@ def test_nothing_is_left_after_the_end_even_of_a_task_that_still_runs(
         lingering = airflow.trigger_dag("lingering")
         wait_until(
             lambda: airflow.task_instances(lingering)[0].state == "running",
-            deadline_seconds=30,
             failure=lambda: "the task does not run",
         )
         assert running_in(home)
@@ -122,7 +121,7 @@ def test_a_harness_that_is_killed_leaves_nothing_behind(
         assert harness.stdout.readline() == "up\n"
         assert running_in(home)
         harness.kill()
-    wait_until(lambda: not running_in(home), deadline_seconds=30, failure=lambda: f"left: {running_in(home)}")
+    wait_until(lambda: not running_in(home), failure=lambda: f"left: {running_in(home)}")
 
 
 def test_an_interrupt_during_the_start_leaves_nothing_behind(
@@ -132,11 +131,10 @@ def test_an_interrupt_during_the_start_leaves_nothing_behind(
     with _harness(home, dags_folder) as harness:
         wait_until(
             lambda: any("scheduler" in line for line in running_in(home)),
-            deadline_seconds=60,
             failure=lambda: "it does not start",
         )
         harness.send_signal(signal.SIGINT)
-        harness.wait(timeout=30)
+        harness.wait()
     assert running_in(home) == []
 
 

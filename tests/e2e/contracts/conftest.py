@@ -24,9 +24,6 @@ from tests.e2e.contracts.dags.many_contracts import COUNTS, FAILED, KILLED, MOVE
 
 DAGS = Path(__file__).parent / "dags"
 
-RUN_SECONDS = 180
-"""Deadline for a run: two cores run all of them at once."""
-
 SECONDS_BETWEEN_ENDS = 0.4
 
 
@@ -51,7 +48,7 @@ class Stage:
     def _kill_triggerer(self) -> float:
         wait_until(
             lambda: len(self.ends(MOVED)) >= COUNTS[MOVED] // 2,
-            deadline_seconds=90,
+            moves=lambda: (self.airflow.progress(), len(self.ends(MOVED))),
             failure=lambda: f"{len(self.ends(MOVED))} refreshes of {MOVED} have ended",
         )
         killed_at = time.time()
@@ -62,7 +59,7 @@ class Stage:
         """Mark a deferred task as failed, as a user does who does not want to wait; give the Variables before."""
         wait_until(
             lambda: self.emulator.count(contract_address=contracts_of(KILLED)[0]) > 1 and self.variables(KILLED),
-            deadline_seconds=90,
+            moves=self.airflow.progress,
             failure=lambda: f"{KILLED} never polled, or kept nothing: {self.variables()}",
         )
         before = self.variables(KILLED)
@@ -84,7 +81,7 @@ class Stage:
 
     def ended(self, dag_id: str) -> DagRun:
         run = self.runs[dag_id]
-        run.wait(RUN_SECONDS)
+        run.wait()
         return run
 
     def task(self, dag_id: str, task_id: str = "refresh") -> TaskInstance:

@@ -102,19 +102,11 @@ class TestATaskThatAUserEnds:
         stage.ended(KILLED)
 
         assert stage.variables_while_it_ran
-        wait_until(
-            lambda: not stage.variables(KILLED),
-            deadline_seconds=30,
-            failure=lambda: f"There still is {stage.variables(KILLED)}",
-        )
+        wait_until(lambda: not stage.variables(KILLED), failure=lambda: f"There still is {stage.variables(KILLED)}")
 
 
 def test_no_variable_is_left_behind(stage: Stage) -> None:
     for dag_id in COUNTS:
         stage.ended(dag_id)
 
-    wait_until(
-        lambda: not stage.variables(),
-        deadline_seconds=30,
-        failure=lambda: f"There still is {stage.variables()}",
-    )
+    wait_until(lambda: not stage.variables(), failure=lambda: f"There still is {stage.variables()}")

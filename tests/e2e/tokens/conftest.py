@@ -24,9 +24,6 @@ from tests.e2e.tokens.dags.tokens import DAG_IDS, FAILED, KILLED, NOTES_VARIABLE
 
 DAGS = Path(__file__).parent / "dags"
 
-RUN_SECONDS = 240
-"""Deadline for a run: two cores run all of them at once."""
-
 LATENCY_SECONDS = 0.2
 """Long enough for calls to be under way at any time, and short enough for a hundred pages one after the other."""
 
@@ -53,7 +50,7 @@ class Stage:
     def _kill_worker(self) -> float:
         wait_until(
             lambda: self.asked(KILLED) >= TOKENS[KILLED] // 2,
-            deadline_seconds=120,
+            moves=lambda: (self.airflow.progress(), self.asked(KILLED)),
             failure=lambda: f"{self.asked(KILLED)} tokens of {KILLED} were asked for",
         )
         os.kill(int((self._notes / f"{KILLED}-1").read_text(encoding="utf-8")), signal.SIGKILL)
@@ -65,7 +62,7 @@ class Stage:
 
     def ended(self, dag_id: str) -> DagRun:
         run = self.runs[dag_id]
-        run.wait(RUN_SECONDS)
+        run.wait()
         return run
 
     def task(self, dag_id: str, task_id: str = "refresh") -> TaskInstance:
