@@ -75,7 +75,7 @@ test-airflow-%: .venvs/%/.ready
 .PRECIOUS: .venvs/%/.ready
 
 test-smoke: $(READY) ## Each operator and sensor once on one real Airflow
-	$(BIN)/python -m pytest tests/e2e/contracts
+	$(BIN)/python -m pytest tests/e2e/smoke
 
 test-e2e: $(READY) ## The other tests on real Airflow processes
 	@$(BIN)/python -m tools.parts --jobs $(JOBS) test-local-airflow $(E2E)

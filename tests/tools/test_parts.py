@@ -116,7 +116,7 @@ def test_ctrl_c_lets_the_running_parts_end_and_begins_no_other(
         test_in_process="touch late",
     )
     with running(project, jobs=jobs, targets=[CORES, MORE_CORES]) as process:
-        wait_until((project / "begun").exists, deadline_seconds=120, failure=lambda: "The part never began")
+        wait_until((project / "begun").exists, failure=lambda: "The part never began")
         process.send_signal(to_send)
         text, _ = process.communicate()
 
@@ -130,7 +130,7 @@ def test_the_second_ctrl_c_ends_a_part_that_does_not_end(makefile: Makefile) -> 
     project = makefile(lint="trap 'touch asked' INT; touch begun; while true; do sleep 0.05; done")
     with running(project, jobs=3, targets=[CORES]) as process:
         for seen in ("begun", "asked"):
-            wait_until((project / seen).exists, deadline_seconds=120, failure=lambda: "It did not get there")
+            wait_until((project / seen).exists, failure=lambda: "It did not get there")
             process.send_signal(signal.SIGINT)
         assert process.wait() == INTERRUPTED_STATUS
 
