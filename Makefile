@@ -9,7 +9,10 @@ JOBS ?= 3
 # The fault matrix takes long, and the measurements are not what users install.
 APART := tests/faults tests/benchmarks
 E2E := $(patsubst tests/e2e/%/__init__.py,test-e2e-%,$(filter-out tests/e2e/smoke/%,$(wildcard tests/e2e/*/__init__.py)))
-DOCUMENTED := tests/docs tests/example_dags tests/packaging/test_security_page.py $(wildcard tests/*/test_*readme*.py)
+# The pages, and the tests that read them: tests/tools/test_parts.py.
+PAGES := $(wildcard *.md) docs
+DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py tests/released/test_versions.py \
+	tests/testing/test_emulator_chain_readme.py tests/testing/test_remote_emulator.py tests/triggers/test_chain_readme.py
 IN_PROCESS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # They need the processes, servers and tools of the newest environment.
 NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging tests/faults tests/key_search tests/tools
@@ -62,7 +65,8 @@ test-benchmarks: $(READY) ## The measurements themselves
 	$(IN_PROCESS) -m "not e2e" tests/benchmarks
 
 test-docs: $(READY) ## What the documents say, link to and show
-	$(BIN)/python -m pytest -m "not e2e" $(DOCUMENTED)
+	$(BIN)/ruff format --check --preview $(PAGES)
+	$(BIN)/python -m pytest $(DOCUMENTED)
 
 test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
 
@@ -104,6 +108,7 @@ soak: $(READY) ## What grows while a whole cluster works (MINUTES=30; LOAD=core 
 lint: $(READY) ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --preview $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
@@ -120,6 +125,7 @@ dist-check: $(READY) ## Build wheel and sdist, look into them, use the wheel in 
 format: $(READY) ## Write the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/ruff format --preview $(PAGES)
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

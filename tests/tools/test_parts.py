@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +156,19 @@ def test_each_folder_of_end_to_end_tests_is_a_part() -> None:
     assert {f"test-e2e-{folder}" for folder in folders} == {
         part.target for part in WHOLE if part.target.startswith("test-e2e-")
     }
+
+
+def test_what_documents_need_holds_each_test_that_reads_one() -> None:
+    command = ["make", "-n", "test-docs"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    run_then = [word for word in done.stdout.split() if word.startswith("tests/")]
+    # Only what is built has a test of the changelog's version: wheel and sdist take a part of their own.
+    elsewhere = {"tests/packaging/test_dists.py", "tests/tools/test_ci.py"}
+
+    for path in (PROJECT / "tests").rglob("test_*.py"):
+        reads_one = re.search(r"\w\.md\"", path.read_text(encoding="utf-8"))
+        name = path.relative_to(PROJECT).as_posix()
+        assert not reads_one or name in elsewhere or name.startswith(tuple(run_then)), name
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-part"], ["lint", "--jobs", "0"]])
