@@ -150,6 +150,15 @@ def test_each_part_is_a_target_of_the_makefile(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_each_part_is_named_among_the_commands() -> None:
+    page = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    commands = page[: page.index("## The house")]
+
+    assert [
+        target for target in BY_TARGET if f"`{target}`" not in commands and f"`make {target}`" not in commands
+    ] == []
+
+
 def test_each_folder_of_end_to_end_tests_is_a_part() -> None:
     folders = {path.parent.name for path in (PROJECT / "tests/e2e").glob("*/__init__.py")} - {"smoke"}
 
