@@ -83,6 +83,8 @@ class RedisBroker:
         return {
             "AIRFLOW__CELERY__BROKER_URL": self.url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
+            # A message that takes longer than a second to send would count as lost, and its task as failed.
+            "AIRFLOW__CELERY__OPERATION_TIMEOUT": "60",
         }
 
     def open(self, components: Components) -> None:

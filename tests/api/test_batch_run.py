@@ -28,7 +28,7 @@ from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.polling import CONNECTIONS, RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.waiting import eventually
+from tests.waiting import until
 
 from .conftest import USUAL
 
@@ -226,7 +226,7 @@ class TestWhatConcernsTheAccount:
         async with poller_of(emulator) as poller:
             batch = batch_of(poller, 200)
             running = asyncio.create_task(batch.run())
-            await asyncio.to_thread(eventually, lambda: emulator.count() >= 300)
+            await until(lambda: emulator.count() >= 300)
             emulator.add_fault("http", status=401)
             before = emulator.count()
             error = await asyncio.wait_for(running, 10)
@@ -351,7 +351,7 @@ class TestWhatItLeavesBehind:
         emulator.set_default_job(queued_seconds=600)
         async with poller_of(emulator) as poller:
             running = asyncio.create_task(batch_of(poller, 500).run())
-            await asyncio.to_thread(eventually, lambda: emulator.count() >= 600)
+            await until(lambda: emulator.count() >= 600)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
@@ -362,7 +362,7 @@ class TestWhatItLeavesBehind:
         emulator.add_fault("hang")
         async with poller_of(emulator) as poller:
             running = asyncio.create_task(batch_of(poller, 5).run())
-            await asyncio.to_thread(eventually, lambda: emulator.count() > 0)
+            await until(lambda: emulator.count() > 0)
             running.cancel()
             _, pending = await asyncio.wait([running], timeout=20)
 
@@ -380,7 +380,7 @@ class TestWhatItLeavesBehind:
         emulator.set_default_job(queued_seconds=600)
         async with poller_of(emulator) as poller:
             running = asyncio.create_task(batch_of(poller, 10_000, cadence=Cadence(interval_seconds=60)).run())
-            await asyncio.to_thread(eventually, lambda: emulator.count() >= 100)
+            await until(lambda: emulator.count() >= 100)
             tasks = len(asyncio.all_tasks())
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -10,8 +10,9 @@ import pytest
 from airflow_provider_alchemy.api import chain_stream
 from airflow_provider_alchemy.api.chain_events import EventKind
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.waiting import until
 
-from .chain import FIRST_BLOCK, Streams, Watcher, accepted, chain_ids, contract, until
+from .chain import FIRST_BLOCK, Streams, Watcher, accepted, chain_ids, contract
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_alchemy.api.chain_limits import CALLS_BEFORE_A_LARGER_ONE
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.waiting import until
 
-from .chain import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, until
+from .chain import FIRST_BLOCK, Streams, Watcher, chain_ids, contract
 
 pytestmark = pytest.mark.integration
 

@@ -19,8 +19,9 @@ from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import FaultKind
+from tests.waiting import until
 
-from .chain import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, open_caller_to, until, update
+from .chain import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, open_caller_to, update
 
 pytestmark = pytest.mark.integration
 
@@ -47,10 +48,10 @@ class TestFaultsOfTheService:
             chain.reveal(contract(1 + number % 3), range(1 + number % 4))
             chain.mine_blocks(1 + number % 5)
             polls = chain.count("eth_blockNumber") + 3
-            await until(lambda: chain.count("eth_blockNumber") >= polls, 60)  # noqa: B023 - awaited here
+            await until(lambda: chain.count("eth_blockNumber") >= polls)  # noqa: B023 - awaited here
         chain.mine_blocks(5)
         wanted = [chain_ids(chain, 1, 2), chain_ids(chain, 2, 3)]
-        await until(lambda: all(len(one.ids) >= len(ids) for one, ids in zip(watchers, wanted, strict=True)), 60)
+        await until(lambda: all(len(one.ids) >= len(ids) for one, ids in zip(watchers, wanted, strict=True)))
 
         assert [one.ids for one in watchers] == wanted
         assert streams.broken == []

@@ -30,7 +30,7 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.token_calling import RefreshPlan
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.tokens import BATCH, LISTING, QUEUE, counts, first_requests, really_refreshed
-from tests.waiting import eventually
+from tests.waiting import until
 
 from .conftest import USUAL
 
@@ -163,7 +163,7 @@ class TestBatch:
         refresh = Refresh(emulator, supply=900)
 
         running = asyncio.create_task(refresh.lead())
-        await asyncio.to_thread(eventually, lambda: emulator.count(LISTING) >= 3)
+        await until(lambda: emulator.count(LISTING) >= 3)
         emulator.grow_collection(ADDRESS, 250)
         await running
 
@@ -266,7 +266,7 @@ class TestQueue:
         emulator.set_collection(ADDRESS, tokens=1, queue_seconds=1e9)
         refresh = Refresh(emulator, Method.QUEUE)
         running = asyncio.create_task(refresh.lead())
-        await asyncio.to_thread(eventually, lambda: refresh.record.stage is Stage.PROVE)
+        await until(lambda: refresh.record.stage is Stage.PROVE)
         running.cancel()
 
         assert refresh.record.next_at - first_requests(emulator)[0] < 901
@@ -352,7 +352,7 @@ class TestTheWorld:
         emulator.set_collection(ADDRESS, tokens=3000)
         refresh = Refresh(emulator, supply=3000)
         running = asyncio.create_task(refresh.failure())
-        await asyncio.to_thread(eventually, lambda: emulator.count(BATCH) >= 5)
+        await until(lambda: emulator.count(BATCH) >= 5)
         emulator.add_fault("http", status=401)
 
         assert isinstance(await running, AlchemyAuthenticationError)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_alchemy.api.keeping import Keeper
-from tests.waiting import eventually
+from tests.waiting import until
 
 
 class SlowPlace:
@@ -49,10 +48,6 @@ class Work:
     async def do(self) -> None:
         self.done += 1
         await self.keeper.kept()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    await asyncio.to_thread(eventually, condition)
 
 
 async def test_who_returns_is_kept(place: SlowPlace) -> None:

@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.waiting import eventually
+from tests.waiting import until
 
 from .conftest import USUAL
 from .shells import LOWER
@@ -92,7 +92,7 @@ class TestWhatIsShared:
         emulator.add_fault("hang", times=1)
         async with poller_of(emulator) as poller:
             waits = [asyncio.create_task(ask(poller, address(number))) for number in range(20)]
-            await asyncio.to_thread(eventually, lambda: emulator.count() == 1)
+            await until(lambda: emulator.count() == 1)
             # Nobody knows yet whether the account is accepted.
             await asyncio.sleep(0.1)
 
@@ -227,7 +227,7 @@ class TestAWait:
     async def test_one_that_is_cancelled_leaves_nothing(self, emulator: AlchemyEmulator) -> None:
         async with poller_of(emulator) as poller:
             following = asyncio.create_task(poller.follow(wait_with(interval=3600)))
-            await asyncio.to_thread(eventually, lambda: poller._agenda._sleeping)
+            await until(lambda: poller._agenda._sleeping)
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
             assert poller._agenda.best_rank(math.inf) is None
@@ -249,7 +249,7 @@ class TestARefusedAccount:
         emulator.add_fault("http", status=429, message="compute units per second")
         async with poller_of(emulator) as poller:
             waits = [asyncio.create_task(ask(poller, address(number))) for number in range(50)]
-            await asyncio.to_thread(eventually, lambda: len(short_steps) == 6)
+            await until(lambda: len(short_steps) == 6)
             # The sixth step has begun, so five are over: six attempts, and one more if the sixth ends right now.
             assert emulator.count() <= len(short_steps) + 1
             for wait in waits:
@@ -352,7 +352,7 @@ class TestWhatIsLeft:
         async with poller_of(emulator) as poller:
             await ask(poller, address(1))
             waits = [asyncio.create_task(ask(poller, address(number), delay=number - 2)) for number in (2, 3)]
-            await asyncio.to_thread(eventually, lambda: emulator.count() == 2)
+            await until(lambda: emulator.count() == 2)
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)

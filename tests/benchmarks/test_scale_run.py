@@ -18,12 +18,12 @@ SHORT = Scenario(
     worker_waits=2,
     dag_size=8,
     xcoms=True,
-    job_seconds=5,
+    job_seconds=30,
     spread_seconds=5,
     capacity=100,
     open_files=1_024,
     rest_seconds=1,
-    limit_seconds=600,
+    limit_seconds=3600,
 )
 
 

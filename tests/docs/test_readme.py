@@ -293,7 +293,7 @@ def test_the_emulator_takes_each_steering_command(command: str) -> None:
     (address,) = [word for word in words if word.startswith("http://127.0.0.1:8765/")]
     with AlchemyEmulator() as emulator:
         url = address.replace("http://127.0.0.1:8765", emulator.url)
-        answer = requests.request(method, url, data=data, timeout=10)
+        answer = requests.request(method, url, data=data, timeout=300)
     assert answer.status_code == 200, answer.text
 
 

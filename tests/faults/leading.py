@@ -19,11 +19,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.api.chain import FIRST_BLOCK, contract
 from tests.faults.expectations import OK
 from tests.faults.scene import Scene
 from tests.tasks.lives import fire, rebuilt
 from tests.triggers.watchers import Store, Triggerer
+from tests.waiting import until
 
 WATCHED_CALLS = 4
 """So many calls of a watcher are enough to tell once what is wrong, and not again."""

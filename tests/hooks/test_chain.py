@@ -15,7 +15,8 @@ from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.chain import ChainHub, _open_poller, own_hub, shared_hub
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.api.chain import FIRST_BLOCK, contract
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.polling import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
-from tests.waiting import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -206,7 +206,7 @@ class TestWhatIsLeft:
 
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(wait())
-        await asyncio.to_thread(eventually, lambda: polling._pollers.get(loop))
+        await until(lambda: polling._pollers.get(loop))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

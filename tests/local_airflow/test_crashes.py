@@ -19,6 +19,8 @@ from local_airflow.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    EndWait = Callable[[DagRun], None]
+
 pytestmark = pytest.mark.e2e
 
 
@@ -30,9 +32,9 @@ def _only_task(airflow: LocalAirflow, run: DagRun, when: Callable[[TaskInstance]
 
 
 def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
-    airflow: LocalAirflow, record_property: Callable[[str, object], None]
+    airflow: LocalAirflow, end_wait: EndWait, record_property: Callable[[str, object], None]
 ) -> None:
-    run = airflow.trigger_dag("waiting_long")
+    run = airflow.trigger_dag("waiting")
     before = _only_task(airflow, run, lambda ti: ti.state == "deferred" and ti.triggerer_id is not None)
     old_pid = airflow.processes["triggerer"]
 
@@ -46,6 +48,7 @@ def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
 
     assert after.state == "deferred"
     assert airflow.processes["triggerer"] != old_pid
+    end_wait(run)
     assert run.wait() == "success"
 
 
@@ -68,16 +71,16 @@ def test_a_run_survives_the_killing_of_the_scheduler_and_its_workers(airflow: Lo
     _only_task(airflow, run, lambda ti: ti.state == "running")
     airflow.kill("scheduler")
     airflow.start("scheduler")
-    # Airflow takes a scheduler for dead after 30 s.
     assert run.wait() == "success"
     assert airflow.xcom(run, "linger") == "lingered"
 
 
-def test_a_run_survives_the_killing_of_the_api_server(airflow: LocalAirflow) -> None:
+def test_a_run_survives_the_killing_of_the_api_server(airflow: LocalAirflow, end_wait: EndWait) -> None:
     run = airflow.trigger_dag("waiting")
     _only_task(airflow, run, lambda ti: ti.state == "deferred")
     airflow.kill("api-server", signal.SIGTERM)
     airflow.start("api-server")
+    end_wait(run)
     assert run.wait() == "success"
 
 

@@ -24,7 +24,7 @@ START = "{{ dag_run.start_date }}"
 
 def arguments_in(mode: str, **arguments: Any) -> dict[str, Any]:
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
-    return {"contract_address": ADDRESS, "poke_interval": 0.1, "timeout": 30, **mode_arguments, **arguments}
+    return {"contract_address": ADDRESS, "poke_interval": 0.1, "timeout": 3600, **mode_arguments, **arguments}
 
 
 @pytest.mark.parametrize("native", [False, True])

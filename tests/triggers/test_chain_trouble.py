@@ -14,8 +14,9 @@ from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from airflow_provider_alchemy.triggers.chain_places import KEY
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.api.chain import FIRST_BLOCK, contract
 from tests.conftest import TaskLog
+from tests.waiting import until
 
 from .watchers import Store, Triggerer, ids_of, shares_streams, watcher
 

@@ -16,7 +16,7 @@ from airflow_provider_alchemy.triggers import progress as module
 from airflow_provider_alchemy.triggers.progress import Progress, ProgressVariable
 from tests.tasks.batches import BatchInstance, Variables
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
-from tests.waiting import eventually
+from tests.waiting import until
 
 LOG = logging.getLogger("tests.triggers.test_progress")
 
@@ -31,10 +31,6 @@ def record_of(finished: int = 0, contracts: int = 1000) -> BatchRecord:
 
 def progress_of(of: ProgressVariable | None = None) -> Progress:
     return Progress(of or variable(), LOG)
-
-
-async def until(condition: Any) -> None:
-    await asyncio.to_thread(eventually, condition)
 
 
 class TestItsName:

@@ -58,7 +58,7 @@ class TestAWorkerThatIsKilled:
 
 class TestAPauseBetweenTwoTries:
     def test_the_task_waits_in_the_triggerer(self, stage: Stage) -> None:
-        assert "Waiting in the triggerer for 10 s" in stage.log(PAUSED)
+        assert "Waiting in the triggerer for 20 s" in stage.log(PAUSED)
 
     def test_all_tokens_are_proven_in_the_end(self, stage: Stage) -> None:
         assert stage.result(PAUSED)["counts"] == all_refreshed(TOKENS[PAUSED])

@@ -49,10 +49,11 @@ class Stage:
         self._notes = notes
         self.runs = {dag_id: airflow.trigger_dag(dag_id) for dag_id in MOVED}
         self.killed_at = self._kill_triggerer()
+        self.states_at_kill = {dag_id: run.state() for dag_id, run in self.runs.items()}
+        airflow.start("triggerer")
         others = {*without_worker.DAG_IDS, mapped_group.DAG_ID} - {*MOVED, DATED}
         self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in sorted(others)}
         self.runs[DATED] = self._dated_run()
-        airflow.start("triggerer")
 
     def _kill_triggerer(self) -> float:
         wait_until(
