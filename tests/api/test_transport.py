@@ -130,6 +130,7 @@ def test_a_call_may_have_its_own_number_of_attempts(client: Client, emulator: Al
     assert emulator.count() == 1
 
 
+@pytest.mark.usefixtures("clock")  # a date tells less, the later it is read
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_honoured_in_both_its_forms(
     client: Client, emulator: AlchemyEmulator, pauses: list[float], form: str
@@ -159,20 +160,21 @@ def test_the_pause_is_really_slept(client: Client, emulator: AlchemyEmulator, mo
 def test_a_deadline_ends_the_attempts_before_a_sleep_that_would_outlast_it(
     client: Client, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", lambda *_: 60.0)
+    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", lambda *_: 86_400.0)
     emulator.add_fault("http", status=503)
-    begun = time.monotonic()
-    assert type(fails(client, deadline=pendulum.now("UTC").add(seconds=50))) is errors.AlchemyServerError
-    assert (emulator.count(), time.monotonic() - begun < 40) == (1, True)
+    assert type(fails(client, deadline=pendulum.now("UTC").add(seconds=3600))) is errors.AlchemyServerError
+    assert emulator.count() == 1
 
 
 def test_a_deadline_cuts_the_sleep_for_the_budget(connect: Connect, emulator: AlchemyEmulator) -> None:
-    client = connect(compute_units_per_second=48)
+    client = connect()
+    client._transport._budget = UnitBudget(480 / 86_400, window_seconds=86_400)  # type: ignore[attr-defined]
     client.reingest_contract(ADDRESS)
     begun = time.monotonic()
+    # It would sleep for a day.
     client.reingest_contract(ADDRESS, deadline=pendulum.now("UTC").add(seconds=0.3))
     assert emulator.count() == 2
-    assert 0.25 < time.monotonic() - begun < 8
+    assert time.monotonic() - begun > 0.25
 
 
 def test_the_meter_counts_calls_and_units(client: Client, emulator: AlchemyEmulator) -> None:
@@ -218,7 +220,7 @@ def test_a_failed_call_costs_its_units_except_429_and_403(
 ) -> None:
     emulator.add_fault(**fault)
     meter = Meter()
-    fails(connect(timeout=0.3 if fault["kind"] == "hang" else 5), meter=meter, max_attempts=1)
+    fails(connect(timeout=0.3 if fault["kind"] == "hang" else 300), meter=meter, max_attempts=1)
     assert (meter.calls, meter.compute_units) == (1, units)
 
 
