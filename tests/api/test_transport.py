@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pendulum
 import pytest
+import time_machine
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.budget import UnitBudget, budget_of
@@ -243,8 +245,19 @@ def test_a_call_that_reached_nobody_costs_nothing(connect_to: Connect) -> None:
 
 
 def test_the_budget_keeps_a_client_below_the_services_limit(
-    connect: Connect, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller
 ) -> None:
+    # One clock for client and service, on which only sleeping takes time: a call that a slow machine holds up on its
+    # way would count later there than here.
+    really_sleep = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        clock.shift(seconds)
+        await really_sleep(0)
+
+    monkeypatch.setattr("time.monotonic", time.time)
+    monkeypatch.setattr("time.sleep", clock.shift)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     # The service counts over one second instead of ten, so that 8 calls at 4 a second take seconds, not minutes.
     monkeypatch.setattr(metering, "WINDOW_SECONDS", 1.0)
     emulator.configure(units_per_second=4 * 480)

@@ -16,7 +16,7 @@ from local_airflow.ports import LOOPBACK, ReservedPort
 from local_airflow.postgresql import PostgresqlDatabase
 from tests.waiting import eventually
 
-START_SECONDS = 60
+START_SECONDS = 600
 
 
 @pytest.fixture(scope="package")
