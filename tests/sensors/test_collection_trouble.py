@@ -162,9 +162,12 @@ class TestDeadlines:
         self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
-        life = life_with_pauses(lambda: clock.shift(AN_HOUR_AND_MORE) or set_fresh(emulator), monkeypatch)
 
-        assert life.lead(sensor_in(mode))["state"] == "finished"
+        def refresh_and_be_late() -> None:
+            set_fresh(emulator)
+            clock.shift(AN_HOUR_AND_MORE)
+
+        assert life_with_pauses(refresh_and_be_late, monkeypatch).lead(sensor_in(mode))["state"] == "finished"
         assert len(looks_of(emulator)) == 2
 
     def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:

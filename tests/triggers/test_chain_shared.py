@@ -122,7 +122,7 @@ class TestWhenAPlaceMoves:
         from airflow.triggers.shared_stream import _SharedStreamGroup  # noqa: PLC0415 - not there before 3.3
 
         now = 0.0
-        monkeypatch.setitem(_SharedStreamGroup.__init__.__kwdefaults__, "_now", lambda: now)
+        monkeypatch.setitem(_SharedStreamGroup.__init__.__kwdefaults__ or {}, "_now", lambda: now)
         # The other one does not take what comes, until Airflow gives it up.
         triggerer, store = Triggerer(ack_timeout=0.5), Store()
         triggerer.start(1, watcher(1), store)
