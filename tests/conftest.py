@@ -25,13 +25,7 @@ import time_machine
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing import AlchemyEmulator
 
-pytest_plugins = [
-    "pytester",
-    "tests.faults.summary",
-    "tests.e2e.cluster.figures",
-    "tests.scheduling",
-    "tests.stillness",
-]
+pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures", "tests.stillness"]
 
 _HOME = Path(tempfile.mkdtemp(prefix="alchemy-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)

@@ -249,15 +249,21 @@ class AsyncTransport(_Transport):
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
         url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
-        async with (self._session or await self._open_once()).request(
-            request.method,
-            url,
-            headers={**request.headers, **self._way.request_headers},
-            data=request.body,
-            allow_redirects=False,
-            proxy=self._way.url,
-            proxy_headers=self._way.tunnel_headers,
-        ) as response:
+        session = self._session or await self._open_once()
+        # Not aiohttp's own timeout: where it is over at the same moment as a time limit round the call, it swallows
+        # the cancellation by that one (aiohttp.helpers.TimerContext within another).
+        async with (
+            asyncio.timeout(self.settings.timeout),
+            session.request(
+                request.method,
+                url,
+                headers={**request.headers, **self._way.request_headers},
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._way.url,
+                proxy_headers=self._way.tunnel_headers,
+            ) as response,
+        ):
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
@@ -277,7 +283,7 @@ class AsyncTransport(_Transport):
         context = await asyncio.to_thread(ssl_context, self.settings)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=self._connections),
-            timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
+            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )

@@ -9,6 +9,7 @@ import gc
 import gzip
 import ipaddress
 import ssl
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -24,6 +25,7 @@ from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from tests.waiting import until
 
 from .conftest import USUAL, Connect
 from .servers import LOOPBACK, answer, http_server
@@ -226,3 +228,19 @@ async def test_a_cancelled_call_leaves_the_client_usable(emulator: AlchemyEmulat
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.reingest_contract(ADDRESS), timeout=0.2)
         assert (await client.reingest_contract(ADDRESS)).contract_address == LOWER
+
+
+async def test_a_time_limit_round_a_call_holds_where_the_calls_own_is_over_at_the_same_moment(
+    emulator: AlchemyEmulator,
+) -> None:
+    async def hold_the_loop_up() -> None:
+        await until(lambda: emulator.count() == 1)
+        time.sleep(0.5)  # noqa: ASYNC251 - as a machine that stands still does: both limits are over after it
+
+    emulator.add_fault("hang")
+    settings = ClientSettings(**{**USUAL, "timeout": 0.3}, api_key=emulator.api_key, host=emulator.url)
+    async with AsyncAlchemyClient(settings) as client, asyncio.TaskGroup() as group:
+        group.create_task(hold_the_loop_up())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.reingest_contract(ADDRESS, max_attempts=1)

@@ -15,6 +15,7 @@ from airflow_provider_alchemy.api.errors import AlchemyRateLimitError
 from airflow_provider_alchemy.api.turns import Turns, turns_of
 
 STEP_SECONDS = 0.1
+A_DAY = 86_400.0
 REFUSAL = AlchemyRateLimitError("too fast")
 
 
@@ -90,20 +91,23 @@ class TestAnAcceptedAccount:
         await asyncio.gather(*(turns.take(rank) for rank in range(16)))
 
     async def test_the_lowest_rank_is_next(self) -> None:
-        one_at_a_time = UnitBudget(9600, window_seconds=0.05, spread_seconds=0)
-        turns = await accepted(Turns(one_at_a_time, units=480))
+        turns = turns_with()
+        began_at = await turns.take(0)
         order: list[float] = []
 
         async def poll(rank: float) -> None:
             await turns.take(rank)
             order.append(rank)
 
-        await asyncio.gather(*(poll(rank) for rank in (5.0, 1.0, 3.0)))
+        polls = [asyncio.create_task(poll(rank)) for rank in (5.0, 1.0, 3.0)]
+        assert await is_kept_waiting(polls[0])  # type: ignore[arg-type]
+        turns.settle(began_at)
+        await asyncio.gather(*polls)
 
         assert order == [1.0, 3.0, 5.0]
 
     async def test_the_budget_decides_when(self) -> None:
-        turns = await accepted(turns_with(units_per_second=48))
+        turns = await accepted(Turns(UnitBudget(480 / A_DAY, window_seconds=A_DAY), units=480))
 
         second = take(turns)
 

@@ -53,16 +53,16 @@ def test_alchemys_answer_is_that_of_reingest_contract(service: PolledServiceClie
 
 
 def test_the_http_answer_is_404_until_the_job_is_done(service: PolledServiceClient, session: requests.Session) -> None:
-    assert session.get(f"{service.url}/jobs/7", timeout=60).status_code == 404
+    assert session.get(f"{service.url}/jobs/7", timeout=300).status_code == 404
     service.begin(0.0)
-    assert session.get(f"{service.url}/jobs/7", timeout=60).status_code == 200
+    assert session.get(f"{service.url}/jobs/7", timeout=300).status_code == 200
 
 
 def test_dbt_clouds_answer_is_the_state_of_a_run(service: PolledServiceClient, session: requests.Session) -> None:
     url = f"{service.url}/api/v2/accounts/1/runs/7/"
-    assert session.get(url, timeout=60).json()["data"] == {"id": 7, "account_id": 1, "status": 3}
+    assert session.get(url, timeout=300).json()["data"] == {"id": 7, "account_id": 1, "status": 3}
     service.begin(0.0)
-    assert session.get(url, timeout=60).json()["data"]["status"] == 10
+    assert session.get(url, timeout=300).json()["data"]["status"] == 10
 
 
 def test_requests_and_the_connections_that_carried_them_are_counted_for_each_side(

@@ -280,7 +280,7 @@ def test_the_test_file_to_copy_passes(pytester: pytest.Pytester, monkeypatch: py
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])))
     source = block_with("python", "alchemy_emulator")
     pytester.makepyfile(test_refresh=source)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=120)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=source.count("\ndef test_"))
 
 

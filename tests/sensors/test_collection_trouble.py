@@ -35,6 +35,7 @@ from tests.tasks.lives import (
     PASSING_FAULTS,
     Life,
     failure,
+    late_once,
     life_with_pauses,
     once,
 )
@@ -121,11 +122,14 @@ class TestFaults:
 
         assert type(failure(sensor_in(mode))) is AlchemyUnexpectedAnswerError
 
-    def test_a_time_that_cannot_be_read_proves_nothing(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_a_time_that_cannot_be_read_proves_nothing(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         set_fresh(emulator)
         emulator.add_fault("wrong_types", endpoint=BATCH, fields={"timeLastUpdated": 42})
 
-        assert isinstance(failure(sensor_in(mode, timeout=0.3)), AirflowSensorTimeout)
+        with late_once(lambda: len(looks_of(emulator)) > 1, clock):
+            assert isinstance(failure(sensor_in(mode)), AirflowSensorTimeout)
 
     def test_the_documented_array_is_read_as_well(self, mode: str, emulator: AlchemyEmulator) -> None:
         set_fresh(emulator)
@@ -158,9 +162,12 @@ class TestDeadlines:
         self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
-        life = life_with_pauses(lambda: clock.shift(AN_HOUR_AND_MORE) or set_fresh(emulator), monkeypatch)
 
-        assert life.lead(sensor_in(mode))["state"] == "finished"
+        def refresh_and_be_late() -> None:
+            set_fresh(emulator)
+            clock.shift(AN_HOUR_AND_MORE)
+
+        assert life_with_pauses(refresh_and_be_late, monkeypatch).lead(sensor_in(mode))["state"] == "finished"
         assert len(looks_of(emulator)) == 2
 
     def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:
@@ -169,10 +176,13 @@ class TestDeadlines:
         assert isinstance(failure(sensor_in(mode, timeout=0)), AirflowSensorTimeout)
         assert len(looks_of(emulator)) == 1
 
-    def test_a_list_that_takes_longer_than_the_timeout_ends_with_it(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_a_list_that_takes_longer_than_the_timeout_ends_with_it(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         emulator.configure(latency_seconds=0.1)
 
-        error = failure(sensor_in(mode, timeout=0.5))
+        with late_once(lambda: emulator.count(LIST) > 3, clock):
+            error = failure(sensor_in(mode))
 
         assert isinstance(error, AirflowSensorTimeout)
         assert "the collection's tokens were not known when the task's timeout was over" in str(error)
@@ -182,7 +192,7 @@ class TestDeadlines:
         self, mode: str, emulator: AlchemyEmulator, connect: ConnectTo
     ) -> None:
         connect(timeout=0.3)
-        emulator.add_fault("slow", seconds=120, endpoint=LIST)
+        emulator.add_fault("hang", endpoint=LIST)
 
         error = failure(sensor_in(mode, timeout=0.5))
 
@@ -238,13 +248,15 @@ class TestDeadlines:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_key_is_in_no_text(mode: str, emulator: AlchemyEmulator, connect: ConnectTo, task_log: TaskLog) -> None:
+def test_the_key_is_in_no_text(
+    mode: str, emulator: AlchemyEmulator, connect: ConnectTo, task_log: TaskLog, clock: time_machine.Traveller
+) -> None:
     connect(max_attempts=1)
     emulator.set_collection(ADDRESS, tokens=10)
     life = Life()
 
-    with pytest.raises(AirflowSensorTimeout) as caught:
-        life.lead(sensor_in(mode, timeout=0.3))
+    with late_once(lambda: len(looks_of(emulator)) > 1, clock), pytest.raises(AirflowSensorTimeout) as caught:
+        life.lead(sensor_in(mode))
 
     told = json.dumps([life.events, [one.trigger.serialize() for one in life.deferrals]])
     assert emulator.api_key not in f"{told}{caught.value}{task_log()}"

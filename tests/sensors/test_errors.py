@@ -104,7 +104,7 @@ class TestWhatIsOursToWaitOut:
     ) -> None:
         add_fault(emulator, fields)
 
-        error = failure(sensor_in(mode, max_consecutive_failures=2, poke_interval=0.01, timeout=5))
+        error = failure(sensor_in(mode, max_consecutive_failures=2, poke_interval=0.01))
 
         assert isinstance(error, error_type)
         assert not isinstance(error, AirflowFailException)
