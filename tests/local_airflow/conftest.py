@@ -32,14 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _running_in(home: Path) -> list[str]:
-    """List the command lines of processes with this AIRFLOW_HOME, straight from /proc."""
+    """List the command lines of processes with this AIRFLOW_HOME, or that work in it, straight from /proc."""
     wanted = f"AIRFLOW_HOME={home.resolve()}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+            is_there = (entry / "cwd").readlink() == home.resolve()
+            if is_there or wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
