@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -224,7 +225,8 @@ def left_out(chosen: Sequence[Part]) -> str:
     others = [part.target for part in WHOLE if part not in chosen]
     if not others:
         return "Nothing was left out."
-    return f"Not run: {', '.join(others)}. `make {others[0]}` runs one of them, `make test-all` everything."
+    sentences = f"Not run: {', '.join(others)}. `make {others[0]}` runs one of them, `make test-all` everything."
+    return textwrap.fill(sentences, WIDTH, break_on_hyphens=False)
 
 
 def run(targets: Sequence[str], *, jobs: int = DEFAULT_JOBS, out: IO[str] = sys.stdout, project: Path = PROJECT) -> int:
