@@ -266,7 +266,6 @@ class AsyncAlchemyClient(_Client):
         self._waits_out_throttling = waits_out_throttling
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
-        # aiohttp's time-out would count the wait for a connection too.
         self._free = asyncio.Semaphore(connections)
         self._proxy_url: str | None = None
         self._proxy_headers: dict[str, str] = {}
@@ -377,7 +376,7 @@ class AsyncAlchemyClient(_Client):
         context = await asyncio.to_thread(ssl_context, self.settings)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=self._connections),
-            timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
+            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )

@@ -45,7 +45,7 @@ def sensor_in(mode: str, **arguments: Any) -> MetadataFreshSensor:
         "contract_address": ADDRESS,
         "fresh_since": minutes_ago(1),
         "poke_interval": 0.05,
-        "timeout": 20,
+        "timeout": 3600,
     }
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return MetadataFreshSensor(**{**defaults, **mode_arguments, **arguments})
