@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 UNKNOWN_ENDPOINT = "unknown"
 """The endpoint of a call whose path, or whose method of the node API, is none of the emulator's; the path itself may
 hold a key and is not kept."""
+
+MASK = "***"
 
 
 class Auth(StrEnum):
@@ -50,13 +55,14 @@ class Call:
     http_status: int | None
     state: str | None
     compute_units: int
-    token_ids: tuple[int, ...] = ()
+    # As texts, because many clients' JSON numbers end at 2**53.
+    token_ids: tuple[Annotated[int, PlainSerializer(str)], ...] = ()
     refreshes: bool = False
     blocks: tuple[int, int] | None = None
     addresses: int = 0
 
     def matches(self, endpoint: str | None, contract_address: str | None) -> bool:
-        """Tell whether the call is one of an endpoint and a contract (in any case); None means any."""
+        """Whether the call is one of an endpoint and a contract (in any case); None means any."""
         if endpoint is not None and self.endpoint != endpoint:
             return False
         return contract_address is None or (self.contract_address or "").lower() == contract_address.lower()

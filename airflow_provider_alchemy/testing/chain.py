@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blockchain of one network: blocks as a function of time, the logs in them, and what reorganisations took away.
 
-Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and
-their hashes are computed when somebody asks. The chain does no I/O and knows no clock: the time is given to it.
+Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and their
+hashes are computed on demand. The events are written from the standards (ERC-4906, ERC-1155, ERC-721) and not from the
+code that reads such logs elsewhere in this package: a mistake there must not be repeated here.
 """
 
 from __future__ import annotations
@@ -15,14 +16,55 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from airflow_provider_alchemy.testing.chain_events import RawLog
 from airflow_provider_alchemy.testing.settings import Settings
+
+METADATA_UPDATE = "0xf8e1a15aba9398e019f0b49df1a4fde98ee17ae345cb5f6b5e2c27f5033e8ce7"
+BATCH_METADATA_UPDATE = "0x6bd5c950a8d8df17f772f5af37cb3655737899cbf903264b9795592da439661c"
+URI = "0x6bb7ff708619ba0610cba295a58592e0451dee2622938c8755667688daf3529b"
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""First topics: the Keccak-256 hash of each event's signature."""
+
+ZERO_ADDRESS = "0x" + "0" * 40
+"""The sender of a minted token, and the receiver of a burned one."""
+
+_WORD_BYTES = 32
+_PAST_SECONDS = 12.0
+"""The time between two blocks of the past, where none comes by itself."""
 
 _block_number_of = attrgetter("block_number")
 _first_of = attrgetter("first")
 
-_PAST_SECONDS = 12.0
-"""The time between two blocks of the past, where none comes by itself."""
+
+class RawLog(NamedTuple):
+    """One log before it has a place on the chain; the address is in lower case."""
+
+    contract_address: str
+    topics: tuple[str, ...]
+    data: str = "0x"
+
+
+def metadata_update(address: str, token_id: int) -> RawLog:
+    return RawLog(address, (METADATA_UPDATE,), f"0x{_word(token_id)}")
+
+
+def batch_metadata_update(address: str, first_id: int, last_id: int) -> RawLog:
+    return RawLog(address, (BATCH_METADATA_UPDATE,), f"0x{_word(first_id)}{_word(last_id)}")
+
+
+def uri(address: str, token_id: int, value: str) -> RawLog:
+    """Write ERC-1155's ``URI(string,uint256)``: the id is indexed, the text is not."""
+    text = value.encode()
+    padded = text + b"\0" * (-len(text) % _WORD_BYTES)
+    return RawLog(address, (URI, f"0x{_word(token_id)}"), f"0x{_word(_WORD_BYTES)}{_word(len(text))}{padded.hex()}")
+
+
+def transfer(address: str, token_id: int, sender: str, to: str) -> RawLog:
+    """Write ERC-721's ``Transfer(address,address,uint256)``: all three are indexed; from zero it is a mint."""
+    return RawLog(address, (TRANSFER, *(f"0x{_word(int(who, 16))}" for who in (sender, to)), f"0x{_word(token_id)}"))
+
+
+def _word(number: int) -> str:
+    return f"{number:064x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +99,7 @@ class ChainLog:
 
 
 class _Stretch(NamedTuple):
-    """Blocks of equal pace, up to the next stretch: the first one's number and time, and the seconds between two."""
+    """Blocks of equal pace, up to the next stretch."""
 
     first: int
     at: float
@@ -72,14 +114,7 @@ class _Fork(NamedTuple):
 
 
 class Chain:
-    """The chain of one network.
-
-    :param network: the network's slug.
-    :param seed: what the hashes are computed from, so that a test repeats.
-    :param newest: the number of the newest block at first.
-    :param past_seconds: the time between two blocks of the past.
-    :param now: seconds since the epoch: the time of the newest block.
-    """
+    """The chain of one network; hashes come from the seed, so that a test repeats."""
 
     def __init__(self, network: str, seed: int, newest: int, past_seconds: float, now: float) -> None:
         self._name = f"{seed}/{network}"
@@ -91,20 +126,15 @@ class Chain:
         self._reorganisations = 0
         self._transactions = 0
         self._logs: list[ChainLog] = []
-        self._gone: list[ChainLog] = []
+        self._removed: list[ChainLog] = []
         self._open: list[ChainLog] | None = None
 
     @property
     def logs(self) -> tuple[ChainLog, ...]:
-        """The logs that are on the chain now, in its order."""
         return tuple(self._logs)
 
     def advance(self, now: float, seconds: float | None) -> None:
-        """Mine the blocks that are due.
-
-        :param now: seconds since the epoch.
-        :param seconds: the time between two blocks; None: no block is due, and the next one's time counts from now on.
-        """
+        """Mine the blocks that are due; without a pace none is, and the next one's time counts from now on."""
         if seconds is None or self._open is not None:
             self._since = now
         elif (blocks := int((now - self._since) / seconds)) > 0:
@@ -112,41 +142,22 @@ class Chain:
             self._since += blocks * seconds
 
     def mine(self, blocks: int, now: float) -> None:
-        """Mine empty blocks at once.
-
-        :param blocks: how many.
-        :param now: seconds since the epoch, the time of all of them.
-        :raises ValueError: a block is open.
-        """
         self._refuse_while_open()
         self._grow(blocks, now, 0.0)
 
     def open_block(self) -> int:
-        """Begin a block that takes every new log until it is closed; time stands still until then.
-
-        :return: the number that it will have.
-        :raises ValueError: another block is open.
-        """
+        """Begin a block that takes every new log until it is closed; time stands still until then."""
         self._refuse_while_open()
         self._open = []
         return self.newest + 1
 
     def close_block(self, now: float) -> None:
-        """Mine the open block.
-
-        :param now: seconds since the epoch, the time of the block.
-        """
         self._logs += self._open or ()
         self._open, self._since = None, now
         self._grow(1, now, 0.0)
 
     def add(self, transactions: Iterable[Sequence[RawLog]], now: float) -> tuple[ChainLog, ...]:
-        """Put logs into the open block, or into a new one that is mined at once.
-
-        :param transactions: the logs of each transaction.
-        :param now: seconds since the epoch.
-        :return: the logs in their places.
-        """
+        """Put the logs of some transactions into the open block, or into a new one that is mined at once."""
         before = () if self._open is None else self._open
         logs = self._place(self.newest + 1, [(self._new_transaction(), raw) for raw in transactions], before)
         if self._open is not None:
@@ -157,41 +168,31 @@ class Chain:
         return logs
 
     def reorganise(self, depth: int, *, keep_logs: bool) -> tuple[ChainLog, ...]:
-        """Replace the newest blocks by as many others.
-
-        :param depth: how many.
-        :param keep_logs: whether the transactions of each block are in its replacement, in reverse order, or vanish.
-        :return: the logs in the new blocks.
-        :raises ValueError: a block is open, or there are not so many blocks.
-        """
+        """Replace the newest blocks by as many others, with the same transactions in reverse order or without any."""
         self._refuse_while_open()
         if depth > self.newest:
             msg = f"depth must be at most {self.newest}, the number of blocks after the very first, not {depth}"
             raise ValueError(msg)
         first = self.newest - depth + 1
-        gone = self.between(first, self.newest)
-        del self._logs[len(self._logs) - len(gone) :]
-        self._gone += gone
+        removed = self.between(first, self.newest)
+        del self._logs[len(self._logs) - len(removed) :]
+        self._removed += removed
         self._reorganisations += 1
         del self._forks[bisect_left(self._forks, first, key=_first_of) :]
         self._forks.append(_Fork(first, self._reorganisations))
-        mined = [log for number, old in groupby(gone, _block_number_of) for log in self._mine_again(number, old)]
-        self._logs += mined if keep_logs else ()
-        return tuple(mined) if keep_logs else ()
+        if not keep_logs:
+            return ()
+        mined = [log for number, old in groupby(removed, _block_number_of) for log in self._mine_again(number, old)]
+        self._logs += mined
+        return tuple(mined)
 
     def between(self, first: int, last: int) -> Sequence[ChainLog]:
-        """Give the logs of some blocks.
-
-        :param first: the first block.
-        :param last: the last one, which counts.
-        :return: the logs in the order of the chain.
-        """
+        """Give the logs of some blocks in the order of the chain; the last block counts."""
         start = bisect_left(self._logs, first, key=_block_number_of)
         return self._logs[start : bisect_right(self._logs, last, lo=start, key=_block_number_of)]
 
-    def gone_between(self, first: int, last: int) -> Sequence[ChainLog]:
-        """Give the logs that reorganisations took away from some blocks, the first to go first; arguments as there."""
-        return [log for log in self._gone if first <= log.block_number <= last]
+    def removed_between(self, first: int, last: int) -> Sequence[ChainLog]:
+        return [log for log in self._removed if first <= log.block_number <= last]
 
     def mined_at(self, number: int) -> int:
         """Give the time of a block in whole seconds since the epoch; before the epoch there is none but 0."""
@@ -216,10 +217,10 @@ class Chain:
         self._transactions += 1
         return self._hash(f"transaction/{self._transactions}")
 
-    def _mine_again(self, number: int, gone: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
+    def _mine_again(self, number: int, removed: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
         transactions = [
             (transaction, [RawLog(log.contract_address, log.topics, log.data) for log in logs])
-            for transaction, logs in groupby(gone, attrgetter("transaction_hash"))
+            for transaction, logs in groupby(removed, attrgetter("transaction_hash"))
         ]
         return self._place(number, transactions[::-1], ())
 
@@ -239,28 +240,21 @@ class Chain:
         return "0x" + sha256(f"{self._name}/{what}".encode()).hexdigest()
 
 
-class ChainBoard:
-    """The chains by network; one begins when it is first asked for.
-
-    :param seed: what the hashes are computed from.
-    """
+class Chains:
+    """The chains by network; one begins when it is first asked for."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._chains: dict[str, Chain] = {}
 
-    def get(self, network: str, settings: Settings, now: float) -> Chain:
-        """Give the chain of a network as it is now, to change it or to answer from it."""
-        chain = self.find(network, settings, now)
-        self._chains[network] = chain
-        return chain
-
-    def find(self, network: str, settings: Settings, now: float) -> Chain:
-        """Give the chain of a network as it is now, to look at only: one that nobody asked for is not kept."""
+    def get(self, network: str, settings: Settings, now: float, *, is_dry: bool = False) -> Chain:
+        """Give the chain of a network as it is now; a dry call begins none."""
         seconds = settings.seconds_between_blocks
         chain = self._chains.get(network)
         if chain is None:
-            return Chain(network, self._seed, settings.first_block, seconds or _PAST_SECONDS, now)
+            chain = Chain(network, self._seed, settings.first_block, seconds or _PAST_SECONDS, now)
+            if not is_dry:
+                self._chains[network] = chain
         chain.advance(now, seconds)
         return chain
 

@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emulator from the command line: ``python -m airflow_provider_alchemy.testing.emulator --port 8765``.
 
-For people who try their DAGs in a running Airflow, and for tests whose processes cannot share a Python
-object. With ``--certificate`` and ``--private-key`` it serves TLS, as Alchemy does.
+For people who try their DAGs in a running Airflow, and for tests whose processes cannot share a Python object. With
+``--certificate`` and ``--private-key`` it serves TLS, as Alchemy does. Each switch of the service is an option.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import errno
+import json
 import logging
 import os
+import re
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from airflow_provider_alchemy.testing.account import ANY_KEY
 from airflow_provider_alchemy.testing.jobs import JobPlan
-from airflow_provider_alchemy.testing.keys import ANY_KEY, ApiKeys
 from airflow_provider_alchemy.testing.server import LOOPBACK, AlchemyEmulator
-from airflow_provider_alchemy.testing.settings import AfterFinished, RetryAfterForm
+from airflow_provider_alchemy.testing.settings import Settings
 
 __all__ = ["AlchemyEmulator", "main"]
 
@@ -56,70 +60,43 @@ There, and for curl, {_AUTHORITY} stands for the file of the authority that sign
 _EXAMPLE_ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
-def _number_or_none(text: str) -> float | None:
-    return None if text == "none" else float(text)
+def _switch(text: str) -> Any:
+    """Read a switch as a word, or as JSON where it is some; only the switch itself knows what it accepts."""
+    try:
+        return None if text == "none" else json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_alchemy.testing.emulator",
-        description="Serve an emulation of Alchemy's NFT API.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Serve an emulation of Alchemy's NFT API. Of the switches, none, true and false are values too.",
     )
-    parser.add_argument("--port", type=int, default=8765, help="TCP port; 0 takes a free one")
-    parser.add_argument("--host", default=LOOPBACK, help="address to listen on")
-    parser.add_argument(
-        "--certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM); needs --private-key"
-    )
-    parser.add_argument(
-        "--private-key", type=Path, metavar="FILE", help="the certificate's private key (PEM), without a passphrase"
-    )
-    parser.add_argument(
-        "--api-key-env", metavar="NAME", help="accept only the key in this environment variable, not any key"
-    )
-    parser.add_argument(
-        "--units-per-second",
-        type=_number_or_none,
-        default=300.0,
-        help="throughput units a second, or none for no limit",
-    )
-    parser.add_argument("--retry-after", type=float, metavar="SECONDS", help="Retry-After of a 429 for throughput")
-    parser.add_argument(
-        "--retry-after-form",
-        choices=[*map(str, RetryAfterForm)],
-        default="seconds",
-        help="form of Retry-After",
-    )
-    parser.add_argument("--monthly-units", type=int, help="compute units after which every call is refused")
-    parser.add_argument("--queued-seconds", type=float, default=5.0, help="how long a job is queued")
-    parser.add_argument("--running-seconds", type=float, default=20.0, help="how long a job is in progress")
-    parser.add_argument(
-        "--after-finished",
-        choices=[*map(str, AfterFinished)],
-        default="report",
-        help="what a call after the end does",
-    )
-    parser.add_argument(
-        "--block-seconds",
-        type=_number_or_none,
-        default=12.0,
-        help="seconds between two blocks, or none for blocks on command only",
-    )
-    parser.add_argument("--max-block-range", type=int, metavar="BLOCKS", help="how many blocks an eth_getLogs may span")
-    parser.add_argument("--latency-seconds", type=float, default=0.0, help="how much later every answer comes")
-    parser.add_argument(
-        "--speed", type=float, default=1.0, help="how many times as fast jobs, refreshes and blocks are"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
+    add = parser.add_argument
+    add("--port", type=int, default=8765, help="TCP port; default 8765, 0 takes a free one")
+    add("--host", default=LOOPBACK, help=f"address to listen on; default {LOOPBACK}")
+    add("--certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM); needs --private-key")
+    add("--private-key", type=Path, metavar="FILE", help="its private key (PEM), without a passphrase")
+    add("--api-key-env", metavar="NAME", help="accept only the key in this environment variable, not any key")
+    add("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
+    add("--queued-seconds", type=float, default=5.0, help="how long a job is queued; default 5")
+    add("--running-seconds", type=float, default=20.0, help="how long a job is in progress; default 20")
+    switches = parser.add_argument_group("switches")
+    texts = dict(re.findall(r":param (\w+): (.*?)(?=\s+:)", Settings.__doc__ or "", re.DOTALL))
+    for field in dataclasses.fields(Settings):
+        text = re.sub(r"\s+", " ", texts.get(field.name, "")).replace("`", "").replace("%", "%%")
+        option = f"--{field.name.replace('_', '-')}"
+        switches.add_argument(option, type=_switch, default=field.default, metavar="VALUE", help=text)
     return parser
 
 
-def _accepted_keys(parser: argparse.ArgumentParser, variable: str | None) -> ApiKeys:
+def _accepted_keys(parser: argparse.ArgumentParser, variable: str | None) -> Iterable[str]:
     if variable is None:
         return ANY_KEY
     key = os.environ.get(variable)
     if not key:
-        # The name is not repeated: whoever gives the key itself by mistake must not read it in a log.
+        # The name is not repeated: where the key itself was given by mistake, no log must show it.
         parser.error("the environment variable that --api-key-env names is not set, or empty")
     return [key]
 
@@ -135,7 +112,7 @@ def _ssl_context(
     try:
         for file in (certificate, private_key):
             file.read_bytes()  # Python's error about a file that it cannot read names the file, OpenSSL's does not.
-        # A passphrase would be asked for on the terminal, where there may be nobody.
+        # A passphrase would be asked for on the terminal.
         context.load_cert_chain(certificate, private_key, password="")  # nosec B106 # none: it must not ask
     except OSError as error:
         parser.error(f"the files of --certificate and --private-key cannot be used: {error}")
@@ -145,6 +122,7 @@ def _ssl_context(
 def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> AlchemyEmulator:
     api_keys = _accepted_keys(parser, arguments.api_key_env)
     ssl_context = _ssl_context(parser, arguments.certificate, arguments.private_key)
+    switches = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
     try:
         return AlchemyEmulator(
             arguments.port,
@@ -153,15 +131,7 @@ def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Al
             default_job=JobPlan(queued_seconds=arguments.queued_seconds, running_seconds=arguments.running_seconds),
             seed=arguments.seed,
             ssl_context=ssl_context,
-            units_per_second=arguments.units_per_second,
-            retry_after=arguments.retry_after,
-            retry_after_form=arguments.retry_after_form,
-            monthly_units=arguments.monthly_units,
-            after_finished=arguments.after_finished,
-            block_seconds=arguments.block_seconds,
-            max_block_range=arguments.max_block_range,
-            latency_seconds=arguments.latency_seconds,
-            speed=arguments.speed,
+            **switches,
         )
     except ValueError as error:
         parser.error(str(error))

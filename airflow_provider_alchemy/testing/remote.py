@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import requests
 
-from airflow_provider_alchemy.testing.calls import Auth, Call
-from airflow_provider_alchemy.testing.control import PREFIX
+from airflow_provider_alchemy.testing.calls import Call
+from airflow_provider_alchemy.testing.control import CALLS, PREFIX
 
 
 class RemoteEmulator:
@@ -36,47 +36,28 @@ class RemoteEmulator:
 
     def tell(self, command: str, /, **payload: Any) -> dict[str, Any]:
         """
-        Change something.
+        Change something with a command that is sent with POST, such as ``jobs``, and give its answer.
 
-        :param command: A command that is sent with POST, such as ``jobs``.
-        :param payload: What it takes.
-        :return: Its answer.
         :raises ValueError: The emulator refuses; its sentence names the wrong field.
         :raises ConnectionError: No emulator answers.
         """
-        return self._ask("POST", command, payload)
+        return self._request("POST", command, json=payload)
 
     def look(self, command: str, /, **payload: Any) -> dict[str, Any]:
-        """
-        Ask something.
-
-        :param command: A command that is sent with GET, such as ``counters``.
-        :param payload: What it takes.
-        :return: Its answer.
-        :raises ValueError: The emulator refuses; its sentence names the wrong field.
-        :raises ConnectionError: No emulator answers.
-        """
-        return self._ask("GET", command, payload)
+        """Ask something with a command that is sent with GET, such as ``counters``; errors as for :meth:`tell`."""
+        return self._request("GET", command, params=payload)
 
     def clear_faults(self) -> None:
-        """
-        Let nothing go wrong any more.
-
-        :raises ConnectionError: No emulator answers.
-        """
-        self._ask("DELETE", "faults", {})
+        """Let nothing go wrong any more."""
+        self._request("DELETE", "faults")
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that arrived, oldest first."""
-        return tuple(_call(row) for row in self.look("calls")["calls"])
+        return CALLS.validate_python(self.look("calls")["calls"])
 
     def is_there(self) -> bool:
-        """
-        Tell whether it answers.
-
-        :return: Whether it does, now.
-        """
+        """Whether it answers now."""
         try:
             return bool(self.look("health"))
         except ConnectionError:
@@ -86,7 +67,7 @@ class RemoteEmulator:
         """Close the connections to it."""
         self._session.close()
 
-    def __enter__(self) -> RemoteEmulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -94,9 +75,8 @@ class RemoteEmulator:
     ) -> None:
         self.close()
 
-    def _ask(self, method: str, command: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, method: str, command: str, **sent: Any) -> dict[str, Any]:
         url = f"{self.url}{PREFIX}{command}"
-        sent: dict[str, Any] = {"params": payload} if method == "GET" else {"json": payload}
         try:
             response = self._session.request(method, url, timeout=self._timeout_seconds, **sent)
         except requests.RequestException as error:
@@ -114,15 +94,3 @@ def _reason(response: requests.Response) -> str:
         return str(response.json()["error"]["message"])
     except (ValueError, LookupError, TypeError):
         return f"HTTP {response.status_code}"
-
-
-def _call(row: dict[str, Any]) -> Call:
-    blocks = row["blocks"]
-    return Call(
-        **{
-            **row,
-            "auth": Auth(row["auth"]),
-            "token_ids": tuple(map(int, row["token_ids"])),
-            "blocks": (int(blocks[0]), int(blocks[1])) if blocks else None,
-        }
-    )
