@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from airflow_provider_alchemy.testing.calls import MASK, Auth, Call
-from airflow_provider_alchemy.testing.chain import Chains
+from airflow_provider_alchemy.testing.chain import Chain
 from airflow_provider_alchemy.testing.checks import is_address
-from airflow_provider_alchemy.testing.collections import Collections
+from airflow_provider_alchemy.testing.collections import Collection, CollectionPlan
 from airflow_provider_alchemy.testing.endpoints import UNKNOWN_PATH, find_endpoint
 from airflow_provider_alchemy.testing.exchange import (
     OK,
@@ -33,28 +33,28 @@ from airflow_provider_alchemy.testing.exchange import (
 )
 from airflow_provider_alchemy.testing.faults import Fault, Faults, spoil
 from airflow_provider_alchemy.testing.jobs import JobPlan, Jobs
-from airflow_provider_alchemy.testing.routing import DEFAULT_NETWORK, ApiRequest
+from airflow_provider_alchemy.testing.routing import MAINNET, ApiRequest
 from airflow_provider_alchemy.testing.settings import Settings
 
 WINDOW_SECONDS = 10.0
 """The length of the window over which Alchemy counts throughput (Alchemy's API reference, "Throughput")."""
+
+_PAST_SECONDS = 12.0
+"""The time between two blocks of the past, where none comes by itself."""
 
 OVER_MONTHLY_CAPACITY = (
     "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade your"
     " scaling policy for continued service."
 )
 
-
 ANY_KEY: Final = ("any-key-does",)
 """Given as ``api_keys``: every key is accepted as long as there is one."""
 
 
 def is_billed(status: int | None) -> bool:
-    """Whether an answer is billed: errors are, except 403 and 429 (Alchemy's API reference, "Compute units").
-
-    A redirect comes from before the service and costs nothing.
-    """
-    return status is not None and status not in {403, 429} and not 300 <= status < 400  # noqa: PLR2004 - HTTP's own class of statuses
+    """Whether an answer is billed: errors are, except 403 and 429 (Alchemy's API reference, "Compute units")."""
+    # A redirect comes from before the service and costs nothing.
+    return status is not None and status // 100 != 3 and status not in {403, 429}  # noqa: PLR2004 - HTTP's redirects
 
 
 class ThroughputWindow:
@@ -68,27 +68,15 @@ class ThroughputWindow:
         """Count a call if there is room for it; without a limit there always is."""
         if units_per_second is not None and self.used(now) + units > units_per_second * WINDOW_SECONDS:
             return False
-        self.add(now, units)
-        return True
-
-    def add(self, now: float, units: int) -> None:
-        """Count a call whether or not there is room, as where a fault has already settled the answer."""
         self._spent.append((now, units))
         self._total += units
+        return True
 
     def used(self, now: float) -> int:
         """Give the units of the window that ends now."""
         while self._spent and self._spent[0][0] <= now - WINDOW_SECONDS:
             self._total -= self._spent.popleft()[1]
         return self._total
-
-
-class Reply(NamedTuple):
-    """What the client is to get (None: no answer), the fault that may change how it is sent, and the call's record."""
-
-    answer: Answer | None
-    fault: Fault | None
-    call: Call
 
 
 class Account:
@@ -102,18 +90,33 @@ class Account:
 
     def reset(self) -> None:
         """Forget everything but the keys: connections that hold one go on working."""
-        settings, default_job, seed = self._initial
-        self.settings = settings
+        self.settings, default_job, self._seed = self._initial
         self.jobs = Jobs(default_job)
-        self.collections = Collections()
-        self.chains = Chains(seed)
+        self.collections = defaultdict[tuple[str, str], Collection](lambda: Collection(CollectionPlan()))
+        self.chains: dict[str, Chain] = {}
         self.node_calls = 0
-        self.faults = Faults(seed)
+        self.faults = Faults(self._seed)
         self.window = ThroughputWindow()
         self.calls: list[Call] = []
         self.compute_units = 0
         self.throttled = 0
         self.connections = 0
+
+    def chain(self, network: str, now: float) -> Chain:
+        """Give the chain of a network as it is now; it begins when it is first asked for."""
+        seconds = self.settings.seconds_between_blocks
+        if network not in self.chains:
+            past_seconds = seconds or _PAST_SECONDS
+            self.chains[network] = Chain(network, self._seed, self.settings.first_block, past_seconds, now)
+        self.chains[network].advance(now, seconds)
+        return self.chains[network]
+
+    def change_settings(self, settings: Settings, now: float) -> None:
+        """Mine what is due on every chain by the settings so far, and count from now on by the new ones."""
+        before, self.settings = self.settings.seconds_between_blocks, settings
+        for chain in self.chains.values() if before != settings.seconds_between_blocks else ():
+            chain.advance(now, before)
+            chain.advance(now, None)
 
     def accept_keys(self, api_keys: Iterable[str] | None) -> None:
         """Replace the accepted keys; None: one random key."""
@@ -128,41 +131,37 @@ class Account:
         self._takes_any_key = api_keys is ANY_KEY
         self.api_key = keys[0]
 
-    def handle(self, request: ApiRequest, now: float) -> Reply:
-        """Do what the service does with one call, and record it."""
+    def handle(self, request: ApiRequest, now: float) -> tuple[Answer | None, Fault | None, Call]:
+        """Do what the service does with one call; give the answer, the fault that hit it, and its record."""
         exchange = Exchange(find_endpoint(request), request, self, now)
         with self.lock:
             answer, fault, units = self._decide(exchange)
             call = self._record(exchange, answer, units)
             self.calls.append(call)
             self.compute_units += units
-        return Reply(answer, fault, call)
+        return answer, fault, call
 
     def _decide(self, exchange: Exchange) -> tuple[Answer | None, Fault | None, int]:
-        endpoint, request, now = exchange.endpoint, exchange.request, exchange.now
+        endpoint, address = exchange.endpoint, exchange.request.contract_address
         answer: Answer | None
         if endpoint is UNKNOWN_PATH:
             return exchange.answer(), None, 0
-        if fault := self.faults.pick(endpoint, request.contract_address, is_after=False):
-            answer = spoil(fault, endpoint, request, replace(exchange, is_dry=True).answer(), now)
+        if fault := self.faults.pick(endpoint, address, is_after=False):
+            answer = spoil(fault, exchange, replace(exchange, is_dry=True).answer())
             status = answer.status if answer else None
             if is_billed(status):
-                self.window.add(now, endpoint.throughput_units)
+                self.window.admit(exchange.now, endpoint.throughput_units, None)
         else:
             answer = self._serve(exchange)
             status = answer.status
-            if status == OK and (fault := self.faults.pick(endpoint, request.contract_address, is_after=True)):
-                answer = spoil(fault, endpoint, request, answer, now)
+            if status == OK and (fault := self.faults.pick(endpoint, address, is_after=True)):
+                answer = spoil(fault, exchange, answer)
         return answer, fault, endpoint.compute_units if is_billed(status) else 0
 
     def _serve(self, exchange: Exchange) -> Answer:
         request, endpoint, settings = exchange.request, exchange.endpoint, self.settings
-        if request.auth is Auth.NONE or (
-            request.auth is Auth.HEADER
-            and request.version == "v2"
-            and not request.is_rpc
-            and not settings.header_auth_v2
-        ):
+        takes_header = settings.header_auth_v2 or request.version != "v2" or request.is_rpc
+        if request.auth is Auth.NONE or (request.auth is Auth.HEADER and not takes_header):
             return refusal(request, 401, "Must be authenticated!")
         if not self._opens(request.key):
             return refusal(request, 401, "Invalid access key")
@@ -187,16 +186,16 @@ class Account:
         with suppress(Refused):
             asked = exchange.asked
         if is_trusted and asked.blocks is not None:
-            newest = self.chains.get(request.network, self.settings, exchange.now, is_dry=True).newest
+            newest = self.chain(request.network, exchange.now).newest
             first, last = (newest if block is None else block for block in asked.blocks)
             blocks = first, last
-        if answer and answer.is_own and "unknown_state" not in endpoint.spared:
+        if answer and answer.is_own and endpoint.reports_state:
             state = answer.payload.get(STATE_FIELD)
         is_harmless = address is None or is_address(address) or (is_trusted and address != request.key)
         return Call(
             at=exchange.now,
             endpoint=endpoint.name,
-            network=request.network if is_trusted or request.network == DEFAULT_NETWORK else MASK,
+            network=request.network if is_trusted or request.network == MAINNET else MASK,
             contract_address=address if is_harmless else MASK,
             auth=request.auth,
             http_status=answer.status if answer else None,

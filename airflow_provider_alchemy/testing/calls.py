@@ -29,22 +29,18 @@ class Call:
     """One call of the API.
 
     :param at: when it arrived, in seconds since the epoch (``time.time()``).
-    :param endpoint: the endpoint's name, such as ``reingestContract``, the method of the node API, such as
-        ``eth_getLogs``, or ``unknown``.
-    :param network: the network's slug, such as ``eth-mainnet``; ``***`` where the call had no right key and named
-        another network, because it may be the key that was put there.
-    :param contract_address: the contract address as asked, the first one of a batch, None where there was none;
-        ``***`` where a key may have been put there.
+    :param endpoint: the endpoint's name, the method of the node API, such as ``eth_getLogs``, or ``unknown``.
+    :param network: the network's slug, such as ``eth-mainnet``; ``***`` where it may be a key that was put there.
+    :param contract_address: the contract address as asked, the first one of a batch, None where there was none; ``***``
+        where it may be a key.
     :param auth: where the key was: ``path``, ``header`` or ``none``.
     :param http_status: the status that was answered, None when the connection was reset or left hanging.
     :param state: the refresh state that was reported, None where there was none.
     :param compute_units: what the call was billed.
-    :param token_ids: the tokens that ``refreshNftMetadata``, ``getNFTMetadata`` or ``getNFTMetadataBatch`` asked for,
-        in the order of the call; none where the call was not well-formed or had no right key.
+    :param token_ids: the tokens that it named, in its order, where it was well-formed and had a right key.
     :param refreshes: whether it asked for a refresh of those tokens.
-    :param blocks: the first and the last block that ``eth_getLogs`` asked for, the newest one as a number too; None for
-        any other call, and for one that was not well-formed or had no right key.
-    :param addresses: how many contracts it named.
+    :param blocks: the first and the last block that ``eth_getLogs`` asked for, the newest one as a number too.
+    :param addresses: how many contracts that call named.
     """
 
     at: float

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blockchain of one network: blocks as a function of time, the logs in them, and what reorganisations took away.
+"""The blockchain of one network, as a function of time: its blocks, its logs, and what reorganisations took away.
 
 Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and their
 hashes are computed on demand. The events are written from the standards (ERC-4906, ERC-1155, ERC-721) and not from the
@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple
-
-from airflow_provider_alchemy.testing.settings import Settings
 
 METADATA_UPDATE = "0xf8e1a15aba9398e019f0b49df1a4fde98ee17ae345cb5f6b5e2c27f5033e8ce7"
 BATCH_METADATA_UPDATE = "0x6bd5c950a8d8df17f772f5af37cb3655737899cbf903264b9795592da439661c"
@@ -28,11 +27,7 @@ ZERO_ADDRESS = "0x" + "0" * 40
 """The sender of a minted token, and the receiver of a burned one."""
 
 _WORD_BYTES = 32
-_PAST_SECONDS = 12.0
-"""The time between two blocks of the past, where none comes by itself."""
-
 _block_number_of = attrgetter("block_number")
-_first_of = attrgetter("first")
 
 
 class RawLog(NamedTuple):
@@ -52,15 +47,14 @@ def batch_metadata_update(address: str, first_id: int, last_id: int) -> RawLog:
 
 
 def uri(address: str, token_id: int, value: str) -> RawLog:
-    """Write ERC-1155's ``URI(string,uint256)``: the id is indexed, the text is not."""
     text = value.encode()
     padded = text + b"\0" * (-len(text) % _WORD_BYTES)
     return RawLog(address, (URI, f"0x{_word(token_id)}"), f"0x{_word(_WORD_BYTES)}{_word(len(text))}{padded.hex()}")
 
 
 def transfer(address: str, token_id: int, sender: str, to: str) -> RawLog:
-    """Write ERC-721's ``Transfer(address,address,uint256)``: all three are indexed; from zero it is a mint."""
-    return RawLog(address, (TRANSFER, *(f"0x{_word(int(who, 16))}" for who in (sender, to)), f"0x{_word(token_id)}"))
+    words = (int(sender, 16), int(to, 16), token_id)
+    return RawLog(address, (TRANSFER, *(f"0x{_word(word)}" for word in words)))
 
 
 def _word(number: int) -> str:
@@ -98,21 +92,6 @@ class ChainLog:
         return f"{self.network}:{self.transaction_hash}:{self.log_index}"
 
 
-class _Stretch(NamedTuple):
-    """Blocks of equal pace, up to the next stretch."""
-
-    first: int
-    at: float
-    seconds: float
-
-
-class _Fork(NamedTuple):
-    """From which block on the blocks are those of a reorganisation, up to the next fork."""
-
-    first: int
-    number: int
-
-
 class Chain:
     """The chain of one network; hashes come from the seed, so that a test repeats."""
 
@@ -121,17 +100,15 @@ class Chain:
         self._network = network
         self._since = now
         self.newest = newest
-        self._stretches = [_Stretch(0, now - newest * past_seconds, past_seconds)]
-        self._forks = [_Fork(0, 0)]
+        # The first block of each stretch, its time, and the seconds between two blocks.
+        self._stretches = [(0, now - newest * past_seconds, past_seconds)]
+        # From which block on the blocks are those of which reorganisation.
+        self._forks = [(0, 0)]
         self._reorganisations = 0
         self._transactions = 0
-        self._logs: list[ChainLog] = []
+        self.logs: list[ChainLog] = []
         self._removed: list[ChainLog] = []
         self._open: list[ChainLog] | None = None
-
-    @property
-    def logs(self) -> tuple[ChainLog, ...]:
-        return tuple(self._logs)
 
     def advance(self, now: float, seconds: float | None) -> None:
         """Mine the blocks that are due; without a pace none is, and the next one's time counts from now on."""
@@ -152,18 +129,21 @@ class Chain:
         return self.newest + 1
 
     def close_block(self, now: float) -> None:
-        self._logs += self._open or ()
+        self.logs += self._open or ()
         self._open, self._since = None, now
         self._grow(1, now, 0.0)
 
     def add(self, transactions: Iterable[Sequence[RawLog]], now: float) -> tuple[ChainLog, ...]:
         """Put the logs of some transactions into the open block, or into a new one that is mined at once."""
-        before = () if self._open is None else self._open
-        logs = self._place(self.newest + 1, [(self._new_transaction(), raw) for raw in transactions], before)
+        named = []
+        for raw_logs in transactions:
+            self._transactions += 1
+            named.append((self._hash(f"transaction/{self._transactions}"), raw_logs))
+        logs = self._place(self.newest + 1, named, self._open or ())
         if self._open is not None:
             self._open += logs
         else:
-            self._logs += logs
+            self.logs += logs
             self._grow(1, now, 0.0)
         return logs
 
@@ -175,34 +155,38 @@ class Chain:
             raise ValueError(msg)
         first = self.newest - depth + 1
         removed = self.between(first, self.newest)
-        del self._logs[len(self._logs) - len(removed) :]
+        del self.logs[len(self.logs) - len(removed) :]
         self._removed += removed
         self._reorganisations += 1
-        del self._forks[bisect_left(self._forks, first, key=_first_of) :]
-        self._forks.append(_Fork(first, self._reorganisations))
-        if not keep_logs:
-            return ()
-        mined = [log for number, old in groupby(removed, _block_number_of) for log in self._mine_again(number, old)]
-        self._logs += mined
+        del self._forks[bisect_left(self._forks, (first, 0)) :]
+        self._forks.append((first, self._reorganisations))
+        mined: list[ChainLog] = []
+        for number, block in groupby(removed if keep_logs else (), _block_number_of):
+            transactions = [
+                (transaction, [RawLog(log.contract_address, log.topics, log.data) for log in logs])
+                for transaction, logs in groupby(block, attrgetter("transaction_hash"))
+            ]
+            mined += self._place(number, transactions[::-1], ())
+        self.logs += mined
         return tuple(mined)
 
-    def between(self, first: int, last: int) -> Sequence[ChainLog]:
+    def between(self, first: int, last: int) -> list[ChainLog]:
         """Give the logs of some blocks in the order of the chain; the last block counts."""
-        start = bisect_left(self._logs, first, key=_block_number_of)
-        return self._logs[start : bisect_right(self._logs, last, lo=start, key=_block_number_of)]
+        start = bisect_left(self.logs, first, key=_block_number_of)
+        return self.logs[start : bisect_right(self.logs, last, lo=start, key=_block_number_of)]
 
-    def removed_between(self, first: int, last: int) -> Sequence[ChainLog]:
+    def removed_between(self, first: int, last: int) -> list[ChainLog]:
         return [log for log in self._removed if first <= log.block_number <= last]
 
     def mined_at(self, number: int) -> int:
         """Give the time of a block in whole seconds since the epoch; before the epoch there is none but 0."""
-        stretch = self._stretches[bisect_right(self._stretches, number, key=_first_of) - 1]
-        return max(0, int(stretch.at + (number - stretch.first) * stretch.seconds))
+        first, at, seconds = self._stretches[bisect_right(self._stretches, (number, inf)) - 1]
+        return max(0, int(at + (number - first) * seconds))
 
     def block_hash(self, number: int) -> str:
         """Give the hash of a block: no other block has it, also none that a reorganisation puts in its place."""
-        fork = self._forks[bisect_right(self._forks, number, key=_first_of) - 1]
-        return self._hash(f"block/{number}/{fork.number}")
+        _, reorganisation = self._forks[bisect_right(self._forks, (number, inf)) - 1]
+        return self._hash(f"block/{number}/{reorganisation}")
 
     def _refuse_while_open(self) -> None:
         if self._open is not None:
@@ -210,57 +194,19 @@ class Chain:
             raise ValueError(msg)
 
     def _grow(self, blocks: int, at: float, seconds: float) -> None:
-        self._stretches.append(_Stretch(self.newest + 1, at, seconds))
+        self._stretches.append((self.newest + 1, at, seconds))
         self.newest += blocks
-
-    def _new_transaction(self) -> str:
-        self._transactions += 1
-        return self._hash(f"transaction/{self._transactions}")
-
-    def _mine_again(self, number: int, removed: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
-        transactions = [
-            (transaction, [RawLog(log.contract_address, log.topics, log.data) for log in logs])
-            for transaction, logs in groupby(removed, attrgetter("transaction_hash"))
-        ]
-        return self._place(number, transactions[::-1], ())
 
     def _place(
         self, number: int, transactions: Sequence[tuple[str, Sequence[RawLog]]], before: Sequence[ChainLog]
     ) -> tuple[ChainLog, ...]:
-        block_hash, logs = self.block_hash(number), list[ChainLog]()
+        block_hash, logs = self.block_hash(number), [*before]
         following = before[-1].transaction_index + 1 if before else 0
         for index, (transaction, raw_logs) in enumerate(transactions, following):
             for raw in raw_logs:
-                place = len(before) + len(logs)
-                fields = (self._network, raw.contract_address, number, transaction, place, raw.topics, raw.data)
-                logs.append(ChainLog(*fields, index, block_hash))
-        return tuple(logs)
+                place = (self._network, raw.contract_address, number, transaction, len(logs))
+                logs.append(ChainLog(*place, raw.topics, raw.data, index, block_hash))
+        return tuple(logs[len(before) :])
 
     def _hash(self, what: str) -> str:
         return "0x" + sha256(f"{self._name}/{what}".encode()).hexdigest()
-
-
-class Chains:
-    """The chains by network; one begins when it is first asked for."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._chains: dict[str, Chain] = {}
-
-    def get(self, network: str, settings: Settings, now: float, *, is_dry: bool = False) -> Chain:
-        """Give the chain of a network as it is now; a dry call begins none."""
-        seconds = settings.seconds_between_blocks
-        chain = self._chains.get(network)
-        if chain is None:
-            chain = Chain(network, self._seed, settings.first_block, seconds or _PAST_SECONDS, now)
-            if not is_dry:
-                self._chains[network] = chain
-        chain.advance(now, seconds)
-        return chain
-
-    def change_pace(self, before: Settings, after: Settings, now: float) -> None:
-        """Mine what was due on every chain by the settings before, and count from now on by those after."""
-        if before.seconds_between_blocks != after.seconds_between_blocks:
-            for chain in self._chains.values():
-                chain.advance(now, before.seconds_between_blocks)
-                chain.advance(now, None)

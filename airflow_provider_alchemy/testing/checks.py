@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar, cast, dataclass_transform
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, validate_call
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, validate_call
 from pydantic.dataclasses import dataclass
 
 P = ParamSpec("P")
@@ -39,32 +39,22 @@ def read_token_id(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**256 else None
 
 
-def _reader(rule: str, read: Callable[[Any], Any]) -> PlainValidator:
-    def check(value: object) -> Any:
-        if (found := read(value)) is None:
-            raise ValueError(rule)
-        return found
-
-    return PlainValidator(check)
+def _lower_address(value: object) -> str:
+    if not is_address(value):
+        msg = "must be 0x and 40 hex digits"
+        raise ValueError(msg)
+    return str(value).lower()
 
 
-def _lower_address(value: Any) -> str | None:
-    return value.lower() if is_address(value) else None
+def _token_id(value: object) -> int:
+    if (token_id := read_token_id(value)) is None:
+        msg = "must be a token's id from 0 to 2**256 - 1, a number or its decimal or 0x-hexadecimal text"
+        raise ValueError(msg)
+    return token_id
 
 
-def _items(value: object) -> tuple[Any, ...] | None:
-    is_sequence = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
-    return tuple(value) if is_sequence else None  # type: ignore[arg-type]  # one, then
-
-
-def _texts(value: object) -> tuple[str, ...] | None:
-    items = _items(value)
-    return items if items is not None and all(isinstance(item, str) for item in items) else None
-
-
-def _token_ids(value: object) -> tuple[int, ...] | None:
-    ids = [read_token_id(item) for item in items] if (items := _items(value)) is not None else [None]
-    return None if None in ids else tuple(ids)  # type: ignore[arg-type]  # no None, then
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping) else value
 
 
 def _seconds_since_epoch(value: object) -> object:
@@ -78,29 +68,20 @@ def _seconds_since_epoch(value: object) -> object:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-def _one_line(value: str) -> str:
-    if re.search(r"[\r\n\0]", value):
-        msg = "must be a text of one line"
-        raise ValueError(msg)
-    return value
-
-
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
-Line = Annotated[str, AfterValidator(_one_line)]
-Texts = Annotated[Iterable[str], _reader("must be a sequence of texts", _texts)]
+Line = Annotated[str, Field(pattern=r"^[^\r\n\x00]*$")]
 Moment = Annotated[float, BeforeValidator(_seconds_since_epoch), Field(ge=0, le=_LAST_MOMENT)]
 """Seconds since the epoch, or an ISO 8601 time (UTC where it names no zone); checked, it is the seconds."""
 
-Address = Annotated[str, _reader("must be 0x and 40 hex digits", _lower_address)]
+Address = Annotated[str, PlainValidator(_lower_address)]
 """A contract address in any case; checked, it is in lower case, because addresses are compared without case."""
 
-_TOKEN_RULE = "from 0 to 2**256 - 1, numbers or decimal or 0x-hexadecimal texts"  # noqa: S105 - of a collection
-TokenId = Annotated[Any, _reader(f"must be a token's id: {_TOKEN_RULE}", read_token_id)]
+TokenId = Annotated[Any, PlainValidator(_token_id)]
 """A token's id in any form; checked, it is a number."""
 
-TokenIds = Annotated[Iterable[Any], _reader(f"must be a sequence of tokens' ids: {_TOKEN_RULE}", _token_ids)]
+TokenIds = Annotated[Sequence[TokenId], BeforeValidator(_as_tuple)]
 
 
 @contextmanager
@@ -117,7 +98,7 @@ def _naming(owner: Callable[..., object]) -> Iterator[None]:
         elif kind.startswith("missing"):
             msg = f"{name} is missing"
         else:
-            msg = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+            msg = re.sub(r"^\w+ should", "must", first["msg"].removeprefix("Value error, "))
             msg = f"{name} {msg}, not {first['input']!r}" if name else msg
         raise ValueError(msg) from None
 

@@ -20,15 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from airflow_provider_alchemy.testing.checks import (
-    AtLeastOne,
-    Count,
-    Moment,
-    Seconds,
-    TokenId,
-    TokenIds,
-    checked_dataclass,
-)
+from airflow_provider_alchemy.testing import checks
 
 REFRESH_RULE_SECONDS = 900.0
 """For how long ``refreshNftMetadata`` does nothing more for a token (Alchemy's API reference, "refreshNftMetadata")."""
@@ -52,7 +44,7 @@ class TokenType(StrEnum):
         return self.value.startswith("ERC")
 
 
-@checked_dataclass
+@checks.checked_dataclass
 class CollectionPlan:
     """What a collection holds, and how long a refresh of one of its tokens takes.
 
@@ -71,13 +63,13 @@ class CollectionPlan:
     """
 
     tokens: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
-    first_id: TokenId = 0
-    token_ids: TokenIds | None = None
+    first_id: checks.TokenId = 0
+    token_ids: checks.TokenIds | None = None
     token_type: Annotated[TokenType, Field(strict=False)] = TokenType.ERC721
     total_supply: str | None = FROM_TOKENS
-    refresh_seconds: Seconds = 0.0
-    queue_seconds: Seconds = 1.0
-    last_updated: Moment = 1_767_225_600.0
+    refresh_seconds: checks.Seconds = 0.0
+    queue_seconds: checks.Seconds = 1.0
+    last_updated: checks.Moment = 1_767_225_600.0
 
     @property
     def ids(self) -> Sequence[int]:
@@ -89,7 +81,7 @@ class CollectionPlan:
         return range(self.first_id, self.first_id + self.tokens)
 
 
-@checked_dataclass
+@checks.checked_dataclass
 class TokenPlan:
     """What is special about a token; the defaults are a token like any other.
 
@@ -102,9 +94,9 @@ class TokenPlan:
     """
 
     stale: bool = False
-    stale_refreshes: Count = 0
+    stale_refreshes: checks.Count = 0
     error: str | None = None
-    error_answers: AtLeastOne | None = None
+    error_answers: checks.AtLeastOne | None = None
 
 
 class TokenView(NamedTuple):
@@ -116,23 +108,11 @@ class TokenView(NamedTuple):
 
 @dataclass
 class _SpecialToken:
-    plan: TokenPlan
-    stale_refreshes: int = 0
-    error_answers: int = 0
+    """What is left of a token's plan: how many more refreshes change nothing, and answers have the error."""
 
-    @property
-    def error(self) -> str | None:
-        most = self.plan.error_answers
-        return None if most is not None and self.error_answers >= most else self.plan.error
-
-    def takes_refresh(self) -> bool:
-        if self.plan.stale or self.error is not None:
-            return False
-        self.stale_refreshes += 1
-        return self.stale_refreshes > self.plan.stale_refreshes
-
-
-_ORDINARY = _SpecialToken(TokenPlan())
+    stale_refreshes: float
+    error: str | None
+    error_answers: float
 
 
 class Collection:
@@ -164,7 +144,9 @@ class Collection:
             if token_id not in self:
                 msg = f"token_ids must be in the collection; {token_id} is not"
                 raise ValueError(msg)
-        self._special.update((token_id, _SpecialToken(plan)) for token_id in token_ids)
+        stale_refreshes = inf if plan.stale else plan.stale_refreshes
+        for token_id in token_ids:
+            self._special[token_id] = _SpecialToken(stale_refreshes, plan.error, plan.error_answers or inf)
 
     def grow(self, tokens: int) -> None:
         """Add tokens at the end, with the ids that follow the last one."""
@@ -192,16 +174,16 @@ class Collection:
         """Tell what an answer says of a token, whether or not it exists."""
         if token_id not in self:
             return TokenView(UNKNOWN_TOKEN if self.plan.token_type.is_nft else NO_CODE, self.plan.last_updated)
-        due = self._due.get(token_id, inf)
+        due, special = self._due.get(token_id, inf), self._special.get(token_id)
         updated = due if due <= now else self._updated.get(token_id, self.plan.last_updated)
-        return TokenView(self._special.get(token_id, _ORDINARY).error, updated)
+        return TokenView(special.error if special and special.error_answers > 0 else None, updated)
 
     def refresh(self, token_id: int, now: float, speed: float) -> TokenView:
         """Do what a call with ``refreshCache`` does, and tell what its answer says."""
         self._refresh(token_id, now, self.plan.refresh_seconds / speed)
         view = self.view(token_id, now)
         if view.error is not None and token_id in self._special:
-            self._special[token_id].error_answers += 1
+            self._special[token_id].error_answers -= 1
         return view
 
     def queue(self, token_id: int, now: float, speed: float) -> bool:
@@ -214,7 +196,11 @@ class Collection:
         return True
 
     def _refresh(self, token_id: int, now: float, delay: float) -> None:
-        if token_id not in self or not (token_id not in self._special or self._special[token_id].takes_refresh()):
+        if self.view(token_id, now).error is not None:
+            return
+        special = self._special.get(token_id)
+        if special and special.stale_refreshes > 0:
+            special.stale_refreshes -= 1
             return
         if self._due.get(token_id, inf) <= now:
             self._updated[token_id] = self._due.pop(token_id)
@@ -226,43 +212,15 @@ class Collection:
             self._due[token_id] = min(self._due.get(token_id, inf), now + delay)
 
 
-class Collections:
-    """The collections by network and lower-case contract address; one without a plan is as the defaults say."""
-
-    def __init__(self) -> None:
-        self._collections: dict[tuple[str, str], Collection] = {}
-        self._unplanned = Collection(CollectionPlan())
-
-    def set(self, network: str, address: str, plan: CollectionPlan) -> None:
-        """Put a collection in its place; what was there before is forgotten, with its refreshes."""
-        self._collections[network, address] = Collection(plan)
-
-    def find(self, network: str, address: str) -> Collection:
-        """Give the collection at an address, to read only: nothing is kept of what was asked."""
-        return self._collections.get((network, address), self._unplanned)
-
-    def get(self, network: str, address: str) -> Collection:
-        """Give the collection at an address, to change it."""
-        if (network, address) not in self._collections:
-            self.set(network, address, CollectionPlan())
-        return self._collections[network, address]
-
-
-_DEPLOYER = "0x1111111111111111111111111111111111111111"
 _TOKEN, _TIME, _ERROR = "<token>", "<time>", "<error>"
-_CONTENT = "https://emulated.example/"
 _OPENSEA: dict[str, Any] = {
     "floorPrice": 0.5,
     "collectionName": "Emulated Collection",
     "collectionSlug": "emulated-collection",
     "safelistRequestStatus": "verified",
-    "imageUrl": None,
     "description": "A collection that exists in tests only.",
-    "externalUrl": None,
-    "twitterUsername": None,
-    "discordUrl": None,
-    "bannerImageUrl": None,
     "lastIngestedAt": "2026-01-01T00:00:00.000Z",
+    **dict.fromkeys(("imageUrl", "externalUrl", "twitterUsername", "discordUrl", "bannerImageUrl")),
 }
 
 
@@ -284,55 +242,50 @@ def contract_fields(address: str, collection: Collection) -> dict[str, Any]:
 
 
 def nft_text(address: str, collection: Collection, token_id: int, view: TokenView) -> str:
-    right, failed = _templates(address, collection.plan.token_type, collection.total_supply)
+    template = _template(address, collection.plan.token_type, collection.total_supply, has_error=view.error is not None)
     time = _iso(in_milliseconds(view.updated_at))
-    if view.error is None:
-        return right % {"token": token_id, "time": time}
-    return failed % {"token": token_id, "time": time, "error": json.dumps(view.error)}
+    return template % {"token": token_id, "time": time, "error": json.dumps(view.error)}
 
 
 def _contract(address: str, token_type: TokenType, total_supply: str | None) -> dict[str, Any]:
-    is_nft = token_type.is_nft
+    fields = {
+        "name": "Emulated Collection",
+        "symbol": "EMU",
+        "contractDeployer": "0x1111111111111111111111111111111111111111",
+        "deployedBlockNumber": 12287507,
+    }
     return {
         "address": address,
-        "name": "Emulated Collection" if is_nft else None,
-        "symbol": "EMU" if is_nft else None,
+        **(fields if token_type.is_nft else dict.fromkeys(fields)),
         "totalSupply": total_supply,
         "tokenType": str(token_type),
-        "contractDeployer": _DEPLOYER if is_nft else None,
-        "deployedBlockNumber": 12287507 if is_nft else None,
-        "openSeaMetadata": dict(_OPENSEA) if is_nft else dict.fromkeys(_OPENSEA),
+        "openSeaMetadata": _OPENSEA if token_type.is_nft else dict.fromkeys(_OPENSEA),
         "isSpam": None,
         "spamClassifications": [],
     }
 
 
-def _image(url: str | None) -> dict[str, Any]:
-    kind, size = ("image/png", 1024) if url else (None, None)
-    links = dict.fromkeys(("cachedUrl", "thumbnailUrl", "pngUrl"), url)
-    return {**links, "contentType": kind, "size": size, "originalUrl": url}
-
-
 @lru_cache(maxsize=256)
-def _templates(address: str, token_type: TokenType, total_supply: str | None) -> tuple[str, str]:
-    contract = _contract(address, token_type, total_supply)
-    uri, image = f"{_CONTENT}{_TOKEN}.json", f"{_CONTENT}{_TOKEN}.png"
+def _template(address: str, token_type: TokenType, total_supply: str | None, *, has_error: bool) -> str:
     named = {"name": f"Emulated #{_TOKEN}", "description": "A token that exists in tests only."}
+    uri, image = (f"https://emulated.example/{_TOKEN}.{kind}" for kind in ("json", "png"))
     metadata = {**named, "image": image, "attributes": [{"trait_type": "Number", "value": _TOKEN}]}
-    shared = {"contract": contract, "tokenId": _TOKEN, "tokenType": str(token_type)}
-    ending = {
+    links = dict.fromkeys(("cachedUrl", "thumbnailUrl", "pngUrl", "originalUrl"), image)
+    about: dict[str, Any] = {**named, "tokenUri": uri, "image": {**links, "contentType": "image/png", "size": 1024}}
+    raw: dict[str, Any] = {"tokenUri": uri, "metadata": metadata, "error": None}
+    if has_error:
+        about = {**dict.fromkeys(about), "image": dict.fromkeys(about["image"])}
+        raw = {"tokenUri": None, "metadata": {}, "error": _ERROR}
+    nft = {
+        "contract": _contract(address, token_type, total_supply),
+        "tokenId": _TOKEN,
+        "tokenType": str(token_type),
+        **about,
+        "raw": raw,
         "collection": {"name": "Emulated Collection", "slug": "emulated-collection", "externalUrl": None},
-        "mint": {"mintAddress": None, "blockNumber": None, "timestamp": None, "transactionHash": None},
+        "mint": dict.fromkeys(("mintAddress", "blockNumber", "timestamp", "transactionHash")),
         "owners": None,
         "timeLastUpdated": _TIME,
     }
-    raw = {"tokenUri": uri, "metadata": metadata, "error": None}
-    right = {**shared, **named, "tokenUri": uri, "image": _image(image), "raw": raw, **ending}
-    nothing = {"name": None, "description": None, "tokenUri": None, "image": _image(None)}
-    failed = {**shared, **nothing, "raw": {"tokenUri": None, "metadata": {}, "error": _ERROR}, **ending}
-    return _template(right), _template(failed)
-
-
-def _template(nft: dict[str, Any]) -> str:
     text = json.dumps(nft).replace("%", "%%").replace(f'"{_ERROR}"', "%(error)s")
     return text.replace(_TOKEN, "%(token)d").replace(_TIME, "%(time)s")

@@ -24,15 +24,9 @@ from airflow_provider_alchemy.testing import chain as chain_events
 from airflow_provider_alchemy.testing.account import Account
 from airflow_provider_alchemy.testing.calls import Call
 from airflow_provider_alchemy.testing.chain import ZERO_ADDRESS, Chain, ChainLog, RawLog
-from airflow_provider_alchemy.testing.checks import (
-    Address,
-    AtLeastOne,
-    Texts,
-    TokenId,
-    TokenIds,
-    checked,
-)
+from airflow_provider_alchemy.testing.checks import Address, AtLeastOne, TokenId, TokenIds, checked
 from airflow_provider_alchemy.testing.collections import (
+    Collection,
     CollectionPlan,
     TokenPlan,
     in_milliseconds,
@@ -40,14 +34,13 @@ from airflow_provider_alchemy.testing.collections import (
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import Fault
 from airflow_provider_alchemy.testing.jobs import JobPlan
-from airflow_provider_alchemy.testing.routing import DEFAULT_NETWORK
+from airflow_provider_alchemy.testing.routing import MAINNET
 from airflow_provider_alchemy.testing.settings import Settings
 
 PREFIX = "/_emulator/"
 
-SOMEBODY = "0x" + "a1" * 20
-SOMEBODY_ELSE = "0x" + "b2" * 20
-"""The owners of tokens where a test does not care."""
+_OWNER = "0x" + "a1" * 20
+_BUYER = "0x" + "b2" * 20
 
 LOGS_PER_TRANSACTION = 1000
 
@@ -55,6 +48,8 @@ CALLS: TypeAdapter[tuple[Call, ...]] = TypeAdapter(tuple[Call, ...])
 """How the record of calls is written for another process, and read there."""
 
 _COMMANDS: dict[tuple[str, str], Callable[..., object]] = {}
+
+Logs = tuple[ChainLog, ...]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,87 +94,71 @@ class Steering:
 
     @_operation("POST settings")
     def configure(self, /, **switches: Any) -> Settings:
-        """Change switches while the service runs.
-
-        :param switches: fields of :class:`~airflow_provider_alchemy.testing.settings.Settings`.
-        :return: the switches as they are then.
-        """
+        """Change switches, fields of ``Settings``, while the service runs; give all of them as they are then."""
         changed = replace(self._account.settings, **switches)
-        self._account.chains.change_pace(self._account.settings, changed, time.time())
-        self._account.settings = changed
+        self._account.change_settings(changed, time.time())
         return changed
 
     @_operation("POST jobs")
-    def set_job(self, /, address: Address, network: str = DEFAULT_NETWORK, **plan: Any) -> None:
+    def set_job(self, /, address: Address, network: str = MAINNET, **plan: Any) -> None:
         """Say what the refresh of one collection does.
 
         A job that is already submitted follows the new plan, counted from its submission.
 
-        :param plan: fields of :class:`~airflow_provider_alchemy.testing.jobs.JobPlan`: ``queued_seconds=0.0``,
-            ``running_seconds=1.0``, ``outcome="finished"``, ``queue_failures=0``, ``queued_state=None``,
-            ``running_state=None``.
+        :param plan: fields of ``JobPlan``: ``queued_seconds=0.0``, ``running_seconds=1.0``, ``outcome="finished"``,
+            ``queue_failures=0``, ``queued_state=None``, ``running_state=None``.
         """
         self._account.jobs.plans[network, address] = JobPlan(**plan)
 
     @_operation("POST default_job")
     def set_default_job(self, /, **plan: Any) -> None:
-        """Say what the refresh of a collection without :meth:`set_job` does.
-
-        :param plan: fields of :class:`~airflow_provider_alchemy.testing.jobs.JobPlan`; those not given take that
-            class's defaults.
-        """
+        """Say with fields of ``JobPlan`` what the refresh of a collection without :meth:`set_job` does."""
         self._account.jobs.default_plan = JobPlan(**plan)
 
     @_operation()
-    def finished_at(self, address: Address, network: str = DEFAULT_NETWORK) -> float | None:
-        """Give the moment at which a collection's job was or will be over.
-
-        :return: seconds since the epoch (``time.time()``); None if the job was never submitted.
-        """
+    def finished_at(self, address: Address, network: str = MAINNET) -> float | None:
+        """Give the moment, in seconds since the epoch, of the end of a collection's job; None if there is none."""
         return self._account.jobs.finished_at(network, address, self._account.settings)
 
     @_operation("POST collections")
-    def set_collection(self, /, address: Address, network: str = DEFAULT_NETWORK, **plan: Any) -> None:
+    def set_collection(self, /, address: Address, network: str = MAINNET, **plan: Any) -> None:
         """Say what a contract holds; what was there before is forgotten, with its refreshes.
 
         A contract that was never set has 10,000 tokens from 0 on.
 
-        :param plan: fields of :class:`~airflow_provider_alchemy.testing.collections.CollectionPlan`:
-            ``tokens=10_000``, ``first_id=0``, ``token_ids=None``, ``token_type="ERC721"``, ``total_supply`` (the number
-            of tokens), ``refresh_seconds=0.0``, ``queue_seconds=1.0``, ``last_updated=2026-01-01T00:00:00Z``.
+        :param plan: fields of ``CollectionPlan``: ``tokens=10_000``, ``first_id=0``, ``token_ids=None``,
+            ``token_type="ERC721"``, ``total_supply`` (the number of tokens), ``refresh_seconds=0.0``,
+            ``queue_seconds=1.0``, ``last_updated=2026-01-01T00:00:00Z``.
         """
-        self._account.collections.set(network, address, CollectionPlan(**plan))
+        self._account.collections[network, address] = Collection(CollectionPlan(**plan))
 
     @_operation("POST grow")
-    def grow_collection(self, /, address: Address, tokens: AtLeastOne, network: str = DEFAULT_NETWORK) -> None:
+    def grow_collection(self, /, address: Address, tokens: AtLeastOne, network: str = MAINNET) -> None:
         """Add so many tokens at the end of a collection, as when some are minted while it is read."""
-        self._account.collections.get(network, address).grow(tokens)
+        self._account.collections[network, address].grow(tokens)
 
     @_operation("POST tokens")
-    def set_tokens(self, /, address: Address, token_ids: TokenIds, network: str = DEFAULT_NETWORK, **plan: Any) -> None:
+    def set_tokens(self, /, address: Address, token_ids: TokenIds, network: str = MAINNET, **plan: Any) -> None:
         """Make single tokens of a collection special, or, without a plan, like the others again.
 
-        :param plan: fields of :class:`~airflow_provider_alchemy.testing.collections.TokenPlan`: ``stale=False``,
-            ``stale_refreshes=0``, ``error=None``, ``error_answers=None``.
+        :param plan: fields of ``TokenPlan``: ``stale=False``, ``stale_refreshes=0``, ``error=None``,
+            ``error_answers=None``.
         """
-        self._account.collections.get(network, address).set_tokens(tuple(token_ids), TokenPlan(**plan))
+        self._account.collections[network, address].set_tokens(token_ids, TokenPlan(**plan))
 
     @_operation()
-    def time_last_updated(self, /, address: Address, token_id: TokenId, network: str = DEFAULT_NETWORK) -> float:
-        """Give the ``timeLastUpdated`` that an answer would show now, without asking as a client.
-
-        :return: seconds since the epoch, rounded up to whole milliseconds as in the answers.
-        """
-        view = self._account.collections.find(network, address).view(token_id, time.time())
+    def time_last_updated(self, /, address: Address, token_id: TokenId, network: str = MAINNET) -> float:
+        """Give the ``timeLastUpdated`` that an answer would show now, in seconds since the epoch."""
+        view = self._account.collections[network, address].view(token_id, time.time())
         return in_milliseconds(view.updated_at) / 1000
 
     @_operation("POST faults")
     def add_fault(self, /, kind: str, **fields: Any) -> None:
         """Let something go wrong; of several faults that fit a call, the oldest hits it.
 
-        :param kind: what goes wrong, a :class:`~airflow_provider_alchemy.testing.faults.FaultKind` or its text.
-        :param fields: further fields of :class:`~airflow_provider_alchemy.testing.faults.Fault`, such as ``times``,
-            ``probability``, ``endpoint``, ``contract_address``, ``after_processing``, ``status`` and ``body``.
+        :param kind: what goes wrong, a ``FaultKind`` or its text.
+        :param fields: further fields of ``Fault``, such as ``times``, ``probability``, ``endpoint``,
+            ``contract_address``, ``after_processing``, ``status`` and ``body``.
         """
         fault = Fault(**{"kind": kind, **fields})
         if fault.endpoint is not None:
@@ -255,24 +234,24 @@ class Steering:
         return self._account.connections
 
     @_operation("POST mine_blocks")
-    def mine_blocks(self, /, blocks: AtLeastOne = 1, *, network: str = DEFAULT_NETWORK) -> int:
+    def mine_blocks(self, /, blocks: AtLeastOne = 1, *, network: str = MAINNET) -> int:
         """Mine empty blocks at once, and give the number of the newest one."""
         chain = self._chain(network)
         chain.mine(blocks, time.time())
         return chain.newest
 
     @_operation()
-    def newest_block(self, *, network: str = DEFAULT_NETWORK) -> int:
+    def newest_block(self, *, network: str = MAINNET) -> int:
         """Give the number of the newest block, without asking as a client."""
         return self._chain(network).newest
 
     @_operation("GET chain")
-    def chain_logs(self, *, network: str = DEFAULT_NETWORK) -> tuple[ChainLog, ...]:
+    def chain_logs(self, *, network: str = MAINNET) -> Logs:
         """Give the logs that are on the chain now."""
-        return self._chain(network).logs
+        return tuple(self._chain(network).logs)
 
     @contextmanager
-    def one_block(self, *, network: str = DEFAULT_NETWORK) -> Iterator[int]:
+    def one_block(self, *, network: str = MAINNET) -> Iterator[int]:
         """Put everything that is announced inside into one block, which is mined at the end; give its number.
 
         No other block of that network is mined meanwhile, and clients see nothing of this one.
@@ -287,9 +266,7 @@ class Steering:
                 chain.close_block(time.time())
 
     @_operation("POST reveal")
-    def reveal(
-        self, /, address: Address, token_ids: TokenIds, *, network: str = DEFAULT_NETWORK
-    ) -> tuple[ChainLog, ...]:
+    def reveal(self, /, address: Address, token_ids: TokenIds, *, network: str = MAINNET) -> Logs:
         """Announce new metadata of single tokens: ``MetadataUpdate`` of ERC-4906 for each of them.
 
         A transaction makes 1,000 logs at most.
@@ -297,9 +274,7 @@ class Steering:
         return self._announce([chain_events.metadata_update(address, token_id) for token_id in token_ids], network)
 
     @_operation("POST reveal_batch")
-    def reveal_batch(
-        self, /, address: Address, first_id: TokenId, last_id: TokenId, *, network: str = DEFAULT_NETWORK
-    ) -> tuple[ChainLog, ...]:
+    def reveal_batch(self, /, address: Address, first_id: TokenId, last_id: TokenId, *, network: str = MAINNET) -> Logs:
         """Announce new metadata of all tokens from one to another: ``BatchMetadataUpdate`` of ERC-4906.
 
         :param last_id: the last one, which counts; contracts also give ``2**256 - 1``, for all of them, and some a
@@ -309,14 +284,8 @@ class Steering:
 
     @_operation("POST announce_uri")
     def announce_uri(
-        self,
-        /,
-        address: Address,
-        token_id: TokenId,
-        uri: str = "ipfs://emulated/{id}",
-        *,
-        network: str = DEFAULT_NETWORK,
-    ) -> tuple[ChainLog, ...]:
+        self, /, address: Address, token_id: TokenId, uri: str = "ipfs://emulated/{id}", *, network: str = MAINNET
+    ) -> Logs:
         """Announce a token's new URI: ``URI`` of ERC-1155.
 
         :param uri: the URI; the default has the standard's placeholder for the id.
@@ -324,9 +293,7 @@ class Steering:
         return self._announce([chain_events.uri(address, token_id, uri)], network)
 
     @_operation("POST mint")
-    def mint(
-        self, /, address: Address, token_ids: TokenIds, *, to: Address = SOMEBODY, network: str = DEFAULT_NETWORK
-    ) -> tuple[ChainLog, ...]:
+    def mint(self, /, address: Address, token_ids: TokenIds, *, to: Address = _OWNER, network: str = MAINNET) -> Logs:
         """Mint tokens: ``Transfer`` of ERC-721 from the zero address for each of them.
 
         From then on they exist in the NFT API's answers as well, unless :meth:`set_collection` said that the contract
@@ -334,10 +301,9 @@ class Steering:
 
         :param to: their owner then.
         """
-        minted = tuple(token_ids)
-        events = [chain_events.transfer(address, token_id, ZERO_ADDRESS, to) for token_id in minted]
+        events = [chain_events.transfer(address, token_id, ZERO_ADDRESS, to) for token_id in token_ids]
         logs = self._announce(events, network)
-        self._account.collections.get(network, address).add(minted)
+        self._account.collections[network, address].add(token_ids)
         return logs
 
     @_operation("POST transfer")
@@ -347,10 +313,10 @@ class Steering:
         address: Address,
         token_id: TokenId,
         *,
-        sender: Address = SOMEBODY,
-        to: Address = SOMEBODY_ELSE,
-        network: str = DEFAULT_NETWORK,
-    ) -> tuple[ChainLog, ...]:
+        sender: Address = _OWNER,
+        to: Address = _BUYER,
+        network: str = MAINNET,
+    ) -> Logs:
         """Hand a token over: ``Transfer`` of ERC-721 that is no mint.
 
         :param sender: its owner before; the zero address makes it a mint of a token that the NFT API does not know.
@@ -359,9 +325,7 @@ class Steering:
         return self._announce([chain_events.transfer(address, token_id, sender, to)], network)
 
     @_operation("POST log")
-    def emit_log(
-        self, /, address: Address, topics: Texts, data: str = "0x", *, network: str = DEFAULT_NETWORK
-    ) -> tuple[ChainLog, ...]:
+    def emit_log(self, /, address: Address, topics: Sequence[str], data: str = "0x", *, network: str = MAINNET) -> Logs:
         """Write any log, also one that does not decode: topics and data are taken as they are.
 
         :param data: what is not indexed; default ``0x``, nothing.
@@ -369,9 +333,7 @@ class Steering:
         return self._announce([RawLog(address, tuple(topics), data)], network)
 
     @_operation("POST reorganise")
-    def reorganise(
-        self, /, depth: AtLeastOne, *, keep_logs: bool = False, network: str = DEFAULT_NETWORK
-    ) -> tuple[ChainLog, ...]:
+    def reorganise(self, /, depth: AtLeastOne, *, keep_logs: bool = False, network: str = MAINNET) -> Logs:
         """Replace the newest blocks by as many others, with other hashes.
 
         :param keep_logs: whether each new block has the transactions of the old one, in reverse order, so that the logs
@@ -380,13 +342,13 @@ class Steering:
         """
         return self._chain(network).reorganise(depth, keep_logs=keep_logs)
 
-    def _announce(self, events: Sequence[RawLog], network: str) -> tuple[ChainLog, ...]:
+    def _announce(self, events: Sequence[RawLog], network: str) -> Logs:
         starts = range(0, len(events), LOGS_PER_TRANSACTION)
         transactions = [events[start : start + LOGS_PER_TRANSACTION] for start in starts]
         return self._chain(network).add(transactions, time.time())
 
     def _chain(self, network: str) -> Chain:
-        return self._account.chains.get(network, self._account.settings, time.time())
+        return self._account.chain(network, time.time())
 
 
 def _counters(steering: Steering) -> dict[str, Any]:
@@ -429,7 +391,7 @@ def control(
         if not isinstance(payload, dict):
             return _error(HTTPStatus.BAD_REQUEST, "The body must be a JSON object")
         result = command(steering, **payload)
-        return HTTPStatus.OK, _to_json(steering, result, payload.get("network", DEFAULT_NETWORK))
+        return HTTPStatus.OK, _to_json(steering, result, payload.get("network", MAINNET))
     except ValueError as error:
         return _error(HTTPStatus.BAD_REQUEST, str(error))
 

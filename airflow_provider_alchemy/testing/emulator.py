@@ -17,7 +17,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +50,17 @@ Steering it:
   curl -X POST {url}/_emulator/reset
 
 """
+_ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
+_AUTHORITY = """\
+There, and for curl, /path/to/authority.pem stands for the file of the authority that signed the certificate:
+  export CURL_CA_BUNDLE=/path/to/authority.pem
+"""
 _ENDS = {signal.SIGINT, signal.SIGTERM}
 _GO_AWAY, _COME_BACK = signal.SIGUSR1, signal.SIGUSR2
-_AUTHORITY = "/path/to/authority.pem"
-_AUTHORITY_ADVICE = f"""\
-There, and for curl, {_AUTHORITY} stands for the file of the authority that signed the certificate:
-  export CURL_CA_BUNDLE={_AUTHORITY}
-"""
-_EXAMPLE_ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
 def _switch(text: str) -> Any:
-    """Read a switch as a word, or as JSON where it is some; only the switch itself knows what it accepts."""
+    """Read a switch as JSON or else as a word; only the switch itself knows what it accepts."""
     try:
         return None if text == "none" else json.loads(text)
     except ValueError:
@@ -82,32 +81,35 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
     add("--queued-seconds", type=float, default=5.0, help="how long a job is queued; default 5")
     add("--running-seconds", type=float, default=20.0, help="how long a job is in progress; default 20")
-    switches = parser.add_argument_group("switches")
     texts = dict(re.findall(r":param (\w+): (.*?)(?=\s+:)", Settings.__doc__ or "", re.DOTALL))
     for field in dataclasses.fields(Settings):
         text = re.sub(r"\s+", " ", texts.get(field.name, "")).replace("`", "").replace("%", "%%")
         option = f"--{field.name.replace('_', '-')}"
-        switches.add_argument(option, type=_switch, default=field.default, metavar="VALUE", help=text)
+        add(option, type=_switch, default=field.default, metavar="VALUE", help=text)
     return parser
 
 
-def _accepted_keys(parser: argparse.ArgumentParser, variable: str | None) -> Iterable[str]:
-    if variable is None:
-        return ANY_KEY
-    key = os.environ.get(variable)
-    if not key:
+def _build(arguments: argparse.Namespace) -> AlchemyEmulator:
+    variable, certificate, private_key = arguments.api_key_env, arguments.certificate, arguments.private_key
+    if variable is not None and not os.environ.get(variable):
         # The name is not repeated: where the key itself was given by mistake, no log must show it.
-        parser.error("the environment variable that --api-key-env names is not set, or empty")
-    return [key]
+        msg = "the environment variable that --api-key-env names is not set, or empty"
+        raise ValueError(msg)
+    if (certificate is None) != (private_key is None):
+        msg = "--certificate and --private-key belong together: give both, or neither for plain http"
+        raise ValueError(msg)
+    return AlchemyEmulator(
+        arguments.port,
+        host=arguments.host,
+        api_keys=ANY_KEY if variable is None else [os.environ[variable]],
+        default_job=JobPlan(queued_seconds=arguments.queued_seconds, running_seconds=arguments.running_seconds),
+        seed=arguments.seed,
+        ssl_context=_ssl_context(certificate, private_key) if certificate else None,
+        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)},
+    )
 
 
-def _ssl_context(
-    parser: argparse.ArgumentParser, certificate: Path | None, private_key: Path | None
-) -> ssl.SSLContext | None:
-    if certificate is None and private_key is None:
-        return None
-    if certificate is None or private_key is None:
-        parser.error("--certificate and --private-key belong together: give both, or neither for plain http")
+def _ssl_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         for file in (certificate, private_key):
@@ -115,38 +117,9 @@ def _ssl_context(
         # A passphrase would be asked for on the terminal.
         context.load_cert_chain(certificate, private_key, password="")  # nosec B106 # none: it must not ask
     except OSError as error:
-        parser.error(f"the files of --certificate and --private-key cannot be used: {error}")
+        msg = f"the files of --certificate and --private-key cannot be used: {error}"
+        raise ValueError(msg) from None
     return context
-
-
-def _build(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> AlchemyEmulator:
-    api_keys = _accepted_keys(parser, arguments.api_key_env)
-    ssl_context = _ssl_context(parser, arguments.certificate, arguments.private_key)
-    switches = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)}
-    try:
-        return AlchemyEmulator(
-            arguments.port,
-            host=arguments.host,
-            api_keys=api_keys,
-            default_job=JobPlan(queued_seconds=arguments.queued_seconds, running_seconds=arguments.running_seconds),
-            seed=arguments.seed,
-            ssl_context=ssl_context,
-            **switches,
-        )
-    except ValueError as error:
-        parser.error(str(error))
-
-
-def _banner(url: str, *, any_key: bool) -> str:
-    has_tls = url.startswith("https:")
-    return _BANNER.format(
-        url=url,
-        address=_EXAMPLE_ADDRESS,
-        keys="any key you like" if any_key else "only the key in the variable that --api-key-env names",
-        placeholder="any-key-you-like" if any_key else "<the key>",
-        extra=f', "extra": {{"verify": "{_AUTHORITY}"}}' if has_tls else "",
-        authority=_AUTHORITY_ADVICE if has_tls else "",
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -160,7 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    emulator = _build(parser, arguments)
+    try:
+        emulator = _build(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # Blocked before the server's thread exists, and so in that thread too: they wait for sigwait below.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDS, _GO_AWAY, _COME_BACK})
@@ -171,13 +147,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = "is already taken: choose another with --port" if taken else f"cannot be used: {error}"
         sys.stderr.write(f"Port {arguments.port} on {arguments.host} {reason}.\n")
         return 1
-    sys.stdout.write(_banner(emulator.url, any_key=arguments.api_key_env is None))
+    any_key, has_tls = arguments.api_key_env is None, arguments.certificate is not None
+    banner = _BANNER.format(
+        url=emulator.url,
+        address=_ADDRESS,
+        keys="any key you like" if any_key else "only the key in the variable that --api-key-env names",
+        placeholder="any-key-you-like" if any_key else "<the key>",
+        extra=', "extra": {"verify": "/path/to/authority.pem"}' if has_tls else "",
+        authority=_AUTHORITY if has_tls else "",
+    )
+    sys.stdout.write(banner)
     sys.stdout.flush()
-    _obey_signals(emulator)
-    return 0
-
-
-def _obey_signals(emulator: AlchemyEmulator) -> None:
     is_away = False
     while (received := signal.sigwait({*_ENDS, _GO_AWAY, _COME_BACK})) not in _ENDS:
         if received == _GO_AWAY:
@@ -186,6 +166,7 @@ def _obey_signals(emulator: AlchemyEmulator) -> None:
             emulator.start()
         is_away = received == _GO_AWAY
     emulator.stop()
+    return 0
 
 
 if __name__ == "__main__":

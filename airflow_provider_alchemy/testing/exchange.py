@@ -46,21 +46,10 @@ class Refused(Exception):  # noqa: N818 - an answer of the service, no failure o
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; ``is_own`` marks an endpoint's own, with status 200 and JSON."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    is_own: bool = False
-
-    @property
-    def payload(self) -> Any:
-        """What the body of an endpoint's own answer says; None for any other."""
-        # Not kept: a batch says much, and nearly every answer goes out unread.
-        return json.loads(self.body) if self.is_own else None
+def require(condition: object, message: str, *, status: int = 400, code: int = INVALID_PARAMS) -> None:
+    """Refuse a call unless something holds."""
+    if not condition:
+        raise Refused(message, status=status, code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +72,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint of the NFT API, or one method of the node API.
+    """One endpoint of the NFT API, or one method of the node API: that has no versions.
 
-    :param name: the last part of its path, or the method's name.
-    :param method: its HTTP method.
-    :param compute_units: what a call is billed.
-    :param throughput_units: what a call counts in the throughput window.
-    :param read: finds what a call names, or refuses it.
-    :param answer: answers a call whose key and units are in order, or refuses it.
-    :param wrong_fields: what the fault ``wrong_types`` puts into the answer.
-    :param versions: the versions of the NFT API that have it; none: it is a method of the node API.
-    :param items_field: the answer's field with its NFTs, contracts or logs, None where it has only one.
-    :param spared: the kinds of fault that cannot happen to its answers, because they have nothing to spoil.
+    ``read`` finds what a call names, ``answer`` answers one whose key and units are in order; both may refuse it.
+    ``wrong_fields`` are for the fault ``wrong_types``; ``items_field`` is the answer's field with its NFTs, contracts
+    or logs, None where it has only one.
     """
 
     name: str
@@ -104,9 +86,19 @@ class Endpoint:
     read: Callable[[ApiRequest], Asked]
     answer: Callable[[Exchange], Answer]
     wrong_fields: Mapping[str, object]
-    versions: frozenset[str] = frozenset({"v3"})
     items_field: str | None = None
-    spared: frozenset[str] = frozenset({"unknown_state"})
+    versions: frozenset[str] = frozenset({"v3"})
+    names_contract: bool = True
+
+    @property
+    def reports_state(self) -> bool:
+        return STATE_FIELD in self.wrong_fields
+
+    @property
+    def spared(self) -> set[str]:
+        """The kinds of fault that cannot happen to its answers, because they have nothing to spoil."""
+        is_spared = {"unknown_state": not self.reports_state, "other_contract": not self.names_contract}
+        return {kind for kind, spared in is_spared.items() if spared}
 
 
 @dataclass(frozen=True)
@@ -132,9 +124,24 @@ class Exchange:
         try:
             return self.endpoint.answer(self)
         except Refused as refused:
-            if self.request.is_rpc:
-                return rpc_error(self.request, refused.code, str(refused), refused.status)
-            return error_answer(refused.status, str(refused))
+            return refusal(self.request, refused.status, str(refused), code=refused.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer; ``is_own`` marks an endpoint's own, with status 200 and JSON."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_own: bool = False
+
+    @property
+    def payload(self) -> Any:
+        """What the body of an endpoint's own answer says; None for any other."""
+        # Not kept: a batch says much, and nearly every answer goes out unread.
+        return json.loads(self.body) if self.is_own else None
 
 
 def json_answer(payload: object) -> Answer:
@@ -146,41 +153,28 @@ def text_answer(text: str) -> Answer:
     return Answer(OK, text.encode(), is_own=True)
 
 
-def error_answer(
-    status: int, message: str, form: BodyForm = "error", headers: Mapping[str, str] | None = None
-) -> Answer:
-    """Give an error in one of the forms that Alchemy or a proxy before it uses; the default is the NFT API's own."""
-    headers = headers or {}
-    if form == "text":
-        return Answer(status, message.encode(), "text/plain", headers)
-    if form == "html":
-        page = f"<html><head><title>{status}</title></head><body><h1>{message}</h1></body></html>\n"
-        return Answer(status, page.encode(), "text/html", headers)
-    if form == "jsonrpc":
-        content: dict[str, Any] = {"jsonrpc": "2.0", "error": {"code": status, "message": message}}
-    else:
-        content = {"error": {"message": message}}
-    return Answer(status, json.dumps(content).encode(), headers=headers)
-
-
-def rpc_error(
-    request: ApiRequest, code: int, message: str, status: int, headers: Mapping[str, str] | None = None
-) -> Answer:
-    content = {"jsonrpc": "2.0", "id": request.rpc_id, "error": {"code": code, "message": message}}
-    return Answer(status, json.dumps(content).encode(), headers=headers or {})
-
-
 def refusal(
     request: ApiRequest,
     status: int,
     message: str,
     form: BodyForm = "error",
     headers: Mapping[str, str] | None = None,
+    code: int | None = None,
 ) -> Answer:
-    """Refuse a call in the form of its API: in the node API, either JSON form is JSON-RPC with the call's id."""
-    if not request.is_rpc or form in {"text", "html"}:
-        return error_answer(status, message, form, headers)
-    return rpc_error(request, SERVER_ERROR if status == OK else status, message, status, headers)
+    """Give an error in a form of Alchemy or a proxy; in the node API, either JSON form has the call's id and a code."""
+    headers = headers or {}
+    if form == "text":
+        return Answer(status, message.encode(), "text/plain", headers)
+    if form == "html":
+        page = f"<html><head><title>{status}</title></head><body><h1>{message}</h1></body></html>\n"
+        return Answer(status, page.encode(), "text/html", headers)
+    content: dict[str, Any] = {"error": {"message": message}}
+    if request.is_rpc:
+        code = code or (SERVER_ERROR if status == OK else status)
+        content = {"jsonrpc": "2.0", "id": request.rpc_id, "error": {"code": code, "message": message}}
+    elif form == "jsonrpc":
+        content = {"jsonrpc": "2.0", "error": {"code": status, "message": message}}
+    return Answer(status, json.dumps(content).encode(), headers=headers)
 
 
 def retry_after_header(seconds: float | None, form: RetryAfterForm, now: float) -> dict[str, str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from airflow_provider_alchemy.testing.checks import Address, AtLeastOne, Line, Seconds, checked_dataclass
+from airflow_provider_alchemy.testing import checks
 from airflow_provider_alchemy.testing.exchange import (
     OVER_THROUGHPUT,
     STATE_FIELD,
@@ -23,13 +23,12 @@ from airflow_provider_alchemy.testing.exchange import (
     Answer,
     BodyForm,
     Endpoint,
+    Exchange,
     RetryAfterForm,
-    error_answer,
     json_answer,
     refusal,
     retry_after_header,
 )
-from airflow_provider_alchemy.testing.routing import ApiRequest
 
 OTHER_CONTRACT = "0x00000000000000000000000000000000decafbad"
 
@@ -57,50 +56,50 @@ class FaultKind(StrEnum):
     HANG = "hang"  # the call is taken and never answered
 
 
-@checked_dataclass
+@checks.checked_dataclass
 class Fault:
     """One thing that goes wrong; the defaults suit each kind, only ``kind`` is required.
 
     :param kind: what goes wrong.
-    :param times: how many calls it hits; None, the default: every one until the faults are cleared.
+    :param times: how many calls it hits; default None: every one until the faults are cleared.
     :param probability: the chance, from 0 to 1, that a call is hit; default 1. The dice are seeded.
-    :param endpoint: only calls of this endpoint; None: of any.
-    :param contract_address: only calls about this contract, the first one of a batch; None: about any.
+    :param endpoint: only calls of this endpoint; default: of any.
+    :param contract_address: only calls about this contract, the first one of a batch; default: about any.
     :param after_processing: False: the call never reaches the service, so it starts no job; True: the service did its
-        work (only calls that it would answer with 200 are hit) and the answer is spoilt. None, the default: True for
-        ``slow`` and ``other_contract``, else False. ``slow`` cannot be False.
+        work (only calls that it would answer with 200 are hit) and the answer is spoilt. Default: True for ``slow``,
+        which cannot be False, and ``other_contract``, else False.
     :param status: the status of ``http``, 400 to 599; default 500.
-    :param body: the body form of ``http`` and ``error_object``: ``error`` (default), ``jsonrpc``, ``text`` or ``html``;
-        both JSON forms are JSON-RPC in the node API.
+    :param body: the form of an error: ``error`` (default), ``jsonrpc``, ``text`` or ``html``; both JSON forms are
+        JSON-RPC in the node API.
     :param message: another sentence than the service's own for this kind or status.
-    :param retry_after: seconds in the ``Retry-After`` of ``http``; None, the default: no such header.
+    :param retry_after: seconds in the ``Retry-After`` of an error; default None: no such header.
     :param retry_after_form: ``seconds`` (default) or ``date``.
     :param seconds: how late ``slow`` is, and the time between two bytes of ``drip``; default 1.
     :param location: where ``redirect`` points to; the default is a path that the emulator does not know, so that a
         client that follows it shows up as a call of the endpoint ``unknown``.
     :param state: what ``unknown_state`` reports.
-    :param fields: what ``wrong_types`` puts into the answer, or into each of its NFTs or contracts where it has
-        several, or into each log of ``eth_getLogs``; None, the default: one wrong field that suits the endpoint.
+    :param fields: what ``wrong_types`` puts into the answer, or into each NFT, contract or log of several; default: one
+        wrong field that suits the endpoint.
     :param size: bytes of ``large``; default 5 MB.
     :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     kind: Annotated[FaultKind, Field(strict=False)]
-    times: AtLeastOne | None = None
+    times: checks.AtLeastOne | None = None
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
     endpoint: str | None = None
-    contract_address: Address | None = None
+    contract_address: checks.Address | None = None
     after_processing: bool | None = None
     status: Annotated[int, Field(ge=400, le=599)] = 500
     body: BodyForm = "error"
     message: str | None = None
-    retry_after: Seconds | None = None
+    retry_after: checks.Seconds | None = None
     retry_after_form: RetryAfterForm = "seconds"
-    seconds: Seconds = 1.0
-    location: Line = "/redirected"
+    seconds: checks.Seconds = 1.0
+    location: checks.Line = "/redirected"
     state: str = "warming_up"
     fields: dict[str, Any] | None = None
-    size: AtLeastOne = 5_000_000
+    size: checks.AtLeastOne = 5_000_000
 
     def __post_init__(self) -> None:
         if self.kind is FaultKind.SLOW and self.after_processing is False:
@@ -142,20 +141,19 @@ class Faults:
 
 class _Hit(NamedTuple):
     fault: Fault
-    endpoint: Endpoint
-    request: ApiRequest
+    exchange: Exchange
     right: Answer
-    now: float
 
-    def refuse(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    def refuse(self, status: int, message: str, form: BodyForm | None = None) -> Answer:
         sentence = message if self.fault.message is None else self.fault.message
-        return refusal(self.request, status, sentence, self.fault.body, headers)
+        headers = retry_after_header(self.fault.retry_after, self.fault.retry_after_form, self.exchange.now)
+        return refusal(self.exchange.request, status, sentence, form or self.fault.body, headers)
 
     def each(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
         """Change the answer's one object, or each of its NFTs, contracts or logs; a refusal has nothing to change."""
         if not self.right.is_own:
             return self.right
-        payload, items = self.right.payload, self.endpoint.items_field
+        payload, items = self.right.payload, self.exchange.endpoint.items_field
         if isinstance(payload, list):
             return json_answer([change(item) for item in payload])
         return json_answer(
@@ -163,32 +161,20 @@ class _Hit(NamedTuple):
         )
 
 
-_MESSAGES = {
-    400: "Unsupported method",
-    401: "Must be authenticated!",
-    403: "App is inactive.",
-    404: "Not found",
-    410: "Gone",
-    429: OVER_THROUGHPUT,
-}
-
-
-def _http(hit: _Hit) -> Answer:
-    fault = hit.fault
-    headers = retry_after_header(fault.retry_after, fault.retry_after_form, hit.now)
-    return hit.refuse(fault.status, _MESSAGES.get(fault.status, UNAVAILABLE), headers)
+_MESSAGES = {400: "Unsupported method", 401: "Must be authenticated!", 403: "App is inactive.", 404: "Not found"}
+_MESSAGES |= {410: "Gone", 429: OVER_THROUGHPUT}
 
 
 def _network_disabled(hit: _Hit) -> Answer:
-    network = hit.request.network.upper().replace("-", "_")
+    network = hit.exchange.request.network.upper().replace("-", "_")
     page = "Visit this page to enable the network: https://dashboard.alchemy.com/apps"
     return hit.refuse(403, f"{network} is not enabled for this app. {page}")
 
 
 def _wrong_types(hit: _Hit) -> Answer:
-    fields = dict(hit.endpoint.wrong_fields if hit.fault.fields is None else hit.fault.fields)
+    fields = dict(hit.exchange.endpoint.wrong_fields if hit.fault.fields is None else hit.fault.fields)
     # What stands beside the items is not theirs.
-    beside_names = (hit.endpoint.items_field, "pageKey") if isinstance(hit.right.payload, dict) else ()
+    beside_names = (hit.exchange.endpoint.items_field, "pageKey") if isinstance(hit.right.payload, dict) else ()
     beside = {name: fields.pop(name) for name in beside_names if name is not None and name in fields}
     changed = hit.each(lambda item: {**item, **fields})
     return json_answer({**changed.payload, **beside}) if beside else changed
@@ -211,12 +197,12 @@ def _large(hit: _Hit) -> Answer:
 
 
 _SPOIL: dict[FaultKind, Callable[[_Hit], Answer]] = {
-    FaultKind.HTTP: _http,
-    FaultKind.INACTIVE_APP: lambda hit: error_answer(403, hit.fault.message or "App is inactive.", "text"),
+    FaultKind.HTTP: lambda hit: hit.refuse(hit.fault.status, _MESSAGES.get(hit.fault.status, UNAVAILABLE)),
+    FaultKind.INACTIVE_APP: lambda hit: hit.refuse(403, "App is inactive.", "text"),
     FaultKind.NETWORK_DISABLED: _network_disabled,
     FaultKind.REDIRECT: lambda hit: Answer(302, b"", "text/plain", {"Location": hit.fault.location}),
     FaultKind.EMPTY: lambda _hit: Answer(200, b""),
-    FaultKind.HTML: lambda hit: error_answer(200, hit.fault.message or "Please stand by.", "html"),
+    FaultKind.HTML: lambda hit: hit.refuse(200, "Please stand by.", "html"),
     FaultKind.NOT_JSON: lambda hit: Answer(200, (hit.fault.message or "no JSON at all").encode()),
     FaultKind.CUT_JSON: lambda hit: Answer(200, hit.right.body[: len(hit.right.body) // 2]),
     FaultKind.ERROR_OBJECT: lambda hit: hit.refuse(200, UNAVAILABLE),
@@ -230,7 +216,7 @@ _SPOIL: dict[FaultKind, Callable[[_Hit], Answer]] = {
 }
 
 
-def spoil(fault: Fault, endpoint: Endpoint, request: ApiRequest, right: Answer, now: float) -> Answer | None:
+def spoil(fault: Fault, exchange: Exchange, right: Answer) -> Answer | None:
     """Give what the client gets instead of the right answer; None where nothing is answered (``reset``, ``hang``)."""
     maker = _SPOIL.get(fault.kind)
-    return maker(_Hit(fault, endpoint, request, right, now)) if maker else None
+    return maker(_Hit(fault, exchange, right)) if maker else None

@@ -34,12 +34,10 @@ class JobPlan:
     """What the refresh of one collection will do once it is submitted.
 
     :param queued_seconds: seconds in the queue; default 0, because most tests are about what comes after.
-    :param running_seconds: seconds in progress, from 0 to 100 percent; default 1, short enough for a test and long
-        enough to be seen.
+    :param running_seconds: seconds in progress, from 0 to 100 percent; default 1.
     :param outcome: ``finished`` (default); ``does_not_exist``, answered at once; or ``queue_failed``, answered when
         the time in the queue is over (at once when that is 0).
-    :param queue_failures: how many submissions are refused at once with ``queue_failed`` before one is taken;
-        default 0.
+    :param queue_failures: how many submissions are refused with ``queue_failed`` before one is taken; default 0.
     :param queued_state: another text to report while the job is queued, such as a state that no document names.
     :param running_state: another text to report while the job is in progress.
     :raises ValueError: a value that is not accepted; the message names the field.
@@ -55,15 +53,10 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class Job:
-    """A submitted refresh.
-
-    ``submissions`` counts the attempts, ``calls`` the calls that asked for this one, its submission among them;
-    ``ended_with`` is the final outcome that was reported.
-    """
+    """A submitted refresh: its attempts so far, and the final outcome once it was reported."""
 
     submitted_at: float
     submissions: int = 1
-    calls: int = 1
     ended_with: Outcome | None = None
 
 
@@ -89,8 +82,8 @@ def ends_at(plan: JobPlan, job: Job) -> float:
 def look(plan: JobPlan, job: Job, now: float) -> Report:
     """Give a job's state as its first call would report it; progress grows evenly and is 100 when finished only."""
     if now >= ends_at(plan, job):
-        refused = _is_refused(plan, job) and plan.outcome is not Outcome.DOES_NOT_EXIST
-        outcome = Outcome.QUEUE_FAILED if refused else plan.outcome
+        is_failure = _is_refused(plan, job) and plan.outcome is not Outcome.DOES_NOT_EXIST
+        outcome = Outcome.QUEUE_FAILED if is_failure else plan.outcome
         return Report(outcome.value, COMPLETE if outcome is Outcome.FINISHED else None)
     running_for = now - job.submitted_at - plan.queued_seconds
     if running_for < 0:
@@ -104,20 +97,16 @@ def ask(plan: JobPlan, job: Job | None, now: float, settings: Settings) -> tuple
     A new attempt starts when there is no job, when ``queue_failed`` was reported, or, where the settings say so, when
     ``finished`` was reported. A job that ended unseen is reported first: else no client would ever see it finish.
     """
+    restarts = settings.after_finished == "restart"
+    is_new = job is None
     if job is None:
         job = Job(submitted_at=now)
-    elif job.ended_with is Outcome.QUEUE_FAILED or (
-        job.ended_with is Outcome.FINISHED and settings.after_finished == "restart"
-    ):
-        job = Job(submitted_at=now, submissions=job.submissions + 1)
-    else:
-        job = replace(job, calls=job.calls + 1)
+    elif job.ended_with is Outcome.QUEUE_FAILED or (job.ended_with is Outcome.FINISHED and restarts):
+        is_new, job = True, Job(submitted_at=now, submissions=job.submissions + 1)
     report = look(plan, job, now)
-    if report.state == QUEUED and job.calls > 1:
+    if report.state == QUEUED and not is_new:
         return job, Report(settings.repeated_state)
-    if now >= ends_at(plan, job):
-        job = replace(job, ended_with=Outcome(report.state))
-    return job, report
+    return (replace(job, ended_with=Outcome(report.state)) if now >= ends_at(plan, job) else job), report
 
 
 def render_progress(progress: int | None, form: ProgressForm) -> str | int | None:

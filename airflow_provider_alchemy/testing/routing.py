@@ -14,7 +14,7 @@ from functools import cached_property
 
 from airflow_provider_alchemy.testing.calls import Auth
 
-DEFAULT_NETWORK = "eth-mainnet"
+MAINNET = "eth-mainnet"
 
 _NETWORK = r"(?:/(?P<network>[a-z0-9]+(?:-[a-z0-9]+)+))?"
 _NFT_PATH = re.compile(_NETWORK + r"/nft/(?P<version>v\d+)(?:/(?P<key>[^/]*))?/(?P<endpoint>[A-Za-z0-9]+)/?")
@@ -77,14 +77,12 @@ def read_request(
     if parts is None and (parts := _NODE_PATH.fullmatch(path)):
         name, is_rpc = _rpc_method(parsed), True
     if parts is None:
-        return ApiRequest(method, "", DEFAULT_NETWORK, "", Auth.NONE, "", query, parsed)
+        return ApiRequest(method, "", MAINNET, "", Auth.NONE, "", query, parsed)
     key, auth = parts["key"] or "", Auth.PATH
     if not key:
         bearer = _BEARER.fullmatch(authorization or "")
         key, auth = (bearer[1], Auth.HEADER) if bearer else ("", Auth.NONE)
-    return ApiRequest(
-        method, name, parts["network"] or DEFAULT_NETWORK, parts["version"], auth, key, query, parsed, is_rpc
-    )
+    return ApiRequest(method, name, parts["network"] or MAINNET, parts["version"], auth, key, query, parsed, is_rpc)
 
 
 def _rpc_method(body: object) -> str:

@@ -83,18 +83,14 @@ class AlchemyEmulator(Steering):
     and under ``{url}/{network}/nft/…`` for any network, and the JSON-RPC of the node API under ``{url}/v2/…`` and
     ``{url}/{network}/v2/…``. What it knows is in Alchemy's API reference; what that leaves open is a switch.
 
-    :param port: TCP port; 0, the default: a free one, so that tests can run side by side.
-    :param host: address to listen on; loopback by default, because the control interface asks for no key.
-    :param api_keys: the accepted keys; None, the default: one random key; ``ANY_KEY``: any non-empty one.
-    :param default_job: what a collection without a plan does; the default runs for one second.
-    :param seed: seed of the dice for faults with a probability, and of the chains' hashes; fixed by default, so that a
-        test repeats.
-    :param ssl_context: the server's certificate and private key, to serve ``https``; None, the default: plain
-        ``http``. An Airflow connection trusts a certificate of one's own with ``verify``, the file of the authority
-        that signed it, in its extra.
-    :param switches: fields of :class:`~airflow_provider_alchemy.testing.settings.Settings`, such as
-        ``units_per_second=300``, ``retry_after=None``, ``header_auth_v2=True``, ``after_finished="report"`` and
-        ``speed=1.0``.
+    :param port: TCP port; default 0: a free one, so that tests can run side by side.
+    :param host: address to listen on; default loopback, because the control interface asks for no key.
+    :param api_keys: the accepted keys; default: one random key; ``ANY_KEY``: any non-empty one.
+    :param default_job: what a collection without a plan does; default: it runs for one second.
+    :param seed: seed of the dice for faults with a probability, and of the chains' hashes; a test repeats by default.
+    :param ssl_context: the server's certificate and private key, to serve ``https``; default: plain ``http``. ``verify``
+        in the extra of an Airflow connection names the file of the authority to trust.
+    :param switches: fields of ``Settings``, such as ``units_per_second=300``, ``batch_form="array"`` and ``speed=10``.
     :raises ValueError: an unknown switch, or a value that is not accepted.
     """
 

@@ -21,45 +21,39 @@ RangeRefusal = Literal["hint", "plain", "ok"]
 class Settings:
     """The switches; see Alchemy's API reference, sections on throughput, errors and the NFT API.
 
-    :param units_per_second: throughput units a second, counted over 10 seconds for the whole account; 300 is the free
+    :param units_per_second: throughput units a second, over 10 seconds and the whole account; default 300, the free
         tier's. None: no limit. Below 48, no ``reingestContract`` call (480 units) ever fits.
-    :param retry_after: seconds in the ``Retry-After`` header of a 429 for throughput; None, the default: no such
-        header, because Alchemy does not promise one.
-    :param monthly_units: compute units after which every call is refused until a reset; None, the default: no cap.
+    :param retry_after: seconds in the ``Retry-After`` of a 429 for throughput; default None: Alchemy promises none.
+    :param monthly_units: compute units after which every call is refused until a reset; default None: no cap.
     :param monthly_status: HTTP status of that refusal, 429 (default) or 403: both were seen.
-    :param header_auth_v2: whether the NFT API's v2 paths take the key from the ``Authorization`` header too; open at
-        Alchemy, default yes.
+    :param header_auth_v2: whether the NFT API's v2 paths take the key from the ``Authorization`` header; default yes.
     :param reingest_on_every_network: whether ``reingestContract`` works elsewhere than on ``eth-mainnet``; default no,
         as documented.
-    :param reingest_gone: None (default), or the HTTP status (404, 410, 400) with which a retired ``reingestContract``
-        answers.
+    :param reingest_gone: the HTTP status (404, 410, 400) of a retired ``reingestContract``; default None: it is there.
     :param repeated_state: ``already_queued`` (default, what clients see) or ``already_queried`` (what is documented).
     :param after_finished: after ``finished`` was reported, ``report`` (default) it again or ``restart`` with a new job.
-    :param progress_form: always ``null``, ``int`` (5), ``text`` (default, the documented one: "5"), ``percent`` ("5%")
+    :param progress_form: always ``null``, ``int`` (5), ``text`` ("5", the default and documented), ``percent`` ("5%")
         or always ``empty`` ("").
-    :param repeated_refresh: what another ``refreshNftMetadata`` for a token answers within 15 minutes, open at Alchemy:
-        ``accepted`` (default), the same answer and no effect, or ``refused``, 400 with a sentence that says so.
+    :param repeated_refresh: another ``refreshNftMetadata`` for a token within 15 minutes does nothing and is
+        ``accepted`` (default) or ``refused`` with 400.
     :param estimate_form: the type of ``estimatedMsToRefresh``, ``int`` (default) or ``text``.
     :param batch_form: ``object`` (default, ``{"nfts": […]}``, which the SDKs read) or ``array``, as documented.
     :param page_size: how many tokens a page of a listing holds at most, whatever the call's ``limit``; default 100.
     :param page_key_form: ``hex`` (default, 0x and 64 digits) or ``decimal``.
     :param last_page_key: ``absent`` (default) or ``null``.
     :param repeat_page_key: whether every page names itself as the next one, so that a listing never ends; default no.
-    :param block_seconds: seconds between two blocks, at least 0.001; default 12, Ethereum's. None: no block comes but
-        on command.
-    :param first_block: the newest block of a network when it is first asked for; default 20,000,000. A chain that has
-        begun does not go back to it.
-    :param max_block_range: how many blocks one ``eth_getLogs`` may span, the first and the last among them, as asked;
-        10 is the free tier's. None, the default: any number.
+    :param block_seconds: seconds between two blocks; default 12, Ethereum's. None: blocks come on command only.
+    :param first_block: the newest block of a network when it is first asked for; default 20,000,000.
+    :param max_block_range: how many blocks one ``eth_getLogs`` may span, both ends among them; default None: any
+        number. The free tier's is 10.
     :param range_refusal: how more blocks are refused: ``hint`` (default), 400 with a range that works; ``plain``, 400
         without one; ``ok``, status 200 with an error object. Too many logs come with such a range in ``hint`` only.
-    :param max_logs: how many logs one answer may have; more are refused with 400. Default 10,000, as documented; None:
-        any number.
-    :param max_addresses: how many contracts one ``eth_getLogs`` may name; None, the default: any number.
+    :param max_logs: how many logs one answer may have, more are refused with 400; default 10,000. None: any number.
+    :param max_addresses: how many contracts one ``eth_getLogs`` may name; default None: any number.
     :param removed_logs: whether answers begin with the logs that reorganisations took away from the asked blocks, with
         ``removed`` true; default no.
-    :param lag_blocks: by how many blocks the node is behind that answers every second call of the node API, on
-        whichever network; default 0. It knows no block and no log after its own newest one.
+    :param lag_blocks: by how many blocks the node is behind that answers every second call of the node API; default 0.
+        It knows no block and no log after its own newest one.
     :param latency_seconds: how much later every answer of the API comes; default 0.
     :param speed: how many times as fast jobs, refreshes, blocks and the 15 minutes between two refreshes are; default
         1.0, real time.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from airflow_provider_alchemy.testing.asked import (
     INVALID_ARGUMENT,
     TOO_MANY_TOKENS,
@@ -17,6 +16,7 @@ from airflow_provider_alchemy.testing.asked import (
     token_in_query,
     tokens_in_body,
 )
+
 from airflow_provider_alchemy.testing.checks import read_token_id
 
 from .conftest import ADDRESS, batch

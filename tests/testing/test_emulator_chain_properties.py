@@ -6,12 +6,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from airflow_provider_alchemy.testing.asked_logs import NEWEST, AskedLogs, read_asked_logs, read_block
+from airflow_provider_alchemy.testing.chain_events import RawLog, metadata_update
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.testing.asked_logs import NEWEST, AskedLogs, read_asked_logs, read_block
 from airflow_provider_alchemy.testing.chain import Chain
-from airflow_provider_alchemy.testing.chain_events import RawLog, metadata_update
 
 from .conftest import ADDRESS
 

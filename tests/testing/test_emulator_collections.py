@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.testing.token_collections import Collection, CollectionBoard, TokenView
 from airflow_provider_alchemy.testing.token_plans import CollectionPlan, TokenPlan
 

@@ -7,9 +7,9 @@ import email.utils
 import time
 
 import pytest
+from airflow_provider_alchemy.testing.metering import ThroughputWindow, is_billed
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.testing.metering import ThroughputWindow, is_billed
 
 from .conftest import ADDRESS, Ask
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.testing.nft_texts import contract_fields, in_milliseconds, nft_text
 from airflow_provider_alchemy.testing.token_collections import Collection, TokenView
 from airflow_provider_alchemy.testing.token_plans import CollectionPlan
