@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of DAGs that use Alchemy need: an emulator of Alchemy's NFT API.
 
-The names are loaded on first use: pytest imports this package at every start, through the plugin next door, and must
-not pay for an HTTP server that most test runs never ask for.
+The names are loaded on first use: pytest imports this package at every start, and needs no HTTP server then.
 """
 
 from __future__ import annotations

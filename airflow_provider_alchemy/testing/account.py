@@ -36,12 +36,8 @@ from airflow_provider_alchemy.testing.jobs import JobPlan, Jobs
 from airflow_provider_alchemy.testing.routing import MAINNET, ApiRequest
 from airflow_provider_alchemy.testing.settings import Settings
 
-WINDOW_SECONDS = 10.0
-"""The length of the window over which Alchemy counts throughput (Alchemy's API reference, "Throughput")."""
-
-_PAST_SECONDS = 12.0
-"""The time between two blocks of the past, where none comes by itself."""
-
+WINDOW_SECONDS = 10.0  # over which throughput is counted (Alchemy's API reference, "Throughput")
+_PAST_SECONDS = 12.0  # between two blocks of the past, where none comes by itself
 OVER_MONTHLY_CAPACITY = (
     "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade your"
     " scaling policy for continued service."
@@ -120,12 +116,9 @@ class Account:
 
     def accept_keys(self, api_keys: Iterable[str] | None) -> None:
         """Replace the accepted keys; None: one random key."""
-        if isinstance(api_keys, str):
-            msg = "api_keys must be a sequence of keys, not one text"
-            raise ValueError(msg)  # noqa: TRY004 - one kind of error for every wrong setting
         keys = (secrets.token_urlsafe(24),) if api_keys is None else tuple(api_keys)
-        if not keys or not all(keys):
-            msg = "api_keys must hold at least one key, and no empty one"
+        if isinstance(api_keys, str) or not keys or not all(keys):
+            msg = "api_keys must be a sequence of at least one key, and of no empty one"
             raise ValueError(msg)
         self._keys = keys
         self._takes_any_key = api_keys is ANY_KEY
@@ -142,11 +135,11 @@ class Account:
         return answer, fault, call
 
     def _decide(self, exchange: Exchange) -> tuple[Answer | None, Fault | None, int]:
-        endpoint, address = exchange.endpoint, exchange.request.contract_address
+        endpoint = exchange.endpoint
         answer: Answer | None
         if endpoint is UNKNOWN_PATH:
             return exchange.answer(), None, 0
-        if fault := self.faults.pick(endpoint, address, is_after=False):
+        if fault := self.faults.pick(exchange, is_after=False):
             answer = spoil(fault, exchange, replace(exchange, is_dry=True).answer())
             status = answer.status if answer else None
             if is_billed(status):
@@ -154,7 +147,7 @@ class Account:
         else:
             answer = self._serve(exchange)
             status = answer.status
-            if status == OK and (fault := self.faults.pick(endpoint, address, is_after=True)):
+            if status == OK and (fault := self.faults.pick(exchange, is_after=True)):
                 answer = spoil(fault, exchange, answer)
         return answer, fault, endpoint.compute_units if is_billed(status) else 0
 

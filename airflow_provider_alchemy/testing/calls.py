@@ -10,8 +10,7 @@ from typing import Annotated
 from pydantic import PlainSerializer
 
 UNKNOWN_ENDPOINT = "unknown"
-"""The endpoint of a call whose path, or whose method of the node API, is none of the emulator's; the path itself may
-hold a key and is not kept."""
+"""The endpoint of a call on a path that is none of the emulator's: the path itself may hold a key and is not kept."""
 
 MASK = "***"
 

@@ -23,10 +23,7 @@ URI = "0x6bb7ff708619ba0610cba295a58592e0451dee2622938c8755667688daf3529b"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """First topics: the Keccak-256 hash of each event's signature."""
 
-ZERO_ADDRESS = "0x" + "0" * 40
-"""The sender of a minted token, and the receiver of a burned one."""
-
-_WORD_BYTES = 32
+WORD_BYTES = 32
 _block_number_of = attrgetter("block_number")
 
 
@@ -38,27 +35,10 @@ class RawLog(NamedTuple):
     data: str = "0x"
 
 
-def metadata_update(address: str, token_id: int) -> RawLog:
-    return RawLog(address, (METADATA_UPDATE,), f"0x{_word(token_id)}")
-
-
-def batch_metadata_update(address: str, first_id: int, last_id: int) -> RawLog:
-    return RawLog(address, (BATCH_METADATA_UPDATE,), f"0x{_word(first_id)}{_word(last_id)}")
-
-
-def uri(address: str, token_id: int, value: str) -> RawLog:
-    text = value.encode()
-    padded = text + b"\0" * (-len(text) % _WORD_BYTES)
-    return RawLog(address, (URI, f"0x{_word(token_id)}"), f"0x{_word(_WORD_BYTES)}{_word(len(text))}{padded.hex()}")
-
-
-def transfer(address: str, token_id: int, sender: str, to: str) -> RawLog:
-    words = (int(sender, 16), int(to, 16), token_id)
-    return RawLog(address, (TRANSFER, *(f"0x{_word(word)}" for word in words)))
-
-
-def _word(number: int) -> str:
-    return f"{number:064x}"
+def event(address: str, topic: str, *, indexed: Iterable[int] = (), words: Iterable[int] = ()) -> RawLog:
+    """Write an event's log: the indexed words go into the topics, the others into the data."""
+    data = "".join(f"{word:064x}" for word in words)
+    return RawLog(address, (topic, *(f"0x{word:064x}" for word in indexed)), f"0x{data}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of what a test gives to the emulator, derived from the types of parameters and fields.
 
-A mistyped switch must fail where it is given, with a sentence that names it: a fault that silently never fires makes a
-test pass for the wrong reason.
+A mistyped switch must fail where it is given, with a ``ValueError`` that names it: a fault that silently never fires
+makes a test pass for the wrong reason.
 """
 
 from __future__ import annotations

@@ -13,10 +13,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import lru_cache
 from math import inf
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -31,17 +30,12 @@ FROM_TOKENS = "number of tokens"
 """Given as ``total_supply``: the number of tokens, also after the collection grew."""
 
 
-class TokenType(StrEnum):
-    """The kinds of contract, as the answers' ``tokenType`` names them."""
+TokenType = Literal["ERC721", "ERC1155", "NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"]
+"""The kinds of contract, as the answers' ``tokenType`` names them."""
 
-    ERC721 = "ERC721"
-    ERC1155 = "ERC1155"
-    NOT_A_CONTRACT = "NOT_A_CONTRACT"
-    NO_SUPPORTED_NFT_STANDARD = "NO_SUPPORTED_NFT_STANDARD"
 
-    @property
-    def is_nft(self) -> bool:
-        return self.value.startswith("ERC")
+def _is_nft(token_type: TokenType) -> bool:
+    return token_type.startswith("ERC")
 
 
 @checks.checked_dataclass
@@ -59,13 +53,12 @@ class CollectionPlan:
     :param queue_seconds: how long after ``refreshNftMetadata`` it is; default 1.
     :param last_updated: when every token was refreshed last, before the first call: seconds since the epoch or an
         ISO 8601 time; default 2026-01-01T00:00:00Z.
-    :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     tokens: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
     first_id: checks.TokenId = 0
     token_ids: checks.TokenIds | None = None
-    token_type: Annotated[TokenType, Field(strict=False)] = TokenType.ERC721
+    token_type: TokenType = "ERC721"  # noqa: S105 - of a collection
     total_supply: str | None = FROM_TOKENS
     refresh_seconds: checks.Seconds = 0.0
     queue_seconds: checks.Seconds = 1.0
@@ -74,7 +67,7 @@ class CollectionPlan:
     @property
     def ids(self) -> Sequence[int]:
         """The ids at first, in ascending order."""
-        if not self.token_type.is_nft:
+        if not _is_nft(self.token_type):
             return ()
         if self.token_ids is not None:
             return sorted(set(self.token_ids))
@@ -90,7 +83,6 @@ class TokenPlan:
     :param error: the ``raw.error`` of its answers; None, the default: none.
     :param error_answers: after how many answers to calls with ``refreshCache`` the error is gone; None, the default:
         it stays.
-    :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     stale: bool = False
@@ -134,7 +126,7 @@ class Collection:
 
     @property
     def total_supply(self) -> str | None:
-        if not self.plan.token_type.is_nft:
+        if not _is_nft(self.plan.token_type):
             return None
         return str(len(self.ids)) if self.plan.total_supply == FROM_TOKENS else self.plan.total_supply
 
@@ -150,7 +142,7 @@ class Collection:
 
     def grow(self, tokens: int) -> None:
         """Add tokens at the end, with the ids that follow the last one."""
-        if not self.plan.token_type.is_nft:
+        if not _is_nft(self.plan.token_type):
             msg = f"A contract of the type {self.plan.token_type} has no tokens to add to"
             raise ValueError(msg)
         following = self.ids[-1] + 1 if self.ids else self.plan.first_id
@@ -159,7 +151,7 @@ class Collection:
     def add(self, token_ids: Iterable[int]) -> None:
         """Let tokens exist from now on; those that exist already stay as they are, and what is no NFT gets none."""
         new = sorted({token_id for token_id in token_ids if token_id not in self})
-        if not new or not self.plan.token_type.is_nft:
+        if not new or not _is_nft(self.plan.token_type):
             return
         if isinstance(self.ids, range) and new == [*range(self.ids.stop, self.ids.stop + len(new))]:
             self.ids = range(self.ids.start, self.ids.stop + len(new))
@@ -173,7 +165,7 @@ class Collection:
     def view(self, token_id: int, now: float) -> TokenView:
         """Tell what an answer says of a token, whether or not it exists."""
         if token_id not in self:
-            return TokenView(UNKNOWN_TOKEN if self.plan.token_type.is_nft else NO_CODE, self.plan.last_updated)
+            return TokenView(UNKNOWN_TOKEN if _is_nft(self.plan.token_type) else NO_CODE, self.plan.last_updated)
         due, special = self._due.get(token_id, inf), self._special.get(token_id)
         updated = due if due <= now else self._updated.get(token_id, self.plan.last_updated)
         return TokenView(special.error if special and special.error_answers > 0 else None, updated)
@@ -256,10 +248,10 @@ def _contract(address: str, token_type: TokenType, total_supply: str | None) -> 
     }
     return {
         "address": address,
-        **(fields if token_type.is_nft else dict.fromkeys(fields)),
+        **(fields if _is_nft(token_type) else dict.fromkeys(fields)),
         "totalSupply": total_supply,
-        "tokenType": str(token_type),
-        "openSeaMetadata": _OPENSEA if token_type.is_nft else dict.fromkeys(_OPENSEA),
+        "tokenType": token_type,
+        "openSeaMetadata": _OPENSEA if _is_nft(token_type) else dict.fromkeys(_OPENSEA),
         "isSpam": None,
         "spamClassifications": [],
     }
@@ -279,7 +271,7 @@ def _template(address: str, token_type: TokenType, total_supply: str | None, *, 
     nft = {
         "contract": _contract(address, token_type, total_supply),
         "tokenId": _TOKEN,
-        "tokenType": str(token_type),
+        "tokenType": token_type,
         **about,
         "raw": raw,
         "collection": {"name": "Emulated Collection", "slug": "emulated-collection", "externalUrl": None},

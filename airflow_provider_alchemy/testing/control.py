@@ -15,22 +15,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import wraps
-from http import HTTPStatus
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from airflow_provider_alchemy.testing import chain as chain_events
 from airflow_provider_alchemy.testing.account import Account
 from airflow_provider_alchemy.testing.calls import Call
-from airflow_provider_alchemy.testing.chain import ZERO_ADDRESS, Chain, ChainLog, RawLog
-from airflow_provider_alchemy.testing.checks import Address, AtLeastOne, TokenId, TokenIds, checked
-from airflow_provider_alchemy.testing.collections import (
-    Collection,
-    CollectionPlan,
-    TokenPlan,
-    in_milliseconds,
+from airflow_provider_alchemy.testing.chain import (
+    BATCH_METADATA_UPDATE,
+    METADATA_UPDATE,
+    TRANSFER,
+    URI,
+    WORD_BYTES,
+    Chain,
+    ChainLog,
+    RawLog,
+    event,
 )
+from airflow_provider_alchemy.testing.checks import Address, AtLeastOne, TokenId, TokenIds, checked
+from airflow_provider_alchemy.testing.collections import Collection, CollectionPlan, TokenPlan, in_milliseconds
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import Fault
 from airflow_provider_alchemy.testing.jobs import JobPlan
@@ -44,34 +47,30 @@ _BUYER = "0x" + "b2" * 20
 
 LOGS_PER_TRANSACTION = 1000
 
-CALLS: TypeAdapter[tuple[Call, ...]] = TypeAdapter(tuple[Call, ...])
+CALLS = TypeAdapter(tuple[Call, ...])
 """How the record of calls is written for another process, and read there."""
 
 _COMMANDS: dict[tuple[str, str], Callable[..., object]] = {}
 
 Logs = tuple[ChainLog, ...]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def _operation(
-    command: str | None = None,
-) -> Callable[[Callable[Concatenate[Steering, P], R]], Callable[Concatenate[Steering, P], R]]:
+def _operation(command: str | None = None) -> Callable[[Method], Method]:
     """Check a method's arguments and hold the lock; with a command, serve it to other processes."""
 
-    def decorate(method: Callable[Concatenate[Steering, P], R]) -> Callable[Concatenate[Steering, P], R]:
+    def decorate(method: Method) -> Method:
         run_checked = checked(method)
 
         @wraps(method)
-        def run(self: Steering, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def run(self: Steering, /, *args: Any, **kwargs: Any) -> Any:
             with self._account.lock:
                 return run_checked(self, *args, **kwargs)
 
         if command:
             http_method, _, name = command.partition(" ")
             _COMMANDS[http_method, name] = run
-        return run
+        return cast("Method", run)
 
     return decorate
 
@@ -271,7 +270,7 @@ class Steering:
 
         A transaction makes 1,000 logs at most.
         """
-        return self._announce([chain_events.metadata_update(address, token_id) for token_id in token_ids], network)
+        return self._announce([event(address, METADATA_UPDATE, words=[token_id]) for token_id in token_ids], network)
 
     @_operation("POST reveal_batch")
     def reveal_batch(self, /, address: Address, first_id: TokenId, last_id: TokenId, *, network: str = MAINNET) -> Logs:
@@ -280,7 +279,7 @@ class Steering:
         :param last_id: the last one, which counts; contracts also give ``2**256 - 1``, for all of them, and some a
             number below the first one.
         """
-        return self._announce([chain_events.batch_metadata_update(address, first_id, last_id)], network)
+        return self._announce([event(address, BATCH_METADATA_UPDATE, words=[first_id, last_id])], network)
 
     @_operation("POST announce_uri")
     def announce_uri(
@@ -290,7 +289,12 @@ class Steering:
 
         :param uri: the URI; the default has the standard's placeholder for the id.
         """
-        return self._announce([chain_events.uri(address, token_id, uri)], network)
+        text = uri.encode()
+        chunks = [
+            text[start : start + WORD_BYTES].ljust(WORD_BYTES, b"\0") for start in range(0, len(text), WORD_BYTES)
+        ]
+        words = [WORD_BYTES, len(text), *map(int.from_bytes, chunks)]
+        return self._announce([event(address, URI, indexed=[token_id], words=words)], network)
 
     @_operation("POST mint")
     def mint(self, /, address: Address, token_ids: TokenIds, *, to: Address = _OWNER, network: str = MAINNET) -> Logs:
@@ -301,7 +305,7 @@ class Steering:
 
         :param to: their owner then.
         """
-        events = [chain_events.transfer(address, token_id, ZERO_ADDRESS, to) for token_id in token_ids]
+        events = [event(address, TRANSFER, indexed=[0, int(to, 16), token_id]) for token_id in token_ids]
         logs = self._announce(events, network)
         self._account.collections[network, address].add(token_ids)
         return logs
@@ -322,7 +326,7 @@ class Steering:
         :param sender: its owner before; the zero address makes it a mint of a token that the NFT API does not know.
         :param to: its owner then; the zero address burns it.
         """
-        return self._announce([chain_events.transfer(address, token_id, sender, to)], network)
+        return self._announce([event(address, TRANSFER, indexed=[int(sender, 16), int(to, 16), token_id])], network)
 
     @_operation("POST log")
     def emit_log(self, /, address: Address, topics: Sequence[str], data: str = "0x", *, network: str = MAINNET) -> Logs:
@@ -351,14 +355,14 @@ class Steering:
         return self._account.chain(network, time.time())
 
 
-def _counters(steering: Steering) -> dict[str, Any]:
-    names = ("compute_units", "throttled", "connections")
-    return {"calls": steering.count(), **{name: getattr(steering, name) for name in names}}
-
-
 _COMMANDS["GET", "health"] = lambda _steering: None
 _COMMANDS["GET", "calls"] = lambda steering: {"calls": CALLS.dump_python(steering.calls, mode="json")}
-_COMMANDS["GET", "counters"] = _counters
+_COMMANDS["GET", "counters"] = lambda steering: {
+    "calls": steering.count(),
+    "compute_units": steering.compute_units,
+    "throttled": steering.throttled,
+    "connections": steering.connections,
+}
 
 
 def _to_json(steering: Steering, result: object, network: str) -> dict[str, Any]:
@@ -375,26 +379,26 @@ def _to_json(steering: Steering, result: object, network: str) -> dict[str, Any]
     return {"newest_block": steering.newest_block(network=network), "logs": rows}
 
 
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message}}
+
+
 def control(
     steering: Steering, method: str, path: str, query: dict[str, str], body: bytes
-) -> tuple[HTTPStatus, dict[str, Any]]:
+) -> tuple[int, dict[str, Any]]:
     """Carry out one request of the control interface: 400 names the wrong field, 404 lists the commands."""
     command = _COMMANDS.get((method, path.removeprefix(PREFIX)))
     if command is None:
         known = ", ".join(f"{method} {PREFIX}{name}" for method, name in _COMMANDS)
-        return _error(HTTPStatus.NOT_FOUND, f"There is no such command; there are: {known}")
+        return 404, _error(f"There is no such command; there are: {known}")
     try:
         payload = json.loads(body) if body.strip() else query if method == "GET" else {}
     except ValueError:
-        return _error(HTTPStatus.BAD_REQUEST, "The body is not JSON")
+        payload = None
+    if not isinstance(payload, dict):
+        return 400, _error("The body must be a JSON object")
     try:
-        if not isinstance(payload, dict):
-            return _error(HTTPStatus.BAD_REQUEST, "The body must be a JSON object")
         result = command(steering, **payload)
-        return HTTPStatus.OK, _to_json(steering, result, payload.get("network", MAINNET))
+        return 200, _to_json(steering, result, payload.get("network", MAINNET))
     except ValueError as error:
-        return _error(HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _error(status: HTTPStatus, message: str) -> tuple[HTTPStatus, dict[str, Any]]:
-    return status, {"error": {"message": message}}
+        return 400, _error(str(error))

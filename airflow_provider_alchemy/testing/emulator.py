@@ -37,12 +37,10 @@ An Airflow connection to it (for another network than eth-mainnet: {url}/polygon
 {authority}
 Steering it:
   curl {url}/_emulator/counters
-  curl {url}/_emulator/calls
   curl -X POST {url}/_emulator/jobs -d '{{"address": "{address}", "outcome": "queue_failed"}}'
   curl -X POST {url}/_emulator/default_job -d '{{"queued_seconds": 2, "running_seconds": 60}}'
   curl -X POST {url}/_emulator/collections -d '{{"address": "{address}", "tokens": 500, "refresh_seconds": 5}}'
   curl -X POST {url}/_emulator/reveal -d '{{"address": "{address}", "token_ids": [1, 2]}}'
-  curl -X POST {url}/_emulator/mint -d '{{"address": "{address}", "token_ids": [10000]}}'
   curl -X POST {url}/_emulator/mine_blocks -d '{{"blocks": 12}}'
   curl -X POST {url}/_emulator/faults -d '{{"kind": "http", "status": 503, "body": "html", "times": 3}}'
   curl -X DELETE {url}/_emulator/faults
@@ -156,8 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra=', "extra": {"verify": "/path/to/authority.pem"}' if has_tls else "",
         authority=_AUTHORITY if has_tls else "",
     )
-    sys.stdout.write(banner)
-    sys.stdout.flush()
+    print(banner, flush=True)  # noqa: T201 - it is what people start this for
     is_away = False
     while (received := signal.sigwait({*_ENDS, _GO_AWAY, _COME_BACK})) not in _ENDS:
         if received == _GO_AWAY:

@@ -7,7 +7,6 @@ node API read as strictly as a real node does: a client that writes a number in 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -35,12 +34,8 @@ from airflow_provider_alchemy.testing.routing import ApiRequest
 REINGEST_NETWORK = "eth-mainnet"
 """The one network that ``reingestContract`` ever served (Alchemy's API reference, "reingestContract")."""
 
-REFRESH_NETWORKS = frozenset(
-    {
-        *("eth-mainnet", "eth-sepolia", "polygon-mainnet", "polygon-amoy"),
-        *("arb-mainnet", "opt-mainnet", "base-mainnet"),
-    }
-)
+REFRESH_NETWORKS = {"eth-mainnet", "eth-sepolia", "polygon-mainnet", "polygon-amoy"}
+REFRESH_NETWORKS |= {"arb-mainnet", "opt-mainnet", "base-mainnet"}
 """The networks that ``refreshNftMetadata`` is documented for (Alchemy's API reference, "refreshNftMetadata")."""
 
 MAX_TOKENS = 100
@@ -61,9 +56,7 @@ _WRONG_CONTRACT = {"name": 5, "totalSupply": {}}
 NEWEST: Final = None
 """In the place of a block's number: the newest one."""
 
-MAX_TOPICS = 4
-"""The most topics that a log has (Ethereum's virtual machine has no instruction for more)."""
-
+MAX_TOPICS = 4  # of a log: Ethereum's virtual machine has no instruction for more
 _QUANTITY = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,15})", re.IGNORECASE)
 _TOPIC = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE)
 _TAGS = {"latest": NEWEST, "earliest": 0}
@@ -79,10 +72,6 @@ _TOO_MANY = (
 _FITTING = (
     " Based on your parameters and the response size limit, this block range should work: [{first:#x}, {last:#x}]"
 )
-
-
-def nothing(_request: ApiRequest) -> Asked:
-    return Asked()
 
 
 def contract_in_query(request: ApiRequest) -> Asked:
@@ -207,7 +196,7 @@ def _has_topics(log: ChainLog, asked: Asked) -> bool:
 
 
 def _reingest(exchange: Exchange) -> Answer:
-    settings, network = exchange.settings, exchange.request.network
+    settings, network = exchange.account.settings, exchange.request.network
     if settings.reingest_gone is not None:
         raise Refused(_GONE[settings.reingest_gone], status=settings.reingest_gone)
     require(network == REINGEST_NETWORK or settings.reingest_on_every_network, NOT_ON_THIS_NETWORK)
@@ -218,7 +207,7 @@ def _reingest(exchange: Exchange) -> Answer:
 
 
 def _refresh(exchange: Exchange) -> Answer:
-    settings, network = exchange.settings, exchange.request.network
+    settings, network = exchange.account.settings, exchange.request.network
     require(network in REFRESH_NETWORKS, NOT_ON_THIS_NETWORK)
     ((address, token_id),) = exchange.asked.tokens
     collection = exchange.account.collections[network, address]
@@ -235,7 +224,7 @@ def _nft(exchange: Exchange) -> Answer:
 
 def _nft_batch(exchange: Exchange) -> Answer:
     nfts = _nfts(exchange)
-    return text_answer(f"[{nfts}]" if exchange.settings.batch_form == "array" else f'{{"nfts": [{nfts}]}}')
+    return text_answer(f"[{nfts}]" if exchange.account.settings.batch_form == "array" else f'{{"nfts": [{nfts}]}}')
 
 
 def _nfts(exchange: Exchange) -> str:
@@ -243,7 +232,7 @@ def _nfts(exchange: Exchange) -> str:
     for address, token_id in exchange.asked.tokens:
         collection = exchange.account.collections[exchange.request.network, address]
         if exchange.asked.refreshes and not exchange.is_dry:
-            view = collection.refresh(token_id, exchange.now, exchange.settings.speed)
+            view = collection.refresh(token_id, exchange.now, exchange.account.settings.speed)
         else:
             view = collection.view(token_id, exchange.now)
         texts.append(nft_text(address, collection, token_id, view))
@@ -251,7 +240,7 @@ def _nfts(exchange: Exchange) -> str:
 
 
 def _nft_page(exchange: Exchange) -> Answer:
-    asked, settings = exchange.asked, exchange.settings
+    asked, settings = exchange.asked, exchange.account.settings
     (address,) = asked.contracts
     collection = exchange.account.collections[exchange.request.network, address]
     size = min(asked.limit, settings.page_size)
@@ -260,13 +249,10 @@ def _nft_page(exchange: Exchange) -> Answer:
         nfts = [nft_text(address, collection, one, collection.view(one, exchange.now)) for one in found[:size]]
     else:
         nfts = [f'{{"contractAddress": "{address}", "tokenId": "{token_id}"}}' for token_id in found[:size]]
-    following = asked.start if settings.repeat_page_key else found[size] if len(found) > size else None
-    key = ""
-    if following is not None:
-        key = json.dumps(f"0x{following:064x}" if settings.page_key_form == "hex" else str(following))
-    elif settings.last_page_key == "null":
-        key = "null"
-    page_key = f', "pageKey": {key}' if key else ""
+    page_key = ', "pageKey": null' if settings.last_page_key == "null" else ""
+    if settings.repeat_page_key or len(found) > size:
+        following = asked.start if settings.repeat_page_key else found[size]
+        page_key = f', "pageKey": "{f"0x{following:064x}" if settings.page_key_form == "hex" else following}"'
     return text_answer(f'{{"nfts": [{", ".join(nfts)}]{page_key}}}')
 
 
@@ -281,7 +267,7 @@ def _contract(exchange: Exchange) -> Answer:
 
 def _contract_batch(exchange: Exchange) -> Answer:
     contracts = _contracts(exchange)
-    return json_answer(contracts if exchange.settings.batch_form == "array" else {"contracts": contracts})
+    return json_answer(contracts if exchange.account.settings.batch_form == "array" else {"contracts": contracts})
 
 
 def _node(exchange: Exchange) -> tuple[Chain, int]:
@@ -319,7 +305,7 @@ def _block(exchange: Exchange) -> Answer:
 
 
 def _logs(exchange: Exchange) -> Answer:
-    asked, settings = exchange.asked, exchange.settings
+    asked, settings = exchange.asked, exchange.account.settings
     require(len(asked.contracts) <= (settings.max_addresses or len(asked.contracts)), "too many addresses")
     chain, head = _node(exchange)
     first, last = (head if block is NEWEST else block for block in asked.blocks or ())
@@ -375,6 +361,10 @@ def _unknown_path(_exchange: Exchange) -> Answer:
     raise Refused(_GONE[404], status=404)
 
 
+def _nothing(_request: ApiRequest) -> Asked:
+    return Asked()
+
+
 NODE: frozenset[str] = frozenset()
 _V2_AND_V3 = frozenset({"v2", "v3"})
 _WRONG_BLOCK = {"result": {"number": 5, "hash": []}}
@@ -392,7 +382,7 @@ _ALL = (
         "getContractMetadataBatch", "POST", 480, 100, contracts_in_body, _contract_batch, _WRONG_CONTRACT, "contracts"
     ),
     Endpoint(
-        "eth_blockNumber", "POST", 10, 10, nothing, _block_number, {"result": 5}, None, NODE, names_contract=False
+        "eth_blockNumber", "POST", 10, 10, _nothing, _block_number, {"result": 5}, None, NODE, names_contract=False
     ),
     Endpoint("eth_getLogs", "POST", 75, 75, read_logs, _logs, _WRONG_LOGS, "result", NODE, names_contract=False),
     Endpoint(
@@ -411,8 +401,8 @@ _ALL = (
 ENDPOINTS = {endpoint.name: endpoint for endpoint in _ALL}
 """The endpoints by name; prices from Alchemy's API reference, "Compute unit costs"."""
 
-NO_METHOD = Endpoint(UNKNOWN_ENDPOINT, "POST", 0, 0, nothing, _no_method, {}, versions=NODE, names_contract=False)
-UNKNOWN_PATH = Endpoint(UNKNOWN_ENDPOINT, "", 0, 0, nothing, _unknown_path, {})
+NO_METHOD = Endpoint(UNKNOWN_ENDPOINT, "POST", 0, 0, _nothing, _no_method, {}, versions=NODE, names_contract=False)
+UNKNOWN_PATH = Endpoint(UNKNOWN_ENDPOINT, "", 0, 0, _nothing, _unknown_path, {})
 """What is asked of the node API and is no call of one of its methods, and what is on none of the emulator's paths."""
 
 

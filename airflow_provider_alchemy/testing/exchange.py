@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing.account import Account
     from airflow_provider_alchemy.testing.routing import ApiRequest
-    from airflow_provider_alchemy.testing.settings import Settings
 
 OK = 200
 STATE_FIELD = "reingestionState"
@@ -42,8 +41,7 @@ class Refused(Exception):  # noqa: N818 - an answer of the service, no failure o
 
     def __init__(self, message: str, *, status: int = 400, code: int = INVALID_PARAMS) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = code
+        self.status, self.code = status, code
 
 
 def require(condition: object, message: str, *, status: int = 400, code: int = INVALID_PARAMS) -> None:
@@ -97,8 +95,10 @@ class Endpoint:
     @property
     def spared(self) -> set[str]:
         """The kinds of fault that cannot happen to its answers, because they have nothing to spoil."""
-        is_spared = {"unknown_state": not self.reports_state, "other_contract": not self.names_contract}
-        return {kind for kind, spared in is_spared.items() if spared}
+        return {
+            *(() if self.reports_state else ["unknown_state"]),
+            *(() if self.names_contract else ["other_contract"]),
+        }
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,6 @@ class Exchange:
     account: Account
     now: float
     is_dry: bool = False
-
-    @property
-    def settings(self) -> Settings:
-        return self.account.settings
 
     @cached_property
     def asked(self) -> Asked:

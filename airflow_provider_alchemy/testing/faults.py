@@ -22,7 +22,6 @@ from airflow_provider_alchemy.testing.exchange import (
     UNAVAILABLE,
     Answer,
     BodyForm,
-    Endpoint,
     Exchange,
     RetryAfterForm,
     json_answer,
@@ -81,7 +80,6 @@ class Fault:
     :param fields: what ``wrong_types`` puts into the answer, or into each NFT, contract or log of several; default: one
         wrong field that suits the endpoint.
     :param size: bytes of ``large``; default 5 MB.
-    :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     kind: Annotated[FaultKind, Field(strict=False)]
@@ -121,13 +119,14 @@ class Faults:
         self._dice = random.Random(seed)  # noqa: S311 - chance for tests, which must repeat; no secret comes from it
         self.waiting: list[Fault] = []
 
-    def pick(self, endpoint: Endpoint, contract_address: str | None, *, is_after: bool) -> Fault | None:
+    def pick(self, exchange: Exchange, *, is_after: bool) -> Fault | None:
         """Find the fault that hits a call, and count the hit."""
+        endpoint, contract_address = exchange.endpoint, (exchange.request.contract_address or "").lower()
         for index, fault in enumerate(self.waiting):
             if (
                 fault.is_after is is_after
                 and fault.endpoint in {None, endpoint.name}
-                and fault.contract_address in {None, (contract_address or "").lower()}
+                and fault.contract_address in {None, contract_address}
                 and fault.kind not in endpoint.spared
                 and self._dice.random() < fault.probability
             ):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refresh jobs as pure functions of time: what a collection's job reports when it is asked at a given moment.
 
-Nothing runs in the background. A job is the moment of its submission and what was reported since; its state follows
-from the plan and the clock. So the tests of the states need no waiting, and any number of jobs costs nothing.
+Nothing runs in the background: a job's state follows from the moment of its submission, what was reported since, the
+plan and the clock. So the tests of the states need no waiting, and any number of jobs costs nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from pydantic import Field
 from airflow_provider_alchemy.testing.checks import Count, Seconds, checked_dataclass
 from airflow_provider_alchemy.testing.settings import ProgressForm, Settings
 
-COMPLETE = 100
 QUEUED = "queued"
-IN_PROGRESS = "in_progress"
 
 
 class Outcome(StrEnum):
@@ -40,7 +38,6 @@ class JobPlan:
     :param queue_failures: how many submissions are refused with ``queue_failed`` before one is taken; default 0.
     :param queued_state: another text to report while the job is queued, such as a state that no document names.
     :param running_state: another text to report while the job is in progress.
-    :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     queued_seconds: Seconds = 0.0
@@ -84,11 +81,11 @@ def look(plan: JobPlan, job: Job, now: float) -> Report:
     if now >= ends_at(plan, job):
         is_failure = _is_refused(plan, job) and plan.outcome is not Outcome.DOES_NOT_EXIST
         outcome = Outcome.QUEUE_FAILED if is_failure else plan.outcome
-        return Report(outcome.value, COMPLETE if outcome is Outcome.FINISHED else None)
+        return Report(outcome.value, 100 if outcome is Outcome.FINISHED else None)
     running_for = now - job.submitted_at - plan.queued_seconds
     if running_for < 0:
         return Report(plan.queued_state or QUEUED)
-    return Report(plan.running_state or IN_PROGRESS, int(COMPLETE * running_for / plan.running_seconds))
+    return Report(plan.running_state or "in_progress", int(100 * running_for / plan.running_seconds))
 
 
 def ask(plan: JobPlan, job: Job | None, now: float, settings: Settings) -> tuple[Job, Report]:

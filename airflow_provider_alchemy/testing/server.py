@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
-from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
@@ -35,17 +34,12 @@ from airflow_provider_alchemy.testing.routing import ApiRequest, read_request
 from airflow_provider_alchemy.testing.settings import Settings
 
 LOG = logging.getLogger(__name__)
-HTTP_LOG = logging.getLogger(f"{__name__}.http")
-"""The log that aiohttp writes to, when a request is malformed or a handler fails."""
+HTTP_LOG = logging.getLogger(f"{__name__}.http")  # what aiohttp writes of malformed requests and failed handlers
 
 LOOPBACK = "127.0.0.1"
-SHUTDOWN_SECONDS = 2.0
-"""How long a stopping server waits for an answer that is being sent."""
-BACKLOG = 1024
-"""Connections that may wait to be accepted: a burst of many tasks must not be refused by the emulator's own socket."""
-
-# l_onoff and l_linger of struct linger: closing then sends RST instead of FIN.
-_LINGER_ZERO = struct.pack("ii", 1, 0)
+SHUTDOWN_SECONDS = 2.0  # for an answer that is being sent
+BACKLOG = 1024  # a burst of many tasks must not be refused by the emulator's own socket
+_LINGER_ZERO = struct.pack("ii", 1, 0)  # l_onoff and l_linger: closing then sends RST instead of FIN
 
 
 def _without_exception_text(record: logging.LogRecord) -> bool:
@@ -88,8 +82,8 @@ class AlchemyEmulator(Steering):
     :param api_keys: the accepted keys; default: one random key; ``ANY_KEY``: any non-empty one.
     :param default_job: what a collection without a plan does; default: it runs for one second.
     :param seed: seed of the dice for faults with a probability, and of the chains' hashes; a test repeats by default.
-    :param ssl_context: the server's certificate and private key, to serve ``https``; default: plain ``http``. ``verify``
-        in the extra of an Airflow connection names the file of the authority to trust.
+    :param ssl_context: the server's certificate and private key, to serve ``https``; default: plain ``http``. In the
+        extra of an Airflow connection, ``verify`` names the file of the authority to trust.
     :param switches: fields of ``Settings``, such as ``units_per_second=300``, ``batch_form="array"`` and ``speed=10``.
     :raises ValueError: an unknown switch, or a value that is not accepted.
     """
@@ -112,9 +106,6 @@ class AlchemyEmulator(Steering):
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-
-    def __repr__(self) -> str:
-        return f"<AlchemyEmulator on {self._host}:{self._port}, {'running' if self._thread else 'stopped'}>"
 
     @property
     def url(self) -> str:
@@ -157,9 +148,7 @@ class AlchemyEmulator(Steering):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def _run(self, listener: socket.socket, started: Future[None]) -> None:
@@ -215,9 +204,8 @@ class AlchemyEmulator(Steering):
             return await self._send_bytes(http_request, answer, fault)
         if fault and fault.kind is FaultKind.SLOW:
             await self._wait(fault.seconds)
-        return web.Response(
-            status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
-        )
+        kind, headers = answer.content_type, answer.headers
+        return web.Response(status=answer.status, body=answer.body, content_type=kind, headers=headers)
 
     async def _send_bytes(self, http_request: web.BaseRequest, answer: Answer, fault: Fault) -> web.StreamResponse:
         """Announce the whole body, and send half of it, or all of it byte by byte."""

@@ -57,7 +57,6 @@ class Settings:
     :param latency_seconds: how much later every answer of the API comes; default 0.
     :param speed: how many times as fast jobs, refreshes, blocks and the 15 minutes between two refreshes are; default
         1.0, real time.
-    :raises ValueError: a value that is not accepted; the message names the field.
     """
 
     units_per_second: Annotated[float | None, Field(gt=0)] = 300
