@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="seed of the dice for faults with a probability")
     add("--queued-seconds", type=float, default=5.0, help="how long a job is queued; default 5")
     add("--running-seconds", type=float, default=20.0, help="how long a job is in progress; default 20")
-    texts = dict(re.findall(r":param (\w+): (.*?)(?=\s+:)", Settings.__doc__ or "", re.DOTALL))
+    texts = dict(re.findall(r":param (\w+): (.*?)(?=\s+:param|\s*\Z)", Settings.__doc__ or "", re.DOTALL))
     for field in dataclasses.fields(Settings):
         text = re.sub(r"\s+", " ", texts.get(field.name, "")).replace("`", "").replace("%", "%%")
         option = f"--{field.name.replace('_', '-')}"

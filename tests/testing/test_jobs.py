@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refresh jobs as functions of time; no server and no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from airflow_provider_alchemy.testing.jobs import Job, JobPlan, Jobs, Outcome, Report, ask, render_progress
+from airflow_provider_alchemy.testing.settings import ProgressForm, Settings
+
+ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
+
+
+def story(plan: JobPlan, moments: Sequence[float], **switches: Any) -> list[Report]:
+    """Give what calls at some moments learn."""
+    job: Job | None = None
+    reports = []
+    for now in moments:
+        job, report = ask(plan, job, now, Settings(**switches))
+        reports.append(report)
+    return reports
+
+
+def test_a_job_goes_from_queued_over_in_progress_to_finished() -> None:
+    plan = JobPlan(queued_seconds=10, running_seconds=20)
+    assert story(plan, [100, 105, 110, 120, 129.9, 130]) == [
+        Report("queued"),
+        Report("already_queued"),
+        Report("in_progress", 0),
+        Report("in_progress", 50),
+        Report("in_progress", 99),
+        Report("finished", 100),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "moments", "switches", "states"),
+    [
+        ({"running_seconds": 0}, [7, 8, 99], {}, ["finished"] * 3),
+        ({"queued_seconds": 10}, [0, 1], {"repeated_state": "already_queried"}, ["queued", "already_queried"]),
+        (
+            {"queued_seconds": 1, "running_seconds": 1},
+            [0, 2, 3, 4, 5],
+            {"after_finished": "restart"},
+            ["queued", "finished", "queued", "in_progress", "finished"],
+        ),
+        # A job that ended unseen is reported before a new one starts.
+        ({}, [0, 50], {"after_finished": "restart"}, ["in_progress", "finished"]),
+        (
+            {"queued_seconds": 5, "outcome": "does_not_exist"},
+            [0, 9],
+            {"after_finished": "restart"},
+            ["does_not_exist"] * 2,
+        ),
+        (
+            {"queued_seconds": 1, "running_seconds": 1, "queue_failures": 2},
+            [0, 1, 2, 3, 4],
+            {},
+            ["queue_failed", "queue_failed", "queued", "in_progress", "finished"],
+        ),
+        (
+            {"queued_seconds": 3, "outcome": "queue_failed"},
+            [0, 2, 3, 4],
+            {},
+            ["queued", "already_queued", "queue_failed", "queued"],
+        ),
+        (
+            {"queued_seconds": 1, "queued_state": "warming_up", "running_state": "polishing"},
+            [0, 0.5, 1, 2],
+            {},
+            ["warming_up", "warming_up", "polishing", "finished"],
+        ),
+    ],
+)
+def test_a_job_reports_what_its_plan_and_the_switches_say(
+    plan: dict[str, Any], moments: list[float], switches: dict[str, Any], states: list[str]
+) -> None:
+    assert [report.state for report in story(JobPlan(**plan), moments, **switches)] == states
+
+
+@pytest.mark.parametrize(
+    ("form", "none", "five"),
+    [("null", None, None), ("int", None, 5), ("text", None, "5"), ("percent", None, "5%"), ("empty", "", "")],
+)
+def test_progress_is_written_in_every_form_that_clients_have_seen(
+    form: ProgressForm, none: object, five: object
+) -> None:
+    assert (render_progress(None, form), render_progress(5, form)) == (none, five)
+
+
+def test_jobs_of_two_networks_are_two_jobs() -> None:
+    jobs = Jobs(JobPlan(queued_seconds=5))
+    states = [
+        jobs.ask(network, ADDRESS, 0, Settings()).state for network in ("eth-mainnet", "eth-mainnet", "base-mainnet")
+    ]
+    assert states == ["queued", "already_queued", "queued"]
+
+
+def test_a_dry_call_submits_nothing() -> None:
+    jobs = Jobs(JobPlan(outcome=Outcome.FINISHED))
+    assert jobs.ask("eth-mainnet", ADDRESS, 0, Settings(), is_dry=True) == Report("in_progress", 0)
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) is None
+
+
+def test_a_new_plan_applies_to_a_job_that_is_already_submitted() -> None:
+    jobs = Jobs(JobPlan(running_seconds=1000))
+    jobs.ask("eth-mainnet", ADDRESS, 0, Settings())
+    jobs.plans["eth-mainnet", ADDRESS] = JobPlan(running_seconds=2)
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) == 2
+    assert jobs.ask("eth-mainnet", ADDRESS, 2, Settings()).state == "finished"
+
+
+def test_the_end_of_a_job_is_known_from_its_submission_on_and_scales_with_the_speed() -> None:
+    jobs = Jobs(JobPlan(queued_seconds=10, running_seconds=20))
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) is None
+    jobs.ask("eth-mainnet", ADDRESS, 100, Settings())
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) == 130
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings(speed=10)) == 103
