@@ -18,6 +18,7 @@ from airflow_provider_alchemy.testing.routing import read_request
 
 from .conftest import ADDRESS, FIRST, OTHER, Emulator, batch, rpc_body, token
 
+OTHER_STILL = "0x" + "2" * 40
 NOW = 1_800_000_000.0
 KEY = "the-key"
 
@@ -152,13 +153,8 @@ def test_the_whole_account_shares_the_throughput(emulator: Emulator) -> None:
     assert (emulator.throttled, emulator.compute_units) == (1, 480 + 480 + 160)
     assert call(emulator, now=NOW + 10).status == 200
     emulator.configure(units_per_second=1, retry_after=None)
-    assert call(emulator, now=NOW + 20).headers == {}
-
-
-def test_a_throttled_call_submits_no_job(emulator: Emulator) -> None:
-    emulator.configure(units_per_second=1)
-    assert call(emulator).status == 429
-    assert emulator.finished_at(ADDRESS) is None
+    refused = call(emulator, address=OTHER_STILL, now=NOW + 20)
+    assert (refused.status, refused.headers, emulator.finished_at(OTHER_STILL)) == (429, {}, None)
 
 
 def test_errors_from_faults_are_billed_and_metered_as_the_services_own(emulator: Emulator) -> None:

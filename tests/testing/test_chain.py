@@ -6,7 +6,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import time_machine
@@ -97,6 +99,7 @@ def topic(signature: str) -> str:
 
 
 def words(log: ChainLog) -> list[int]:
+    """Read the data, of which the last word may be cut short."""
     return [int(log.data[start : start + 64], 16) for start in range(2, len(log.data), 64)]
 
 
@@ -104,15 +107,30 @@ def padded(address: str) -> str:
     return "0x" + "0" * 24 + address[2:]
 
 
-def test_a_reveal_announces_each_token(emulator: Emulator) -> None:
-    made = emulator.reveal(ADDRESS, [1, "0x10", str(2**200)])
-    assert [log.topics for log in made] == [(topic("MetadataUpdate(uint256)"),)] * 3
-    assert [words(log) for log in made] == [[1], [16], [2**200]]
+TRANSFER = topic("Transfer(address,address,uint256)")
+OWNERS = [padded("0x" + digits * 20) for digits in ("a1", "b2")]
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "topics", "data"),
+    [
+        ("reveal", ([1, "0x10", str(2**200)],), [topic("MetadataUpdate(uint256)")], [[1], [16], [2**200]]),
+        ("reveal_batch", (3, 2**256 - 1), [topic("BatchMetadataUpdate(uint256,uint256)")], [[3, 2**256 - 1]]),
+        ("mint", ([5],), [TRANSFER, padded("0x" + "0" * 40), OWNERS[0], f"0x{5:064x}"], [[]]),
+        ("transfer", (5,), [TRANSFER, *OWNERS, f"0x{5:064x}"], [[]]),
+        ("emit_log", ([METADATA_UPDATE], "0x07"), [METADATA_UPDATE], [[7]]),
+    ],
+)
+def test_an_announcement_is_written_as_its_standard_says(
+    emulator: Emulator, method: str, arguments: tuple[Any, ...], topics: list[str], data: list[list[int]]
+) -> None:
+    made = getattr(emulator, method)(ADDRESS, *arguments)
+    assert [(log.topics, words(log)) for log in made] == [(tuple(topics), row) for row in data]
     places = {(log.network, log.contract_address, log.block_number) for log in made}
     assert places == {("eth-mainnet", ADDRESS.lower(), FIRST + 1)}
     assert made == emulator.chain_logs()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(made[0], "data", "0x")  # noqa: B010 - written out, mypy refuses it as well
+        made[0].data = "0x"
 
 
 def test_many_tokens_are_revealed_in_several_transactions_of_one_block(emulator: Emulator) -> None:
@@ -122,12 +140,6 @@ def test_many_tokens_are_revealed_in_several_transactions_of_one_block(emulator:
     assert [log.transaction_index for log in made] == [0] * 1000 + [1] * 1000 + [2] * 500
     assert len({log.transaction_hash for log in made}) == 3
     assert len({log.id for log in made}) == 2500
-
-
-def test_a_batch_of_tokens_is_revealed_with_one_log(emulator: Emulator) -> None:
-    (made,) = emulator.reveal_batch(ADDRESS, 3, 2**256 - 1)
-    assert made.topics == (topic("BatchMetadataUpdate(uint256,uint256)"),)
-    assert words(made) == [3, 2**256 - 1]
 
 
 @pytest.mark.parametrize("uri", ["", "ipfs://x", "x" * 32, "x" * 33, "ipfs://ü"])
@@ -140,20 +152,11 @@ def test_a_uri_is_announced_with_its_text_as_the_abi_writes_it(emulator: Emulato
     assert (len(made.data) - 2) % 64 == 0
 
 
-def test_a_mint_comes_from_the_zero_address_and_a_transfer_does_not(emulator: Emulator) -> None:
-    (minted,) = emulator.mint(ADDRESS, [5], to=OTHER)
-    (handed,) = emulator.transfer(ADDRESS, 5, sender=OTHER)
-    name = topic("Transfer(address,address,uint256)")
-    assert minted.topics == (name, padded("0x" + "0" * 40), padded(OTHER), f"0x{5:064x}")
-    assert handed.topics[:2] == (name, padded(OTHER))
-    assert handed.topics[2] not in minted.topics
-    assert minted.data == handed.data == "0x"
-
-
-def test_any_log_can_be_written_as_it_is(emulator: Emulator) -> None:
-    made = emulator.emit_log(ADDRESS, [], "not hex at all") + emulator.emit_log(ADDRESS, [METADATA_UPDATE], "0x07")
-    assert [(log.topics, log.data) for log in made] == [((), "not hex at all"), ((METADATA_UPDATE,), "0x07")]
-    assert made == emulator.chain_logs()
+def test_the_owners_of_a_token_can_be_named_and_a_log_be_no_event_at_all(emulator: Emulator) -> None:
+    (minted,), (handed,) = emulator.mint(ADDRESS, [5], to=OTHER), emulator.transfer(ADDRESS, 5, sender=OTHER)
+    assert (minted.topics[2], handed.topics[1:3]) == (padded(OTHER), (padded(OTHER), OWNERS[1]))
+    (log,) = emulator.emit_log(ADDRESS, [], "not hex at all")
+    assert (log.topics, log.data) == ((), "not hex at all")
 
 
 def test_one_block_holds_what_is_announced_inside_and_is_not_seen_before(emulator: Emulator) -> None:
@@ -168,15 +171,10 @@ def test_one_block_holds_what_is_announced_inside_and_is_not_seen_before(emulato
 
 
 def test_one_block_is_mined_also_where_the_test_fails_inside(emulator: Emulator) -> None:
-    def fail() -> None:
-        with emulator.one_block():
-            emulator.reveal(ADDRESS, [1])
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert len(emulator.chain_logs()) == 1
-    assert emulator.mine_blocks() == FIRST + 2
+    with suppress(RuntimeError), emulator.one_block():
+        emulator.reveal(ADDRESS, [1])
+        raise RuntimeError
+    assert (len(emulator.chain_logs()), emulator.mine_blocks()) == (1, FIRST + 2)
 
 
 def test_no_other_block_of_a_network_is_mined_while_one_is_open(emulator: Emulator) -> None:
@@ -193,9 +191,7 @@ def test_no_other_block_of_a_network_is_mined_while_one_is_open(emulator: Emulat
 
 
 def test_a_reorganisation_takes_logs_away(emulator: Emulator) -> None:
-    kept = emulator.reveal(ADDRESS, [1])
-    emulator.reveal(ADDRESS, [2])
-    emulator.mine_blocks()
+    kept, _gone, _ = emulator.reveal(ADDRESS, [1]), emulator.reveal(ADDRESS, [2]), emulator.mine_blocks()
     assert emulator.reorganise(2) == ()
     assert (emulator.newest_block(), emulator.chain_logs()) == (FIRST + 3, kept)
 

@@ -35,73 +35,51 @@ def special(token_id: int = 3, **plan: Any) -> Collection:
     return one
 
 
-def refreshes(one: Collection, token_id: int, number: int) -> list[TokenView]:
-    """Give what a number of refreshes, one a second, learn."""
-    return [one.refresh(token_id, NOW + index, 1.0) for index in range(number)]
+@pytest.mark.parametrize(
+    ("plan", "special_plan", "steps", "times"),
+    [
+        # A refresh shows at once by default, and only its token's.
+        ({}, {}, "view 0, refresh 0, view 5", [None, 0, 0]),
+        # It can take its time, and one that is asked for while another is on its way ends with it.
+        ({"refresh_seconds": 20}, {}, "refresh 0, view 19.9, view 20", [None, None, 20]),
+        ({"refresh_seconds": 20}, {}, "refresh 0, refresh 1, refresh 2, view 100", [None, None, None, 20]),
+        ({"refresh_seconds": 5}, {}, "refresh 0, refresh 7, view 12", [None, 5, 12]),
+        # A queued one happens later, and once in fifteen minutes.
+        ({"queue_seconds": 4}, {}, "queue 0, view 3, refresh 1, view 4", [None, None, 1, 4]),
+        ({"queue_seconds": 0}, {}, "queue 0, queue 1, queue 899, queue 900", [0, 0, 0, 900]),
+        # A stale token is refreshed after so many refreshes or never; an error holds the time still while it is there.
+        ({}, {"stale_refreshes": 2}, "refresh 0, refresh 1, refresh 2, refresh 3", [None, None, 2, 3]),
+        ({}, {"stale": True}, "refresh 0, refresh 1, refresh 2", [None, None, None]),
+        ({}, {"error": "Bad Token URI"}, "refresh 0, queue 1, view 100", [None, None, None]),
+        ({}, {"error": "Slow", "error_answers": 2}, "refresh 0, refresh 1, refresh 2, view 9", [None, None, 2, 2]),
+    ],
+)
+def test_a_token_is_refreshed_as_its_plans_say(
+    plan: dict[str, Any], special_plan: dict[str, Any], steps: str, times: list[float | None]
+) -> None:
+    one = collection(tokens=10, **plan)
+    one.set_tokens([3], TokenPlan(**special_plan))
+    seen = []
+    for step in steps.split(", "):
+        method, late = step.split()
+        if method != "view":
+            getattr(one, method)(3, NOW + float(late), 1.0)
+        seen.append(one.view(3, NOW + float(late)).updated_at)
+    assert seen == [START if time is None else NOW + time for time in times]
+    assert one.view(4, NOW + 1000).updated_at == START
 
 
-def test_a_refresh_shows_at_once_by_default() -> None:
-    one = collection(tokens=10)
-    assert one.view(3, NOW) == TokenView(None, START)
-    assert one.refresh(3, NOW, 1.0) == TokenView(None, NOW)
-    assert one.view(3, NOW + 5) == TokenView(None, NOW)
-    assert one.view(4, NOW + 5) == TokenView(None, START)
-
-
-def test_a_refresh_can_take_its_time_which_the_speed_shortens() -> None:
-    one = collection(tokens=10, refresh_seconds=20)
+def test_the_speed_shortens_a_refresh_and_the_fifteen_minutes() -> None:
+    one = collection(tokens=10, refresh_seconds=20, queue_seconds=0)
     assert one.refresh(3, NOW, 2.0).updated_at == START
-    assert [one.view(3, NOW + late).updated_at for late in (9.9, 10)] == [START, NOW + 10]
-
-
-def test_a_refresh_that_is_asked_for_while_another_is_on_its_way_ends_with_it() -> None:
-    one = collection(tokens=10, refresh_seconds=20)
-    assert [view.updated_at for view in refreshes(one, 3, 3)] == [START] * 3
-    assert one.view(3, NOW + 100).updated_at == NOW + 20
-
-
-def test_a_refresh_after_the_end_of_another_starts_anew() -> None:
-    one = collection(tokens=10, refresh_seconds=5)
-    one.refresh(3, NOW, 1.0)
-    assert one.refresh(3, NOW + 7, 1.0).updated_at == NOW + 5
-    assert one.view(3, NOW + 12).updated_at == NOW + 12
-
-
-def test_a_queued_refresh_happens_later() -> None:
-    one = collection(tokens=10, queue_seconds=4)
-    assert one.queue(3, NOW, 1.0)
-    assert one.view(3, NOW + 3).updated_at == START
-    assert one.refresh(3, NOW + 1, 1.0).updated_at == NOW + 1
-    assert one.view(3, NOW + 4).updated_at == NOW + 4
-
-
-def test_a_token_is_queued_once_in_fifteen_minutes() -> None:
-    one = collection(tokens=10, queue_seconds=0)
-    assert [one.queue(3, NOW + late, 1.0) for late in (0, 1, 899, 900)] == [True, False, False, True]
-    assert one.view(3, NOW + 900).updated_at == NOW + 900
-    assert one.queue(4, NOW, 1.0)
-    assert one.queue(4, NOW + 90, 10.0)
-
-
-def test_a_stale_token_is_refreshed_after_so_many_refreshes_or_never() -> None:
-    twice, never = special(stale_refreshes=2), special(stale=True)
-    assert [view.updated_at for view in refreshes(twice, 3, 4)] == [START, START, NOW + 2, NOW + 3]
-    assert {view.updated_at for view in refreshes(never, 3, 4)} == {START}
-    assert never.refresh(4, NOW, 1.0).updated_at == NOW
-
-
-def test_an_error_stays_and_holds_the_time_still() -> None:
-    one = special(error="Bad Token URI")
-    assert refreshes(one, 3, 2) == [TokenView("Bad Token URI", START)] * 2
-    assert one.queue(3, NOW, 1.0)
-    assert one.view(3, NOW + 100) == TokenView("Bad Token URI", START)
+    assert one.view(3, NOW + 10).updated_at == NOW + 10
+    assert [one.queue(4, NOW + late, 10.0) for late in (0, 89, 90)] == [True, False, True]
 
 
 def test_an_error_can_be_gone_after_so_many_answers_to_refreshes() -> None:
     one = special(error="Throttled token uri", error_answers=2)
-    assert one.view(3, NOW).error == "Throttled token uri"
-    assert [view.error for view in refreshes(one, 3, 3)] == ["Throttled token uri", "Throttled token uri", None]
-    assert one.view(3, NOW + 9).updated_at == NOW + 2
+    answers = [one.view(3, NOW), *(one.refresh(3, NOW + late, 1.0) for late in range(3))]
+    assert [view.error for view in answers] == ["Throttled token uri"] * 3 + [None]
 
 
 def test_a_token_can_become_like_any_other_again_and_a_new_plan_counts_anew() -> None:
@@ -167,23 +145,18 @@ def test_new_tokens_leave_those_that_exist_as_they_are() -> None:
     assert [one.view(token_id, NOW).updated_at for token_id in (0, 1, 9)] == [START, NOW, START]
 
 
-@pytest.mark.parametrize(("given", "supply"), [({}, "3"), ({"total_supply": "7"}, "7"), ({"total_supply": None}, None)])
-def test_the_supply_is_the_number_of_tokens_or_what_is_said(given: dict[str, Any], supply: str | None) -> None:
-    assert collection(tokens=3, **given).total_supply == supply
-
-
-@pytest.mark.parametrize(
-    "given", [1_767_312_000, "2026-01-02T00:00:00Z", "2026-01-02T00:00:00", "2026-01-02T01:00+01:00"]
-)
-def test_the_first_time_is_given_in_seconds_or_as_text(given: object) -> None:
-    assert collection(last_updated=given).view(1, NOW + 10**6).updated_at == START + 86_400
+def test_supply_and_first_time_are_what_the_plan_says() -> None:
+    assert [collection(tokens=3, **given).total_supply for given in ({}, {"total_supply": None})] == ["3", None]
+    assert collection(total_supply='1%s "2"').total_supply == nft(1, total_supply='1%s "2"')["contract"]["totalSupply"]
+    for given in (1_767_312_000, "2026-01-02T00:00:00Z", "2026-01-02T00:00:00", "2026-01-02T01:00+01:00"):
+        assert collection(last_updated=given).view(1, NOW + 10**6).updated_at == START + 86_400
 
 
 def nft(token_id: int, error: str | None = None, updated_at: float = START, **plan: Any) -> dict[str, Any]:
     return dict(json.loads(nft_text(ADDRESS, collection(**plan), token_id, TokenView(error, updated_at))))
 
 
-def test_an_nft_has_every_documented_field() -> None:
+def test_an_nft_has_every_documented_field_with_an_error_too() -> None:
     one = nft(7)
     documented = "contract tokenId tokenType name description tokenUri image raw collection mint timeLastUpdated"
     assert set(one) >= set(documented.split())
@@ -192,28 +165,16 @@ def test_an_nft_has_every_documented_field() -> None:
     assert (one["tokenId"], one["tokenType"], one["name"], one["raw"]["error"]) == ("7", "ERC721", "Emulated #7", None)
     assert (one["contract"]["address"], one["contract"]["spamClassifications"]) == (ADDRESS, [])
     assert one["timeLastUpdated"] == "2026-01-01T00:00:00.000Z"
-
-
-def test_an_nft_with_an_error_has_the_same_fields_and_no_metadata() -> None:
+    assert nft(2**256 - 1, first_id=2**255)["tokenId"] == str(2**256 - 1)
     failed = nft(7, 'Gave "100%" up')
-    assert failed.keys() == nft(7).keys()
+    assert failed.keys() == one.keys()
     assert failed["raw"] == {"tokenUri": None, "metadata": {}, "error": 'Gave "100%" up'}
 
 
-def test_any_id_and_any_supply_leave_the_json_whole() -> None:
-    assert nft(2**256 - 1, first_id=2**255)["tokenId"] == str(2**256 - 1)
-    assert nft(1, total_supply='1%s "2"')["contract"]["totalSupply"] == '1%s "2"'
-
-
 @pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (START + 0.123, "2026-01-01T00:00:00.123Z"),
-        (START + 0.1231, "2026-01-01T00:00:00.124Z"),
-        (START + 0.9999, "2026-01-01T00:00:01.000Z"),
-        (START + 59.0, "2026-01-01T00:00:59.000Z"),
-    ],
+    ("late", "time"), [(0.123, "00.123"), (0.1231, "00.124"), (0.9999, "01.000"), (59.0, "59.000")]
 )
-def test_a_time_is_rounded_up_to_milliseconds(moment: float, text: str) -> None:
-    assert nft(1, updated_at=moment)["timeLastUpdated"] == text
-    assert datetime.fromisoformat(text).timestamp() == in_milliseconds(moment) / 1000
+def test_a_time_is_rounded_up_to_milliseconds(late: float, time: str) -> None:
+    text = f"2026-01-01T00:00:{time}Z"
+    assert nft(1, updated_at=START + late)["timeLastUpdated"] == text
+    assert datetime.fromisoformat(text).timestamp() == in_milliseconds(START + late) / 1000

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.testing.jobs import Job, JobPlan, Jobs, Outcome, Report, ask, render_progress
+from airflow_provider_alchemy.testing.jobs import Job, JobPlan, Jobs, Report, ask, render_progress
 from airflow_provider_alchemy.testing.settings import ProgressForm, Settings
 
 ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
@@ -91,31 +91,18 @@ def test_progress_is_written_in_every_form_that_clients_have_seen(
     assert (render_progress(None, form), render_progress(5, form)) == (none, five)
 
 
-def test_jobs_of_two_networks_are_two_jobs() -> None:
+def test_each_network_has_its_jobs_and_a_dry_call_submits_none() -> None:
     jobs = Jobs(JobPlan(queued_seconds=5))
-    states = [
-        jobs.ask(network, ADDRESS, 0, Settings()).state for network in ("eth-mainnet", "eth-mainnet", "base-mainnet")
-    ]
+    assert jobs.ask("eth-mainnet", ADDRESS, 0, Settings(), is_dry=True) == Report("queued")
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) is None
+    states = [jobs.ask(name, ADDRESS, 0, Settings()).state for name in ("eth-mainnet", "eth-mainnet", "base-mainnet")]
     assert states == ["queued", "already_queued", "queued"]
 
 
-def test_a_dry_call_submits_nothing() -> None:
-    jobs = Jobs(JobPlan(outcome=Outcome.FINISHED))
-    assert jobs.ask("eth-mainnet", ADDRESS, 0, Settings(), is_dry=True) == Report("in_progress", 0)
-    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) is None
-
-
-def test_a_new_plan_applies_to_a_job_that_is_already_submitted() -> None:
-    jobs = Jobs(JobPlan(running_seconds=1000))
-    jobs.ask("eth-mainnet", ADDRESS, 0, Settings())
-    jobs.plans["eth-mainnet", ADDRESS] = JobPlan(running_seconds=2)
-    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) == 2
-    assert jobs.ask("eth-mainnet", ADDRESS, 2, Settings()).state == "finished"
-
-
-def test_the_end_of_a_job_is_known_from_its_submission_on_and_scales_with_the_speed() -> None:
+def test_the_end_of_a_job_is_known_and_follows_its_plan_and_the_speed() -> None:
     jobs = Jobs(JobPlan(queued_seconds=10, running_seconds=20))
-    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) is None
     jobs.ask("eth-mainnet", ADDRESS, 100, Settings())
-    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) == 130
-    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings(speed=10)) == 103
+    assert [jobs.finished_at("eth-mainnet", ADDRESS, Settings(speed=speed)) for speed in (1.0, 10.0)] == [130, 103]
+    jobs.plans["eth-mainnet", ADDRESS] = JobPlan(running_seconds=2)
+    assert jobs.finished_at("eth-mainnet", ADDRESS, Settings()) == 102
+    assert jobs.ask("eth-mainnet", ADDRESS, 102, Settings()).state == "finished"

@@ -26,20 +26,17 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["message"]
 
 
-def test_a_refresh_is_answered_in_the_documented_form_with_a_lower_case_address(emulator: Emulator, ask: Call) -> None:
+def test_a_job_is_seen_in_each_of_its_states(emulator: Emulator, ask: Call) -> None:
     emulator.set_job(ADDRESS, queued_seconds=3600)
     queued = {"contractAddress": ADDRESS.lower(), "reingestionState": "queued", "progress": None}
     assert ask().json() == queued
     assert ask(version="v3").json() == {**queued, "reingestionState": "already_queued"}
-
-
-def test_a_job_is_seen_in_each_of_its_states(emulator: Emulator, ask: Call) -> None:
     seen = []
-    for plan in ({"queued_seconds": 3600}, {"running_seconds": 3600}, {"running_seconds": 0}):
-        emulator.set_job(ADDRESS, **plan)
+    for running_seconds in (3600, 0):
+        emulator.set_job(ADDRESS, running_seconds=running_seconds)
         seen.append(ask().json())
-    assert [one["reingestionState"] for one in seen] == ["queued", "in_progress", "finished"]
-    assert [one["progress"] for one in seen] == [None, "0", "100"]
+    assert [one["reingestionState"] for one in seen] == ["in_progress", "finished"]
+    assert [one["progress"] for one in seen] == ["0", "100"]
     emulator.set_job(ADDRESS, queued_seconds=10, running_seconds=30)
     emulator.configure(speed=1000)
     assert emulator.finished_at(ADDRESS) == pytest.approx(emulator.calls[0].at + 0.04)
@@ -126,14 +123,6 @@ def test_one_nft_is_read_and_refreshed_with_get(emulator: Emulator, ask: Call) -
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"tokenId": ""}, {"tokenId": 1, "refreshCache": "1"}, {"tokenId": 1, "tokenUriTimeoutInMs": "soon"}]
-)
-def test_a_query_for_an_nft_that_is_not_well_formed_is_an_invalid_argument(ask: Call, wrong: dict[str, object]) -> None:
-    refused = ask("getNFTMetadata", **wrong)
-    assert (refused.status_code, refused.json()) == INVALID
-
-
-@pytest.mark.parametrize(
     "body",
     [
         {},
@@ -193,12 +182,9 @@ def test_a_repeated_refresh_is_accepted_without_effect_or_refused(emulator: Emul
     status, sentence = refusal(ask("refreshNftMetadata", body=token()))
     assert (status, sentence[:46]) == (400, "This token was refreshed in the last 15 minute")
     assert emulator.time_last_updated(ADDRESS, 1) == refreshed_at
-
-
-def test_a_token_is_refreshed_on_the_documented_networks_only(ask: Call) -> None:
     assert ask("refreshNftMetadata", body=token(), network="base-mainnet").ok
-    refused = ask("refreshNftMetadata", body=token(), network="zora-mainnet")
-    assert refusal(refused)[1].startswith("This endpoint isn't enabled for that chain")
+    elsewhere = refusal(ask("refreshNftMetadata", body=token(), network="zora-mainnet"))[1]
+    assert elsewhere.startswith("This endpoint isn't enabled for that chain")
 
 
 def test_single_tokens_can_be_stale_or_have_an_error(emulator: Emulator, ask: Call) -> None:
@@ -283,10 +269,25 @@ def test_a_collection_may_grow_while_it_is_read(emulator: Emulator, ask: Call) -
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"startToken": "x"}, {"limit": 0}, {"limit": -1}, {"limit": "9" * 5000}, {"withMetadata": "1"}]
+    ("endpoint", "wrong"),
+    [
+        *(
+            ("getNFTsForContract", {name: value})
+            for name in ("startToken", "limit")
+            for value in ("x", "-1", "9" * 5000)
+        ),
+        ("getNFTsForContract", {"limit": 0}),
+        ("getNFTsForContract", {"withMetadata": "1"}),
+        ("getNFTMetadata", {}),
+        ("getNFTMetadata", {"tokenId": ""}),
+        ("getNFTMetadata", {"tokenId": 1, "refreshCache": "1"}),
+        ("getNFTMetadata", {"tokenId": 1, "tokenUriTimeoutInMs": "soon"}),
+    ],
 )
-def test_a_listing_that_is_not_well_formed_is_an_invalid_argument(ask: Call, wrong: dict[str, object]) -> None:
-    refused = ask("getNFTsForContract", **wrong)
+def test_a_query_that_is_not_well_formed_is_an_invalid_argument(
+    ask: Call, endpoint: str, wrong: dict[str, Any]
+) -> None:
+    refused = ask(endpoint, **wrong)
     assert (refused.status_code, refused.json()) == INVALID
 
 
@@ -296,14 +297,11 @@ def test_the_metadata_of_a_contract_is_that_of_its_collection(emulator: Emulator
     emulator.set_collection(ADDRESS, tokens=7, token_type="ERC1155", total_supply=None)
     fields = ask("getContractMetadata").json()
     assert (fields["tokenType"], fields["totalSupply"], fields["name"]) == ("ERC1155", None, "Emulated Collection")
-    assert emulator.finished_at(ADDRESS) is None
-
-
-def test_what_is_no_nft_lists_nothing_and_says_so(emulator: Emulator, ask: Call) -> None:
     emulator.set_collection(ADDRESS, token_type="NOT_A_CONTRACT")
     emulator.mint(ADDRESS, [1])
     assert ask("getNFTsForContract").json() == {"nfts": []}
     assert ask("getNFTMetadata", tokenId=1).json()["raw"]["error"] == "Contract does not have any code"
+    assert emulator.finished_at(ADDRESS) is None
 
 
 def test_a_collection_is_of_one_network(emulator: Emulator, ask: Call) -> None:
