@@ -42,17 +42,13 @@ def ask(emulator: AlchemyEmulator) -> Call:
     ) -> requests.Response:
         version = options.pop("version", "v2" if endpoint == "reingestContract" else "v3")
         network, key = options.pop("network", "eth-mainnet"), options.pop("key", emulator.api_key)
-        timeout, stream = options.pop("timeout", SECONDS), options.pop("stream", False)
-        query = {} if body is not None else {"contractAddress": str(address)}
-        return requests.request(
-            "GET" if body is None else "POST",
-            f"{emulator.url}/{network}/nft/{version}/{key}/{endpoint}",
-            params={**query, **{name: str(value) for name, value in options.items()}},
-            json=body,
-            timeout=timeout,
-            stream=stream,
-            allow_redirects=False,
-        )
+        timeout, sent = options.pop("timeout", SECONDS), {"stream": options.pop("stream", False), "json": body}
+        query = {name: str(value) for name, value in options.items()}
+        method = "POST" if body is not None else "GET"
+        if body is None:
+            query["contractAddress"] = str(address)
+        url = f"{emulator.url}/{network}/nft/{version}/{key}/{endpoint}"
+        return requests.request(method, url, params=query, timeout=timeout, allow_redirects=False, **sent)
 
     return call
 

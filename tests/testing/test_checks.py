@@ -21,20 +21,13 @@ SWITCHES: list[Wrong] = [
     for name, value, rule in (
         ("units_per_second", 0, "greater than 0"),
         ("units_per_second", "5", "a valid number"),
-        ("monthly_status", 418, "429 or 403"),
         ("header_auth_v2", 1, "a valid boolean"),
         ("reingest_gone", 418, "404, 410 or 400"),
-        ("repeated_state", "queued", "'already_queued' or 'already_queried'"),
         ("after_finished", "again", "'report' or 'restart'"),
-        ("repeated_refresh", "ignored", "'accepted' or 'refused'"),
-        ("batch_form", "list", "'object' or 'array'"),
         ("page_size", 101, "less than or equal to 100"),
         ("block_seconds", 0, "greater than or equal to 0.001"),
         ("first_block", -1, "greater than or equal to 0"),
         ("max_block_range", 0, "greater than or equal to 1"),
-        ("range_refusal", "polite", "'hint', 'plain' or 'ok'"),
-        ("max_logs", 0, "greater than or equal to 1"),
-        ("removed_logs", 1, "a valid boolean"),
         ("lag_blocks", 1.5, "a valid integer"),
         ("latency_seconds", -1, "greater than or equal to 0"),
         ("speed", 0, "greater than 0"),
@@ -43,13 +36,10 @@ SWITCHES: list[Wrong] = [
 PLANS: list[Wrong] = [
     (method, {**fields, name: value}, f"{name} {rule}")
     for method, fields, name, value, rule in (
-        ("set_default_job", {}, "running_seconds", -1, "must be greater than or equal to 0"),
         ("set_default_job", {}, "running_seconds", float("nan"), "must be a finite number"),
         ("set_default_job", {}, "outcome", "done", "must be 'finished', 'does_not_exist' or 'queue_failed'"),
         ("set_default_job", {}, "queue_failures", 1.5, "must be a valid integer"),
-        ("set_default_job", {}, "queued_state", 5, "must be a valid string"),
         ("set_default_job", {}, "que", 5, "is not a field here; there are: queued_seconds, running_seconds"),
-        ("set_job", {}, "address", "0x1", "must be 0x and 40 hex digits"),
         ("set_job", AT, "network", 5, "must be a valid string"),
         ("set_job", AT, "running", 5, "is not a field here; there are: queued_seconds"),
         ("set_collection", AT, "tokens", 10**9, "must be less than or equal to 10000000"),
@@ -59,16 +49,13 @@ PLANS: list[Wrong] = [
         ("set_collection", AT, "token_type", "ERC20", "must be 'ERC721', 'ERC1155'"),
         ("set_collection", AT, "total_supply", 5, "must be a valid string"),
         ("set_collection", AT, "last_updated", "yesterday", "must be seconds since the epoch or an ISO 8601 time"),
-        ("set_collection", AT, "last_updated", "1969-01-01T00:00:00Z", "must be greater than or equal to 0"),
         ("set_collection", AT, "supply", 5, "is not a field here; there are: tokens"),
         ("set_tokens", AT, "token_ids", [10_000], "must be in the collection"),
-        ("set_tokens", TOKENS, "stale", 1, "must be a valid boolean"),
         ("set_tokens", TOKENS, "error_answers", 0, "must be greater than or equal to 1"),
         ("set_tokens", TOKENS, "errors", "x", "is not a field here; there are: stale"),
         ("grow_collection", AT, "tokens", 0, "must be greater than or equal to 1"),
         ("add_fault", {}, "kind", "boom", "must be 'http'"),
         ("add_fault", {"kind": "http"}, "status", 200, "must be greater than or equal to 400"),
-        ("add_fault", {"kind": "http"}, "status", "500", "must be a valid integer"),
         ("add_fault", {"kind": "http"}, "times", 0, "must be greater than or equal to 1"),
         ("add_fault", {"kind": "http"}, "probability", 2, "must be less than or equal to 1"),
         ("add_fault", {"kind": "http"}, "endpoint", "reingest", "must be one of reingestContract"),
@@ -84,7 +71,6 @@ PLANS: list[Wrong] = [
             "cannot be other_contract for eth_getLogs",
         ),
         ("add_fault", {"endpoint": "eth_getLogs"}, "kind", "unknown_state", "cannot be unknown_state for eth_getLogs"),
-        ("add_fault", {"endpoint": "getNFTMetadata"}, "kind", "unknown_state", "cannot be unknown_state"),
         ("add_fault", {"endpoint": "refreshNftMetadata"}, "kind", "other_contract", "cannot be other_contract"),
     )
 ]
@@ -92,9 +78,7 @@ CHAIN: list[Wrong] = [
     (method, {**fields, name: value}, f"{name} {rule}")
     for method, fields, name, value, rule in (
         ("mine_blocks", {}, "blocks", 0, "must be greater than or equal to 1"),
-        ("mine_blocks", {}, "blocks", "1", "must be a valid integer"),
         ("mine_blocks", {}, "network", ["eth-mainnet"], "must be a valid string"),
-        ("reorganise", {}, "depth", 0, "must be greater than or equal to 1"),
         ("reorganise", {}, "depth", 10**9, "must be at most 20000000"),
         ("reorganise", {"depth": 1}, "keep_logs", 1, "must be a valid boolean"),
         ("reveal", TOKENS, "address", "0x1", "must be 0x and 40 hex digits"),
@@ -104,20 +88,15 @@ CHAIN: list[Wrong] = [
         ("reveal_batch", {**AT, "first_id": 1}, "last_id", 2**256, "must be a token's id"),
         ("announce_uri", {**AT, "token_id": 1}, "uri", None, "must be a valid string"),
         ("mint", TOKENS, "to", "me", "must be 0x and 40 hex digits"),
-        ("transfer", {**AT, "token_id": 1}, "sender", "me", "must be 0x and 40 hex digits"),
         ("emit_log", AT, "topics", "0x", "'str' instances are not allowed"),
         ("emit_log", AT, "topics", [5], "must be a valid string"),
     )
 ]
 MISSING: list[Wrong] = [
-    ("set_job", {}, "address is missing"),
-    ("set_collection", {}, "address is missing"),
-    ("set_tokens", AT, "token_ids is missing"),
-    ("grow_collection", AT, "tokens is missing"),
-    ("add_fault", {}, "kind is missing"),
-    ("reveal", AT, "token_ids is missing"),
-    ("emit_log", AT, "topics is missing"),
-    ("reorganise", {}, "depth is missing"),
+    *((method, {}, "address is missing") for method in ("set_job", "set_collection")),
+    *((method, AT, "token_ids is missing") for method in ("set_tokens", "reveal", "mint")),
+    *(("grow_collection", AT, "tokens is missing"), ("emit_log", AT, "topics is missing")),
+    *(("add_fault", {}, "kind is missing"), ("reorganise", {}, "depth is missing")),
 ]
 
 
@@ -149,14 +128,15 @@ def test_wrong_keys_are_refused_without_being_shown(api_keys: Any) -> None:
     assert "good" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("value", "token_id"),
-    [(7, 7), ("7", 7), ("0x0A", 10), ("0" * 77 + "7", 7), (2**256 - 1, 2**256 - 1), ("0x" + "f" * 64, 2**256 - 1)],
-)
-def test_a_token_id_is_a_number_or_a_decimal_or_hexadecimal_text(value: object, token_id: int) -> None:
-    assert read_token_id(value) == token_id
-
-
-@pytest.mark.parametrize("value", [None, -1, True, 1.0, "", "-1", "1.0", "0x", "0xg", " 1", "٣", 2**256, str(2**256)])
-def test_anything_else_is_no_token_id(value: object) -> None:
-    assert read_token_id(value) is None
+def test_a_token_id_is_a_number_or_a_decimal_or_hexadecimal_text() -> None:
+    last = 2**256 - 1
+    assert [read_token_id(one) for one in (7, "7", "0x0A", "0" * 77 + "7", last, hex(last))] == [
+        7,
+        7,
+        10,
+        7,
+        last,
+        last,
+    ]
+    for other in (None, -1, True, 1.0, "", "-1", "1.0", "0x", "0xg", " 1", "٣", 2**256, str(2**256)):
+        assert read_token_id(other) is None

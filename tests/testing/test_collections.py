@@ -28,13 +28,6 @@ def collection(**plan: Any) -> Collection:
     return Collection(CollectionPlan(**plan))
 
 
-def special(token_id: int = 3, **plan: Any) -> Collection:
-    """Give a collection in which one token is special."""
-    one = collection(tokens=10)
-    one.set_tokens([token_id], TokenPlan(**plan))
-    return one
-
-
 @pytest.mark.parametrize(
     ("plan", "special_plan", "steps", "times"),
     [
@@ -76,14 +69,13 @@ def test_the_speed_shortens_a_refresh_and_the_fifteen_minutes() -> None:
     assert [one.queue(4, NOW + late, 10.0) for late in (0, 89, 90)] == [True, False, True]
 
 
-def test_an_error_can_be_gone_after_so_many_answers_to_refreshes() -> None:
-    one = special(error="Throttled token uri", error_answers=2)
+def test_an_error_can_be_gone_after_so_many_answers_and_a_new_plan_counts_anew() -> None:
+    one = collection(tokens=10)
+    one.set_tokens([3], TokenPlan(error="Throttled token uri", error_answers=2))
     answers = [one.view(3, NOW), *(one.refresh(3, NOW + late, 1.0) for late in range(3))]
     assert [view.error for view in answers] == ["Throttled token uri"] * 3 + [None]
-
-
-def test_a_token_can_become_like_any_other_again_and_a_new_plan_counts_anew() -> None:
-    one = special(error="Bad Token URI", stale=True)
+    one.set_tokens([3], TokenPlan(error="Bad Token URI", stale=True))
+    assert one.refresh(3, NOW, 1.0).error == "Bad Token URI"
     one.set_tokens([3], TokenPlan())
     assert one.refresh(3, NOW, 1.0) == TokenView(None, NOW)
     for _ in range(2):

@@ -14,71 +14,46 @@ from airflow_provider_alchemy.testing.settings import ProgressForm, Settings
 ADDRESS = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
-def story(plan: JobPlan, moments: Sequence[float], **switches: Any) -> list[Report]:
+def story(moments: Sequence[float], switches: dict[str, Any], **plan: Any) -> list[Report]:
     """Give what calls at some moments learn."""
     job: Job | None = None
     reports = []
     for now in moments:
-        job, report = ask(plan, job, now, Settings(**switches))
+        job, report = ask(JobPlan(**plan), job, now, Settings(**switches))
         reports.append(report)
     return reports
 
 
-def test_a_job_goes_from_queued_over_in_progress_to_finished() -> None:
-    plan = JobPlan(queued_seconds=10, running_seconds=20)
-    assert story(plan, [100, 105, 110, 120, 129.9, 130]) == [
-        Report("queued"),
-        Report("already_queued"),
-        Report("in_progress", 0),
-        Report("in_progress", 50),
-        Report("in_progress", 99),
-        Report("finished", 100),
-    ]
+def test_a_job_reports_its_progress_while_it_runs() -> None:
+    reports = story([100, 105, 110, 120, 129.9, 130], {}, queued_seconds=10, running_seconds=20)
+    assert [report.progress for report in reports] == [None, None, 0, 50, 99, 100]
+
+
+RESTART = {"after_finished": "restart"}
+DOCUMENTED = {"repeated_state": "already_queried"}
+SHORT = {"queued_seconds": 1, "running_seconds": 1}
+NEW_STATES = {"queued_state": "warming_up", "running_state": "polishing"}
 
 
 @pytest.mark.parametrize(
-    ("plan", "moments", "switches", "states"),
+    ("plan", "switches", "moments", "states"),
     [
-        ({"running_seconds": 0}, [7, 8, 99], {}, ["finished"] * 3),
-        ({"queued_seconds": 10}, [0, 1], {"repeated_state": "already_queried"}, ["queued", "already_queried"]),
-        (
-            {"queued_seconds": 1, "running_seconds": 1},
-            [0, 2, 3, 4, 5],
-            {"after_finished": "restart"},
-            ["queued", "finished", "queued", "in_progress", "finished"],
-        ),
+        (SHORT, {}, [0, 0.5, 1, 2, 9], "queued already_queued in_progress finished finished"),
+        (SHORT, DOCUMENTED, [0, 0.5], "queued already_queried"),
+        (SHORT, RESTART, [0, 2, 3, 4, 5], "queued finished queued in_progress finished"),
         # A job that ended unseen is reported before a new one starts.
-        ({}, [0, 50], {"after_finished": "restart"}, ["in_progress", "finished"]),
-        (
-            {"queued_seconds": 5, "outcome": "does_not_exist"},
-            [0, 9],
-            {"after_finished": "restart"},
-            ["does_not_exist"] * 2,
-        ),
-        (
-            {"queued_seconds": 1, "running_seconds": 1, "queue_failures": 2},
-            [0, 1, 2, 3, 4],
-            {},
-            ["queue_failed", "queue_failed", "queued", "in_progress", "finished"],
-        ),
-        (
-            {"queued_seconds": 3, "outcome": "queue_failed"},
-            [0, 2, 3, 4],
-            {},
-            ["queued", "already_queued", "queue_failed", "queued"],
-        ),
-        (
-            {"queued_seconds": 1, "queued_state": "warming_up", "running_state": "polishing"},
-            [0, 0.5, 1, 2],
-            {},
-            ["warming_up", "warming_up", "polishing", "finished"],
-        ),
+        ({}, RESTART, [0, 50], "in_progress finished"),
+        ({"running_seconds": 0}, {}, [7, 8], "finished finished"),
+        ({"queued_seconds": 5, "outcome": "does_not_exist"}, RESTART, [0, 9], "does_not_exist does_not_exist"),
+        ({**SHORT, "queue_failures": 2}, {}, [0, 1, 2, 3, 4], "queue_failed queue_failed queued in_progress finished"),
+        ({**SHORT, "outcome": "queue_failed"}, {}, [0, 0.5, 1, 2], "queued already_queued queue_failed queued"),
+        ({**SHORT, **NEW_STATES}, {}, [0, 0.5, 1, 2], "warming_up warming_up polishing finished"),
     ],
 )
 def test_a_job_reports_what_its_plan_and_the_switches_say(
-    plan: dict[str, Any], moments: list[float], switches: dict[str, Any], states: list[str]
+    plan: dict[str, Any], switches: dict[str, Any], moments: list[float], states: str
 ) -> None:
-    assert [report.state for report in story(JobPlan(**plan), moments, **switches)] == states
+    assert [report.state for report in story(moments, switches, **plan)] == states.split()
 
 
 @pytest.mark.parametrize(

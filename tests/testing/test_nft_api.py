@@ -57,14 +57,15 @@ def test_the_refresh_of_a_collection_is_for_ethereum_unless_allowed(emulator: Em
 
 
 ADDRESSES = ("", "0x12", "E9FCa552b9eb110c2d170962aF740725F71F5644", "0x" + "g" * 40)
-QUERIES: list[tuple[str, dict[str, object]]] = [
+QUERIES: list[Any] = [
     *(("getNFTsForContract", {name: value}) for name in ("startToken", "limit") for value in ("x", "-1", "9" * 5000)),
     *(("getNFTsForContract", one) for one in ({"limit": 0}, {"withMetadata": "1"})),
     *(("getNFTMetadata", one) for one in ({}, {"tokenId": ""}, {"tokenId": 1, "refreshCache": "1"})),
     ("getNFTMetadata", {"tokenId": 1, "tokenUriTimeoutInMs": "soon"}),
 ]
-BODIES = [
-    *({"tokens": tokens} for tokens in ([], "1", [1], [[]], [{"tokenId": 1}])),
+NO_TOKENS: list[Any] = [[], "1", [1], [[]], [{"tokenId": 1}]]
+BODIES: list[Any] = [
+    *({"tokens": named} for named in NO_TOKENS),
     *(batch(1, "x"), batch(1, address="0x1"), batch(1, refreshCache="true")),
     *(batch(1, tokenUriTimeoutInMs=-1), batch(1, tokenUriTimeoutInMs="0")),
     *({"contractAddresses": named} for named in ([], [ADDRESS, "0x1"], [ADDRESS] * 101, ADDRESS)),
@@ -161,16 +162,14 @@ def test_a_repeated_refresh_is_accepted_without_effect_or_refused(emulator: Emul
     assert elsewhere.startswith("This endpoint isn't enabled for that chain")
 
 
-def test_single_tokens_can_be_stale_or_have_an_error(emulator: Emulator, ask: Call) -> None:
+def test_tokens_can_be_stale_or_have_an_error_until_a_new_plan_or_a_reset(emulator: Emulator, ask: Call) -> None:
     emulator.set_collection(ADDRESS, tokens=10)
     emulator.set_tokens(ADDRESS, ["0x1"], stale=True)
     emulator.set_tokens(ADDRESS, [2], error="Throttled token uri", error_answers=1)
     answers = [ask("getNFTMetadataBatch", body=batch(1, 2, refreshCache=True)).json()["nfts"] for _ in range(2)]
     assert [[nft["raw"]["error"] for nft in nfts] for nfts in answers] == [[None, "Throttled token uri"], [None, None]]
     assert [answers[1][index]["timeLastUpdated"] == SAMPLE_TIME for index in (0, 1)] == [True, False]
-
-
-def test_a_new_plan_or_a_reset_forgets_what_was_refreshed(emulator: Emulator, ask: Call) -> None:
+    emulator.set_tokens(ADDRESS, [1])
     sample = emulator.time_last_updated(ADDRESS, 1)
     times = []
     for forget in (partial(emulator.set_collection, ADDRESS), emulator.reset):
@@ -203,12 +202,19 @@ def test_a_listing_is_read_page_by_page(emulator: Emulator, ask: Call, start_nam
     assert sum(read, []) == list(range(2**200, 2**200 + 250))  # noqa: RUF017 - three pages
 
 
-def test_a_page_has_whole_nfts_or_their_ids_alone(emulator: Emulator, ask: Call) -> None:
+def test_a_page_has_whole_nfts_or_ids_and_is_as_small_as_asked_for(emulator: Emulator, ask: Call) -> None:
     emulator.set_collection(ADDRESS, token_ids=[4, 9])
     whole, bare = (ask("getNFTsForContract", withMetadata=flag).json() for flag in ("true", "false"))
     assert whole.keys() == bare.keys() == {"nfts"}
     assert whole["nfts"][1] == ask("getNFTMetadata", tokenId=9).json()
     assert bare["nfts"][1] == {"contractAddress": ADDRESS.lower(), "tokenId": "9"}
+    emulator.set_collection(ADDRESS)
+    assert len(ask("getNFTsForContract", limit=1000).json()["nfts"]) == 100
+    emulator.configure(page_size=2)
+    emulator.set_collection(ADDRESS, tokens=5)
+    assert pages(ask, limit=3) == [[0, 1], [2, 3], [4]]
+    assert pages(ask, limit=1) == [[0], [1], [2], [3], [4]]
+    assert ask("getNFTsForContract", startToken=10_000).json() == {"nfts": []}
 
 
 def test_the_key_of_a_page_comes_in_several_forms(emulator: Emulator, ask: Call) -> None:
@@ -221,15 +227,6 @@ def test_the_key_of_a_page_comes_in_several_forms(emulator: Emulator, ask: Call)
     assert (key(limit=10), key()) == ("10", None)
     emulator.configure(repeat_page_key=True)
     assert key(startToken=3) == "3"
-
-
-def test_a_page_can_be_smaller_than_asked_for_and_never_larger_than_a_hundred(emulator: Emulator, ask: Call) -> None:
-    assert len(ask("getNFTsForContract", limit=1000).json()["nfts"]) == 100
-    emulator.configure(page_size=2)
-    emulator.set_collection(ADDRESS, tokens=5)
-    assert pages(ask, limit=3) == [[0, 1], [2, 3], [4]]
-    assert pages(ask, limit=1) == [[0], [1], [2], [3], [4]]
-    assert ask("getNFTsForContract", startToken=10_000).json() == {"nfts": []}
 
 
 def test_a_collection_may_grow_while_it_is_read(emulator: Emulator, ask: Call) -> None:
