@@ -76,7 +76,7 @@ class ThroughputWindow:
 
 
 class Account:
-    """The account's state; whoever reads or changes it holds the lock."""
+    """The account's state, to be read and changed under its lock."""
 
     def __init__(self, settings: Settings, default_job: JobPlan, api_keys: Iterable[str] | None, seed: int) -> None:
         self.lock = threading.RLock()

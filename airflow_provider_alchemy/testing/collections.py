@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collections of tokens as functions of time: when each token's metadata was refreshed, and the JSON that tells it.
+"""Collections of tokens as functions of time: when each token's metadata was refreshed, and the JSON of its NFTs.
 
 Nothing runs in the background: a refresh is the moment at which it will have happened. A collection of any size costs
 nothing until its tokens are refreshed. The JSON comes from templates, because a batch of 100 NFTs must cost next to
@@ -78,7 +78,7 @@ class CollectionPlan:
 class TokenPlan:
     """What is special about a token; the defaults are a token like any other.
 
-    :param stale: whether no refresh ever changes anything; default no.
+    :param stale: whether no refresh changes anything; default no.
     :param stale_refreshes: how many refreshes change nothing before one does; default 0.
     :param error: the ``raw.error`` of its answers; None, the default: none.
     :param error_answers: after how many answers to calls with ``refreshCache`` the error is gone; None, the default:
@@ -92,7 +92,7 @@ class TokenPlan:
 
 
 class TokenView(NamedTuple):
-    """What one answer says of a token: the text of ``raw.error``, None where all is well, and the last refresh."""
+    """What one answer shows of a token: the text of ``raw.error``, None where all is well, and the last refresh."""
 
     error: str | None
     updated_at: float
@@ -163,7 +163,7 @@ class Collection:
         return self.ids[position : position + size]
 
     def view(self, token_id: int, now: float) -> TokenView:
-        """Tell what an answer says of a token, whether or not it exists."""
+        """Give what an answer shows of a token, whether or not it exists."""
         if token_id not in self:
             return TokenView(UNKNOWN_TOKEN if _is_nft(self.plan.token_type) else NO_CODE, self.plan.last_updated)
         due, special = self._due.get(token_id, inf), self._special.get(token_id)
@@ -171,7 +171,7 @@ class Collection:
         return TokenView(special.error if special and special.error_answers > 0 else None, updated)
 
     def refresh(self, token_id: int, now: float, speed: float) -> TokenView:
-        """Do what a call with ``refreshCache`` does, and tell what its answer says."""
+        """Do what a call with ``refreshCache`` does, and give what its answer shows."""
         self._refresh(token_id, now, self.plan.refresh_seconds / speed)
         view = self.view(token_id, now)
         if view.error is not None and token_id in self._special:
@@ -229,7 +229,7 @@ def _iso(milliseconds: int) -> str:
 
 
 def contract_fields(address: str, collection: Collection) -> dict[str, Any]:
-    """Give what ``getContractMetadata`` and the ``contract`` of an NFT say."""
+    """Give what ``getContractMetadata`` and the ``contract`` of an NFT show."""
     return _contract(address, collection.plan.token_type, collection.total_supply)
 
 

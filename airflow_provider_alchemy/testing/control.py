@@ -42,16 +42,13 @@ from airflow_provider_alchemy.testing.settings import Settings
 
 PREFIX = "/_emulator/"
 
-_OWNER = "0x" + "a1" * 20
-_BUYER = "0x" + "b2" * 20
-
 LOGS_PER_TRANSACTION = 1000
+_ALICE, _BOB = "0x" + "a1" * 20, "0x" + "b2" * 20
 
 CALLS = TypeAdapter(tuple[Call, ...])
 """How the record of calls is written for another process, and read there."""
 
 _COMMANDS: dict[tuple[str, str], Callable[..., object]] = {}
-
 Logs = tuple[ChainLog, ...]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -100,7 +97,7 @@ class Steering:
 
     @_operation("POST jobs")
     def set_job(self, /, address: Address, network: str = MAINNET, **plan: Any) -> None:
-        """Say what the refresh of one collection does.
+        """Set what the refresh of one collection does.
 
         A job that is already submitted follows the new plan, counted from its submission.
 
@@ -111,7 +108,7 @@ class Steering:
 
     @_operation("POST default_job")
     def set_default_job(self, /, **plan: Any) -> None:
-        """Say with fields of ``JobPlan`` what the refresh of a collection without :meth:`set_job` does."""
+        """Set with fields of ``JobPlan`` what the refresh of a collection without :meth:`set_job` does."""
         self._account.jobs.default_plan = JobPlan(**plan)
 
     @_operation()
@@ -121,7 +118,7 @@ class Steering:
 
     @_operation("POST collections")
     def set_collection(self, /, address: Address, network: str = MAINNET, **plan: Any) -> None:
-        """Say what a contract holds; what was there before is forgotten, with its refreshes.
+        """Set what a contract holds; what was there before is forgotten, with its refreshes.
 
         A contract that was never set has 10,000 tokens from 0 on.
 
@@ -297,11 +294,11 @@ class Steering:
         return self._announce([event(address, URI, indexed=[token_id], words=words)], network)
 
     @_operation("POST mint")
-    def mint(self, /, address: Address, token_ids: TokenIds, *, to: Address = _OWNER, network: str = MAINNET) -> Logs:
+    def mint(self, /, address: Address, token_ids: TokenIds, *, to: Address = _ALICE, network: str = MAINNET) -> Logs:
         """Mint tokens: ``Transfer`` of ERC-721 from the zero address for each of them.
 
-        From then on they exist in the NFT API's answers as well, unless :meth:`set_collection` said that the contract
-        is no NFT. A transaction makes 1,000 logs at most.
+        From then on they exist in the NFT API's answers as well, unless :meth:`set_collection` made the contract
+        no NFT. A transaction makes 1,000 logs at most.
 
         :param to: their owner then.
         """
@@ -317,8 +314,8 @@ class Steering:
         address: Address,
         token_id: TokenId,
         *,
-        sender: Address = _OWNER,
-        to: Address = _BUYER,
+        sender: Address = _ALICE,
+        to: Address = _BOB,
         network: str = MAINNET,
     ) -> Logs:
         """Hand a token over: ``Transfer`` of ERC-721 that is no mint.
@@ -330,10 +327,7 @@ class Steering:
 
     @_operation("POST log")
     def emit_log(self, /, address: Address, topics: Sequence[str], data: str = "0x", *, network: str = MAINNET) -> Logs:
-        """Write any log, also one that does not decode: topics and data are taken as they are.
-
-        :param data: what is not indexed; default ``0x``, nothing.
-        """
+        """Write any log, also one that does not decode: topics and data are taken as they are."""
         return self._announce([RawLog(address, tuple(topics), data)], network)
 
     @_operation("POST reorganise")
@@ -342,7 +336,6 @@ class Steering:
 
         :param keep_logs: whether each new block has the transactions of the old one, in reverse order, so that the logs
             of several have other indexes; default no: their logs vanish.
-        :return: the logs in the new blocks.
         """
         return self._chain(network).reorganise(depth, keep_logs=keep_logs)
 
@@ -355,9 +348,9 @@ class Steering:
         return self._account.chain(network, time.time())
 
 
-_COMMANDS["GET", "health"] = lambda _steering: None
-_COMMANDS["GET", "calls"] = lambda steering: {"calls": CALLS.dump_python(steering.calls, mode="json")}
-_COMMANDS["GET", "counters"] = lambda steering: {
+_COMMANDS["GET", "health"] = lambda _steering, **_query: None
+_COMMANDS["GET", "calls"] = lambda steering, **_query: {"calls": CALLS.dump_python(steering.calls, mode="json")}
+_COMMANDS["GET", "counters"] = lambda steering, **_query: {
     "calls": steering.count(),
     "compute_units": steering.compute_units,
     "throttled": steering.throttled,

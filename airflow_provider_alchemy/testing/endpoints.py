@@ -32,14 +32,13 @@ from airflow_provider_alchemy.testing.jobs import render_progress
 from airflow_provider_alchemy.testing.routing import ApiRequest
 
 REINGEST_NETWORK = "eth-mainnet"
-"""The one network that ``reingestContract`` ever served (Alchemy's API reference, "reingestContract")."""
+"""The one network that ``reingestContract`` served (Alchemy's API reference, "reingestContract")."""
 
 REFRESH_NETWORKS = {"eth-mainnet", "eth-sepolia", "polygon-mainnet", "polygon-amoy"}
 REFRESH_NETWORKS |= {"arb-mainnet", "opt-mainnet", "base-mainnet"}
 """The networks that ``refreshNftMetadata`` is documented for (Alchemy's API reference, "refreshNftMetadata")."""
 
-MAX_TOKENS = 100
-"""The most tokens of one batch, and of one page of a listing (Alchemy's API reference, "NFT API")."""
+MAX_TOKENS = 100  # of one batch, and of one page of a listing (Alchemy's API reference, "NFT API")
 
 INVALID_ARGUMENT = "Invalid arg"
 NOT_ON_THIS_NETWORK = (
@@ -61,7 +60,7 @@ _QUANTITY = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,15})", re.IGNORECASE)
 _TOPIC = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE)
 _TAGS = {"latest": NEWEST, "earliest": 0}
 _TOO_WIDE = (
-    "Under the Free tier plan, you can make eth_getLogs requests with up to a {most} block range."
+    "Under the Free tier plan, you can make eth_getLogs requests with up to a {limit} block range."
     " Based on your parameters, this block range should work: [{first:#x}, {last:#x}]."
     " Upgrade to PAYG for expanded block range."
 )
@@ -162,7 +161,7 @@ def read_logs(request: ApiRequest) -> Asked:
     contracts = _texts(asked.get("address"), is_address, "an address is 0x and 40 hex digits")
     topics = asked.get("topics") or []
     is_list = isinstance(topics, list) and len(topics) <= MAX_TOPICS
-    require(is_list, f"invalid argument 0: topics are a list of at most {MAX_TOPICS}")
+    require(is_list, f"invalid argument 0: topics are a list of at limit {MAX_TOPICS}")
     return Asked(contracts=contracts, blocks=(first, last), topics=tuple(map(_read_topic, topics)))
 
 
@@ -318,19 +317,19 @@ def _logs(exchange: Exchange) -> Answer:
     return _result(exchange, entries + [_entry(log, chain, removed=False) for log in found])
 
 
-def _limit_blocks(first: int, last: int, most: int | None, form: str) -> None:
-    fits = most is None or last - first < most
+def _limit_blocks(first: int, last: int, limit: int | None, form: str) -> None:
+    fits = limit is None or last - first < limit
     require(fits or form != "plain", "block range is too wide")
     require(fits or form != "ok", "query exceeds max block range", status=codes.OK, code=codes.LIMIT_EXCEEDED)
-    hint = _TOO_WIDE.format(most=most, first=first, last=first + (most or 0) - 1)
+    hint = _TOO_WIDE.format(limit=limit, first=first, last=first + (limit or 0) - 1)
     require(fits, hint, code=codes.INVALID_REQUEST)
 
 
-def _limit_logs(first: int, found: list[ChainLog], most: int | None, *, has_hint: bool) -> None:
-    if most is None or len(found) <= most:
+def _limit_logs(first: int, found: list[ChainLog], limit: int | None, *, has_hint: bool) -> None:
+    if limit is None or len(found) <= limit:
         return
     # Up to the block before the one that holds the first log too many; a block that is too full alone stays.
-    last = max(first, sorted(log.block_number for log in found)[most] - 1)
+    last = max(first, sorted(log.block_number for log in found)[limit] - 1)
     raise Refused(_TOO_MANY + (_FITTING.format(first=first, last=last) if has_hint else ""))
 
 

@@ -135,8 +135,8 @@ class Answer:
 
     @property
     def payload(self) -> Any:
-        """What the body of an endpoint's own answer says; None for any other."""
-        # Not kept: a batch says much, and nearly every answer goes out unread.
+        """The JSON of an endpoint's own answer; None for any other."""
+        # Not kept: a batch is large, and nearly every answer goes out unread.
         return json.loads(self.body) if self.is_own else None
 
 

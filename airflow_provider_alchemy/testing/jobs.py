@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 class JobPlan:
     """What the refresh of one collection will do once it is submitted.
 
-    :param queued_seconds: seconds in the queue; default 0, because most tests are about what comes after.
+    :param queued_seconds: seconds in the queue; default 0.
     :param running_seconds: seconds in progress, from 0 to 100 percent; default 1.
     :param outcome: ``finished`` (default); ``does_not_exist``, answered at once; or ``queue_failed``, answered when
         the time in the queue is over (at once when that is 0).
@@ -91,8 +91,8 @@ def look(plan: JobPlan, job: Job, now: float) -> Report:
 def ask(plan: JobPlan, job: Job | None, now: float, settings: Settings) -> tuple[Job, Report]:
     """Do what one call of ``reingestContract`` does: submit, join or report.
 
-    A new attempt starts when there is no job, when ``queue_failed`` was reported, or, where the settings say so, when
-    ``finished`` was reported. A job that ended unseen is reported first: else no client would ever see it finish.
+    A new attempt starts when there is no job, when ``queue_failed`` was reported, or, with ``restart``, when
+    ``finished`` was reported. A job that ended unseen is reported first: else no client would see it finish.
     """
     restarts = settings.after_finished == "restart"
     is_new = job is None
@@ -138,4 +138,6 @@ class Jobs:
 
     def _plan(self, place: tuple[str, str], settings: Settings) -> JobPlan:
         plan, speed = self.plans.get(place, self.default_plan), settings.speed
+        if speed == 1.0:
+            return plan
         return replace(plan, queued_seconds=plan.queued_seconds / speed, running_seconds=plan.running_seconds / speed)

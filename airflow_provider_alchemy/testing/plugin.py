@@ -23,7 +23,7 @@ def alchemy_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[AlchemyEmulato
     """An emulator of Alchemy's API, and ``alchemy_default`` as an Airflow connection to it.
 
     Jobs finish after a second; ``alchemy_emulator.set_job`` and ``add_fault`` change what happens, ``calls`` and
-    ``compute_units`` tell what was asked.
+    ``compute_units`` show what was asked.
     """
     # Not at import: pytest runs without any emulator in most projects.
     from airflow_provider_alchemy.testing import AlchemyEmulator  # noqa: PLC0415

@@ -180,7 +180,7 @@ class AlchemyEmulator(Steering):
         encrypted = [handler.transport for handler in http.connections if handler.transport and self._ssl_context]
         await http.shutdown(SHUTDOWN_SECONDS)
         for transport in encrypted:
-            # Closed, it would go on waiting for the client's last word, which an idle one never says.
+            # Closed, it would wait for the client's close_notify, which an idle one never sends.
             transport.abort()
         # A client that connected and never began its TLS handshake would hold the end up for a minute.
         with suppress(TimeoutError):

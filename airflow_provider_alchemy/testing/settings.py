@@ -22,7 +22,7 @@ class Settings:
     """The switches; see Alchemy's API reference, sections on throughput, errors and the NFT API.
 
     :param units_per_second: throughput units a second, over 10 seconds and the whole account; default 300, the free
-        tier's. None: no limit. Below 48, no ``reingestContract`` call (480 units) ever fits.
+        tier's. None: no limit. Below 48, no ``reingestContract`` call (480 units) fits.
     :param retry_after: seconds in the ``Retry-After`` of a 429 for throughput; default None: Alchemy promises none.
     :param monthly_units: compute units after which every call is refused until a reset; default None: no cap.
     :param monthly_status: HTTP status of that refusal, 429 (default) or 403: both were seen.
