@@ -339,9 +339,13 @@ class AsyncAlchemyClient(_Client):
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         from yarl import URL  # noqa: PLC0415 - see above
 
+        session = self._session or await self._open_once()
+        # Not aiohttp's own time-out: it would count the wait for a connection, and where it is over at the same moment
+        # as a time limit round the call, it swallows the cancellation by that one.
         async with (
             self._free,
-            (self._session or await self._open_once()).request(
+            asyncio.timeout(self.settings.timeout),
+            session.request(
                 request.method,
                 # Marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
                 URL(request.url, encoded=True),

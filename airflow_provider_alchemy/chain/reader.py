@@ -61,7 +61,7 @@ MAX_WARNED_CONTRACTS = 100
 
 
 class Sender(Protocol):
-    """What makes calls: a ``RefreshPoller`` or a client."""
+    """What makes calls: a ``Poller`` or a client."""
 
     @property
     def settings(self) -> ClientSettings:

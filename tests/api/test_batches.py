@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import (
+    PERMANENT_REASONS,
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,
     AlchemyDeadlineError,
@@ -21,7 +22,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQueueFailedError,
     AlchemyServerError,
     ErrorKind,
-    PERMANENT_REASONS,
 )
 
 REASONS = ["does_not_exist", "queue_failed", "timeout", "server_error", "a_reason_of_tomorrow"]

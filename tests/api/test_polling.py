@@ -26,7 +26,6 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.poller import Poller
-from tests.waiting import eventually
 
 from .conftest import USUAL
 from .shells import LOWER

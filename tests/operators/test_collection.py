@@ -18,7 +18,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyNoSuchCollectionError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json

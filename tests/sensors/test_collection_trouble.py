@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
 )
-
 from airflow_provider_alchemy.api.cadence import Cadence
+
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyDeadlineError,

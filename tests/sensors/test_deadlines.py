@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     AirflowTaskTimeout,
 )
-
 from airflow_provider_alchemy.api.cadence import Cadence
+
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import (

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.batches import BatchRecord
+
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Call
 from airflow_provider_alchemy.testing.plugin import connection_json

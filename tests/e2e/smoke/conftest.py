@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from airflow_provider_alchemy.triggers.chain_places import KEY
+from airflow_provider_alchemy.triggers.chain import KEY
 from local_airflow import DagRun, LocalAirflow, TaskInstance
 from local_airflow.waiting import wait_until
 from tests.e2e.smoke.dags.smoke import (
