@@ -9,13 +9,13 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
     read_amount,
+    read_batch_spending_limit,
     read_choice,
     read_contracts,
     read_count,
@@ -217,8 +217,4 @@ class ReingestContractsOperator(ReingestContractsTask):
         self.max_failed = read_amount(max_failed, "max_failed", "contracts")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
-        self.max_compute_units = read_spending_limit(
-            max_compute_units,
-            contracts * REINGEST_CONTRACT.compute_units,
-            f"one call for each of {contracts:,} contracts",
-        )
+        self.max_compute_units = read_batch_spending_limit(max_compute_units, contracts)

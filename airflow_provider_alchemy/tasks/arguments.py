@@ -133,6 +133,12 @@ def read_count(value: int | None, argument: str) -> int | None:
     return value
 
 
+def read_batch_spending_limit(max_compute_units: int | None, contracts: int) -> int | None:
+    """Check that a batch may spend one call for each of its contracts."""
+    what = "one call of reingestContract" if contracts == 1 else f"one call for each of {contracts:,} contracts"
+    return read_spending_limit(max_compute_units, contracts * REINGEST_CONTRACT.compute_units, what)
+
+
 def read_spending_limit(
     max_compute_units: int | None,
     price: int = REINGEST_CONTRACT.compute_units,

@@ -31,14 +31,13 @@ from airflow_provider_alchemy.assets.uris import Collection
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
-from airflow_provider_alchemy.tasks.arguments import read_spending_limit
+from airflow_provider_alchemy.tasks.arguments import read_batch_spending_limit
 from airflow_provider_alchemy.tasks.base import CollectionTask, events_of_batch, push_result
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.store import TaskStateStore
 from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestContractsTrigger, WaitEnd
 from airflow_provider_alchemy.waits.batch import Batch, BatchState
-from airflow_provider_alchemy.waits.reingest import ReingestGoal
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 
 
@@ -71,8 +70,7 @@ class ReingestContractsTask(CollectionTask):
         try:
             contracts = read_contracts(self.contract_addresses)
             number = len(contracts.addresses)
-            what = f"one call for each of {number:,} contracts"
-            read_spending_limit(self.max_compute_units, number * ReingestGoal.poll_cost, what)
+            read_batch_spending_limit(self.max_compute_units, number)
             batch, subject = self._begin(contracts, store)
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +37,7 @@ from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.poller import Poller
+from airflow_provider_alchemy.waits.poller import CONNECTIONS, Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Wait, WaitState, isoformat
 
@@ -44,9 +45,10 @@ MAX_IN_FLIGHT = 1_000
 """Contracts that are waited for at once."""
 
 SAVED_SHARE = 1 / 10
+MIN_SAVED = 10
 SAVED_SECONDS = 15 * 60.0
 """After so many ends, or so long, the batch reports its progress to a worker, which saves it: a killed triggerer loses
-no more. Each report costs a worker start."""
+no more. Each report costs a worker start, more than to ask about a few contracts again."""
 
 LOGGED_FAILURES = 20
 """Failures of contracts that get a line of their own."""
@@ -234,7 +236,12 @@ class _ContractGoal(ReingestGoal):
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:  # noqa: ARG002
         try:
-            await super().poll(api, usage, self._batch.limit, wait)
+            async with self._sleeping():
+                await self._batch.room.acquire()
+            try:
+                await super().poll(api, usage, self._batch.limit, wait)
+            finally:
+                self._batch.room.release()
         except AlchemyHostNotFoundError as error:
             # A host that has answered about any contract is no unknown network.
             if not self._batch.was_answered:
@@ -246,9 +253,14 @@ class _ContractGoal(ReingestGoal):
         self._batch.batch.running.add(self._position)
 
     async def sleep(self, api: Poller, seconds: float, max_seconds: float) -> None:
+        async with self._sleeping():
+            await super().sleep(api, seconds, max_seconds)
+
+    @asynccontextmanager
+    async def _sleeping(self) -> AsyncIterator[None]:
         self.is_sleeping = True
         try:
-            await super().sleep(api, seconds, max_seconds)
+            yield
         finally:
             self.is_sleeping = False
 
@@ -282,6 +294,8 @@ class BatchWait:
         self.subject = state.describe(source)
         self.was_answered = bool(batch.finished or batch.running)
         self.limit = SpendingLimit(None if max_compute_units is None else max_compute_units - state.compute_units)
+        # Not more than can be sent: where the key is refused, as few calls follow.
+        self.room = asyncio.Semaphore(CONNECTIONS)
         self._source = source
         self._interval = interval
         self._log = log
@@ -302,7 +316,7 @@ class BatchWait:
         """
         loop = asyncio.get_running_loop()
         ended, until = self.batch.ended, loop.time() + SAVED_SECONDS
-        enough = ended + max(math.ceil(self.state.contracts * SAVED_SHARE), 1)
+        enough = ended + max(math.ceil(self.state.contracts * SAVED_SHARE), MIN_SAVED)
         pending = iter(self.batch.pending())
         try:
             while True:
@@ -357,6 +371,7 @@ class BatchWait:
                 self._log_progress()
         except _STOPPING as error:
             self._error = self._error or error
+            self._stop()
         except AlchemyError as error:
             self.batch.fail(position, error)
             self._log_failure(position, error)

@@ -24,7 +24,6 @@ from tests.operators.gone import (
 from tests.operators.gone import collection as collection  # noqa: PLC0414 - a fixture
 from tests.tasks.batches import BatchLife
 from tests.tasks.batches import refresh as refresh_many
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import (
     ADDRESS,
     LOWER,
@@ -107,7 +106,6 @@ class TestTheError:
         assert "reingestContract knows eth-mainnet only" in str(error)
         assert HINT in str(error)
 
-    @pytest.mark.usefixtures("variables")
     def test_of_many_contracts_it_names_the_line_too(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
 

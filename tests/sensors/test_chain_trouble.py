@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_provider_alchemy.api.cadence import Cadence
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
@@ -22,6 +21,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.interval import Interval
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.minting import (
     BLOCK,
@@ -213,8 +213,8 @@ class TestDeadlines:
 
         free, bound = sensor_in(mode, **growing), sensor_in(mode, **growing, max_wait=timedelta(seconds=60))
 
-        assert free.cadence() == Cadence(interval_seconds=10, exponential=True)
-        assert bound.cadence() == Cadence(interval_seconds=10, exponential=True, max_interval_seconds=60)
+        assert free.interval() == Interval(seconds=10, exponential=True)
+        assert bound.interval() == Interval(seconds=10, exponential=True, max_seconds=60)
 
     @pytest.mark.parametrize("rule", ["soft_fail", "never_fail"])
     @pytest.mark.usefixtures("emulator")

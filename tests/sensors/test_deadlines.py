@@ -16,10 +16,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     AirflowTaskTimeout,
 )
-from airflow_provider_alchemy.api.cadence import Cadence
 
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.interval import Interval
 from tests.tasks.lives import (
     ADDRESS,
     AN_HOUR_AND_MORE,
@@ -113,7 +113,7 @@ class TestTimeout:
 
 
 @pytest.mark.parametrize("mode", MODES)
-class TestCadence:
+class TestInterval:
     def test_polls_come_an_interval_apart(self, mode: str, endless: AlchemyEmulator) -> None:
         with once(lambda: endless.count() >= 5, lambda: endless.set_job(ADDRESS, running_seconds=0)):
             Life().lead(sensor_in(mode, poke_interval=0.2))
@@ -145,8 +145,8 @@ class TestCadence:
         with late_once(lambda: endless.count() >= 4, clock), pytest.raises(AirflowSensorTimeout):
             life.lead(sensor)
 
-        assert sensor.cadence() == Cadence(interval_seconds=0.1, exponential=True, max_interval_seconds=0.2)
-        assert all(deferral.trigger._cadence() == sensor.cadence() for deferral in life.deferrals)
+        assert sensor.interval() == Interval(seconds=0.1, exponential=True, max_seconds=0.2)
+        assert all(deferral.trigger._cadence() == sensor.interval() for deferral in life.deferrals)
 
 
 @pytest.mark.usefixtures("endless")

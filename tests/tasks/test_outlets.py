@@ -17,13 +17,12 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
 from tests.tasks.batches import address
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS
 from tests.tasks.outlets import ALL_KINDS, Build, Processes, batch, fresh, operator, refresh, sensor
 from tests.tasks.placing import newest
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("variables")]
+pytestmark = pytest.mark.integration
 
 THIS = collection(ADDRESS)
 
