@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
@@ -169,31 +169,30 @@ class TokenJob:
             state.compute_units += usage.compute_units
             self._store.save(state.to_dict())
 
-    def run(self, max_pause_seconds: float = inf) -> float | None:
+    def run(self, max_pause_seconds: float = inf) -> bool:
         """
-        Refresh tokens until each is proven or given up, or until a pause is too long to be spent here.
+        Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``.
 
-        :return: Seconds of the pause that is due now; None: the refresh is done.
-        :raises AlchemyError: What concerns all tokens, or the state's ``execution_deadline`` is over.
+        :raises AlchemyError: What concerns all tokens, or the time is over.
         """
         try:
-            pause = run_beside(lambda: self._run(max_pause_seconds))
+            is_done = run_beside(lambda: self._run(max_pause_seconds))
         except TimeoutError:
             self._store.save(self.state.to_dict())
-            raise execution_timeout_error(self.subject) from None
+            raise _execution_timeout_error(self._task) from None
         except AlchemySpendingLimitError as error:
             raise self._explained(error) from None
         except BaseException:
             # Such as Airflow's time-out: what is known is saved, and the retry asks for the rest.
             self._store.save(self.state.to_dict())
             raise
-        if pause is None:
+        if is_done:
             self.state.finished_at = self.state.finished_at or datetime.now(UTC)
             self._store.save(self.state.to_dict())
             self._log.log_summary(self.state)
-        return pause
+        return is_done
 
-    async def _run(self, max_pause_seconds: float) -> float | None:
+    async def _run(self, max_pause_seconds: float) -> bool:
         task, limit = self._task, self._task.max_compute_units
         options = RefreshOptions(
             token_attempts=task.token_attempts,
@@ -203,10 +202,11 @@ class TokenJob:
             on_call=count_calls,
         )
         token_ids = None if self._tokens is None else self._tokens.ids
-        async with AsyncAlchemyClient(self._settings) as client:
+        deadline = self.state.execution_deadline
+        seconds_left = None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
+        async with AsyncAlchemyClient(self._settings) as client, asyncio.timeout(seconds_left):
             refresh = CollectionRefresh(client, self.state, token_ids, options, self._log)
-            async with asyncio.timeout(_seconds_until(self.state.execution_deadline)):
-                return await refresh.run(max_pause_seconds)
+            return await refresh.run(max_pause_seconds)
 
     def _explained(self, error: AlchemySpendingLimitError) -> AlchemySpendingLimitError:
         state = self.state
@@ -250,7 +250,7 @@ class RefreshCollectionTask(TokenTask):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
         if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
-            raise airflow_exception(self._execution_timeout_error(), self, context)
+            raise airflow_exception(_execution_timeout_error(self), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -263,11 +263,11 @@ class RefreshCollectionTask(TokenTask):
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
             self._apply_execution_timeout(job.state)
-            pause = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
+            is_done = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
-        if pause is not None:
-            self._defer(job.state, pause, store)
+        if not is_done:
+            self._defer(job.state, store)
         return self._finish(context, job)
 
     def _apply_execution_timeout(self, state: CollectionState) -> None:
@@ -276,23 +276,19 @@ class RefreshCollectionTask(TokenTask):
         if state.execution_deadline is None and self.deferrable and self.execution_timeout is not None:
             state.execution_deadline = now + self.execution_timeout
         if state.execution_deadline is not None and state.execution_deadline <= now:
-            raise self._execution_timeout_error()
+            raise _execution_timeout_error(self)
 
-    def _execution_timeout_error(self) -> AlchemyExecutionDeadlineError:
-        return execution_timeout_error(f"Collection {self.contract_address}")
-
-    def _defer(self, state: CollectionState, pause_seconds: float, store: TokenStore) -> None:
-        deadline = state.execution_deadline
-        seconds = min(pause_seconds, inf if deadline is None else _seconds_until(deadline) or 0.0)
+    def _defer(self, state: CollectionState, store: TokenStore) -> None:
+        due_at = min(moment for moment in (state.next_at, state.execution_deadline) if moment is not None)
         values = state.to_dict()
         is_saved = store.save(values)
-        self.log.info("Waiting in the triggerer for %.0f s", seconds)
+        self.log.info("Waiting in the triggerer for %.0f s", (due_at - datetime.now(UTC)).total_seconds())
         self.defer(
-            trigger=NextAttemptTrigger((datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()),
+            trigger=NextAttemptTrigger(due_at.isoformat()),
             method_name="execute_complete",
             # Where a store has it, it goes no second way: it may be large.
             kwargs={} if is_saved else {"record": values},
-            timeout=back_stop(None if deadline is None else deadline.isoformat()),
+            timeout=back_stop(values.get("execution_deadline")),
         )
 
     def _finish(self, context: Any, job: TokenJob) -> dict[str, Any]:
@@ -411,11 +407,8 @@ def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
     log.info("%s: %s tokens that are not proven fresh", path, f"{number:,}")
 
 
-def execution_timeout_error(subject: str) -> AlchemyExecutionDeadlineError:
+def _execution_timeout_error(task: TokenTask) -> AlchemyExecutionDeadlineError:
+    subject = f"Collection {task.contract_address}"
     msg = "not all tokens were proven fresh when the task's execution_timeout was over"
     advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
     return AlchemyExecutionDeadlineError(msg, subject=subject, advice=advice)
-
-
-def _seconds_until(moment: datetime | None) -> float | None:
-    return None if moment is None else (moment - datetime.now(UTC)).total_seconds()

@@ -98,15 +98,7 @@ class RefreshOptions:
 
 
 class CollectionRefresh:
-    """
-    Refreshes the tokens of a collection.
-
-    :param client: Whose account, and the way to it.
-    :param state: How far the refresh is; changed while it runs.
-    :param token_ids: The given tokens; None: the collection is listed.
-    :param options: How it is refreshed.
-    :param log: For people.
-    """
+    """Refreshes the given tokens of a collection, or all that it lists, and writes to the state how far it is."""
 
     def __init__(
         self,
@@ -131,19 +123,18 @@ class CollectionRefresh:
         self._answered_at = time.monotonic()
         self._error: AlchemyError | None = None
 
-    async def run(self, max_pause_seconds: float = inf) -> float | None:
+    async def run(self, max_pause_seconds: float = inf) -> bool:
         """
         Refresh tokens until each is proven or given up, or until a pause is too long to be spent here.
 
-        :param max_pause_seconds: The longest pause that is spent here.
-        :return: Seconds of the pause that is due now; None: the refresh is done.
+        :return: Whether the refresh is done; if not, it goes on at the state's ``next_at``.
         :raises AlchemyError: What concerns all tokens: a refused key, a used-up quota, a service that is down.
         """
         state, options = self._state, self._options
         while state.stage is not Stage.DONE:
             pause = (state.next_at - datetime.now(UTC)).total_seconds() if state.next_at else 0.0
             if pause > max_pause_seconds:
-                return pause
+                return False
             if pause > 0:
                 await asyncio.sleep(pause)
                 # No call was made meanwhile: the service is not down for that.
@@ -153,7 +144,7 @@ class CollectionRefresh:
             state.end_stage(now, options.token_attempts, options.interval_seconds)
             await self._saver.save()
             self._log.log_stage(state, now)
-        return None
+        return True
 
     async def _run_stage(self) -> None:
         workers, supply = DEFAULT_WORKERS, self._state.supply
@@ -334,12 +325,7 @@ class CollectionRefresh:
 
 
 class Saver:
-    """
-    Saves a state while work goes on: one save at a time, each with all that happened before it began.
-
-    :param snapshot: Gives the state as JSON values.
-    :param save: Saves it; called in a thread. None: nothing is saved.
-    """
+    """Saves a state while work goes on: one save at a time, each with all that happened before it began."""
 
     def __init__(self, snapshot: Callable[[], dict[str, Any]], save: Save | None) -> None:
         self._snapshot = snapshot

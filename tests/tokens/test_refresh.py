@@ -94,7 +94,7 @@ class Refresh:
         known = {"interval_seconds": 0.05, "spending_limit": SpendingLimit(), "save": self.save}
         async with AsyncAlchemyClient(settings) as client:
             chosen = RefreshOptions(**{**known, **self.options, **options})
-            assert await CollectionRefresh(client, self.state, self.token_ids, chosen, LOG).run() is None
+            assert await CollectionRefresh(client, self.state, self.token_ids, chosen, LOG).run()
         return self.state
 
     async def failure(self, **options: Any) -> AlchemyError:
@@ -217,10 +217,10 @@ class TestBatch:
         settings = ClientSettings(**USUAL, api_key=emulator.api_key, host=f"{emulator.url}/eth-mainnet")
         async with AsyncAlchemyClient(settings) as client:
             options = RefreshOptions(spending_limit=SpendingLimit())
-            pause = await CollectionRefresh(client, state, range(5), options, LOG).run(max_pause_seconds=5)
+            assert not await CollectionRefresh(client, state, range(5), options, LOG).run(max_pause_seconds=5)
 
-        assert pause is not None
-        assert 5 < pause <= 10
+        assert state.next_at is not None
+        assert state.next_at.timestamp() - emulator.calls[-1].at >= 10
         assert (state.stage, state.attempt, emulator.count()) == (Stage.REFRESH, 2, 1)
 
 

@@ -153,20 +153,6 @@ class TestTaking:
 
         assert ids(taken(state).token_sets) == [*range(99), 500]
 
-    def test_an_empty_page_adds_nothing(self) -> None:
-        state = state_of()
-
-        state.add(())
-
-        assert (state.todo, state.tokens, state.take()) == ([], 0, None)
-
-    def test_what_is_put_back_is_next(self) -> None:
-        state = state_of(250)
-
-        state.put_back(taken(state))
-
-        assert ids(taken(state).token_sets) == list(range(100))
-
     def test_a_chunk_may_be_completed_in_part(self) -> None:
         state = state_of(250)
         first, _ = taken(state), taken(state)
