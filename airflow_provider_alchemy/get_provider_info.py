@@ -39,7 +39,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.alchemy")],
         "operators": [_modules("operators.reingest", "operators.collection")],
-        "sensors": [_modules("sensors.reingest", "sensors.collection", "sensors.chain")],
+        "sensors": [_modules("sensors.reingest", "sensors.freshness", "sensors.new_tokens")],
         "triggers": [
             _modules(
                 "triggers.reingest",

@@ -19,9 +19,9 @@ from statistics import fmean, pstdev, quantiles
 from typing import Any
 
 import pendulum
+from airflow_provider_alchemy.api.cadence import Cadence, Course
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api.cadence import Cadence, Course
 from airflow_provider_alchemy.api.endpoints import read_progress
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.testing import jobs

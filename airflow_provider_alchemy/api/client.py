@@ -298,6 +298,8 @@ class AsyncTransport(_Transport):
         self._session: aiohttp.ClientSession | None = None
         self._way = ProxyWay()
         self._opening = asyncio.Lock()
+        # aiohttp's time-out would count the wait for a connection too.
+        self._free = asyncio.Semaphore(connections)
 
     async def send(
         self,
@@ -354,15 +356,18 @@ class AsyncTransport(_Transport):
     async def _fetch(self, request: Request) -> Answer | AlchemyError:
         # Built here and marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
         url = URL(f"{request.url}?{urlencode(request.params)}" if request.params else request.url, encoded=True)
-        async with (self._session or await self._open_once()).request(
-            request.method,
-            url,
-            headers={**request.headers, **self._way.request_headers},
-            data=request.body,
-            allow_redirects=False,
-            proxy=self._way.url,
-            proxy_headers=self._way.tunnel_headers,
-        ) as response:
+        async with (
+            self._free,
+            (self._session or await self._open_once()).request(
+                request.method,
+                url,
+                headers={**request.headers, **self._way.request_headers},
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._way.url,
+                proxy_headers=self._way.tunnel_headers,
+            ) as response,
+        ):
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
@@ -670,22 +675,24 @@ class AsyncAlchemyClient(AsyncTokenClient):
         self._transport = AsyncTransport(settings, connections)
 
     async def send(
-        self, call: Call[T], *, usage: Usage, max_attempts: int, spending_limit: SpendingLimit, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit | None = None,
+        deadline: Any = None,
+        retries_unexpected: bool = False,
+        is_patient: bool = False,
     ) -> T:
-        """
-        Make any call of this API, for those who spend what others share.
-
-        :param call: The call, its arguments checked.
-        :param usage: Counts requests and units, also where the call fails.
-        :param max_attempts: Attempts.
-        :param spending_limit: What may be spent; each attempt is paid for from it before it is made.
-        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
-        :return: The call's value.
-        :raises AlchemySpendingLimitError: Not enough is left of the spending_limit.
-        :raises AlchemyError: What went wrong.
-        """
+        """Make any call of this API."""
         return await self._transport.send(
-            call, usage=usage, max_attempts=max_attempts, spending_limit=spending_limit, is_patient=is_patient
+            call,
+            usage=usage,
+            max_attempts=max_attempts,
+            spending_limit=spending_limit or SpendingLimit(),
+            deadline=deadline,
+            is_patient=is_patient or retries_unexpected,
         )
 
     async def reingest_contract(

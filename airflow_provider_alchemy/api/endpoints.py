@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -17,7 +17,6 @@ from urllib.parse import quote
 import pendulum
 from pendulum import UTC, DateTime
 
-from airflow_provider_alchemy.api.chain_events import QUANTITY, EventKind, topics_of
 from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
     AlchemyEndpointGoneError,
@@ -618,6 +617,10 @@ def _read_milliseconds(value: Any) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,16}")
+"""A number in JSON-RPC, of at most 64 bits."""
+
+
 def _method(name: str, units: int) -> Endpoint:
     return Endpoint(name, "v2", compute_units=units, throughput_units=units, method="POST", is_rpc=True)
 
@@ -642,7 +645,7 @@ def get_logs(
     first_block: int,
     last_block: int,
     contracts: Sequence[str],
-    kinds: Collection[EventKind],
+    topics: Sequence[Sequence[str]],
     settings: ClientSettings,
 ) -> Call[list[Any]]:
     """
@@ -651,7 +654,7 @@ def get_logs(
     :param first_block: The first block.
     :param last_block: The last one, which is asked as well.
     :param contracts: The contracts, in lower case.
-    :param kinds: What is looked for.
+    :param topics: The topics that count: alternatives for each position.
     :param settings: Network and source, for errors.
     :return: The call; its value is the entries, to be read one by one: what does not decode must not spoil the others.
     """
@@ -666,7 +669,7 @@ def get_logs(
         "fromBlock": hex(first_block),
         "toBlock": hex(last_block),
         "address": list(contracts),
-        "topics": topics_of(kinds),
+        "topics": topics,
     }
     return _call(ETH_GET_LOGS, [wanted], read, settings, f"blocks {first_block:,} to {last_block:,}")
 
@@ -714,7 +717,7 @@ def _call(
 
 
 def _read_quantity(value: Any) -> int:
-    if not isinstance(value, str) or not QUANTITY.fullmatch(value):
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         msg = f"the answer has no hexadecimal number: {shown(value)}"
         raise AlchemyUnexpectedAnswerError(msg)
     return int(value, 16)

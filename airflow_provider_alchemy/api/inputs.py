@@ -7,10 +7,12 @@ import ast
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import pendulum
@@ -505,3 +507,94 @@ def _in_utc(moment: datetime) -> DateTime | None:
 
 def _told(value: Any) -> str:
     return shown(value if isinstance(value, str) else value.isoformat())
+
+
+def allowed_failures(max_failed: float, total: int) -> int:
+    """Tell how many of several may fail: an int is their number, a float from 0 to 1 their share."""
+    # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
+    return max_failed if isinstance(max_failed, int) else math.floor(Fraction(str(max_failed)) * total)
+
+
+MAX_BLOCK = 2**53
+"""Beyond it, not every JSON reader takes a number as it is."""
+
+
+def _read_number_of_blocks(value: Any, argument: str, expected: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_BLOCK:
+        msg = f"argument {argument!r} is {shown(value)}; expected {expected}"
+        raise AlchemyArgumentError(msg)
+    return value
+
+
+def read_block(value: Any, argument: str) -> int | None:
+    """
+    Check a block's number.
+
+    :param value: A whole number from 0; None: not given.
+    :param argument: The argument's name, for the error.
+    :return: The number.
+    :raises AlchemyArgumentError: It is something else.
+    """
+    return None if value is None else _read_number_of_blocks(value, argument, "the number of a block")
+
+
+def read_confirmations(value: Any) -> int:
+    """
+    Check how many blocks must follow a block before it counts.
+
+    :param value: A whole number from 0.
+    :return: The number.
+    :raises AlchemyArgumentError: It is something else.
+    """
+    return _read_number_of_blocks(value, "confirmations", "a whole number of blocks from 0")
+
+
+SINCE_BLOCK, SINCE = "since_block", "since"
+
+_MAX_BLOCK_DIGITS = 30
+_BLOCK_ADVICE = (
+    "Write the number of a block: an int, a text of decimal or hexadecimal digits, or the XCom 'next_block' of an "
+    "earlier sensor"
+)
+_MOMENT_ADVICE = (
+    "Write a moment with its time zone: '{{ dag_run.start_date }}', an ISO 8601 text such as "
+    "'2026-11-22T10:00:00+00:00', or an aware datetime; or name the block with since_block"
+)
+
+
+def read_since_block(value: Any) -> int:
+    """Read the number of the first block that counts."""
+    number = _read_block_text(value.strip()) if isinstance(value, str) else value
+    try:
+        block = read_block(number, SINCE_BLOCK)
+    except AlchemyArgumentError:
+        block = None
+    if block is None:
+        is_nothing = value is None or (isinstance(value, str) and value.strip().lower() in NOTHING)
+        problem = "is empty, or its template rendered to nothing" if is_nothing else f"is {shown(value)}"
+        msg = f"argument {SINCE_BLOCK!r} {problem}; expected the number of a block"
+        raise AlchemyArgumentError(msg, advice=_BLOCK_ADVICE)
+    return block
+
+
+def read_since(value: Any) -> DateTime:
+    """Read the moment from which on mints count. It may be still to come."""
+    return read_aware(value, SINCE, _MOMENT_ADVICE)
+
+
+def read_min_tokens(value: Any) -> int:
+    """Read how many tokens are waited for."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        msg = f"argument 'min_tokens' is {shown(value)}; expected a whole number of tokens from 1"
+        raise AlchemyArgumentError(msg)
+    return value
+
+
+def _read_block_text(text: str) -> int | None:
+    digits = text[2:] if text[:2] in {"0x", "0X"} else text
+    if not digits.isascii() or not digits.isalnum() or len(digits) > _MAX_BLOCK_DIGITS:
+        return None
+    try:
+        return int(digits, 10 if digits is text else 16)
+    except ValueError:
+        return None

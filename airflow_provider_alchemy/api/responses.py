@@ -43,6 +43,9 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 MAX_RETRY_AFTER_SECONDS = 300.0
 """The longest Retry-After that is honoured: a proxy that asks for a day is mistaken more often than right."""
 
+MAX_MESSAGE_CHARACTERS = 2_000
+"""More than any message that is known."""
+
 UNBILLED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN})
 
 
@@ -99,12 +102,15 @@ def error_of_answer(answer: Answer) -> AlchemyError:
         # An error object inside a good answer: its code is the status that the service meant.
         status = code if code is not None and code >= HTTPStatus.BAD_REQUEST else status
     error_type, advice = _type_and_advice(status, message.lower())
-    return error_type(
+    error = error_type(
         f"Alchemy answered HTTP {answer.http_status}" + (f": {_shown(message)}" if message else ""),
         advice=advice,
         http_status=answer.http_status,
         retry_after_seconds=read_retry_after(answer.headers.get("Retry-After")),
     )
+    # Numbers on a web page mean something else.
+    error.message = "" if message.startswith("<") else message[:MAX_MESSAGE_CHARACTERS]
+    return error
 
 
 def _type_and_advice(status: int, message: str) -> tuple[type[AlchemyError], str | None]:

@@ -366,13 +366,7 @@ class AlchemyHook(TokenMethods, BaseHook):
         :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
         """
         if self._client is None:
-            try:
-                connection = self.get_connection(self.alchemy_conn_id)
-            except AirflowNotFoundException:
-                connection = None
-            settings = self._settings(connection)
-            mask_key(settings.api_key)
-            self._client = AlchemyClient(settings)
+            self._client = AlchemyClient(self.read_settings())
             weakref.finalize(self, self._client.close)
         return self._client
 
@@ -386,6 +380,21 @@ class AlchemyHook(TokenMethods, BaseHook):
         if self._async_client is None:
             self._async_client = AsyncAlchemyClient(await self.aread_settings())
         return self._async_client
+
+    def read_settings(self) -> ClientSettings:
+        """
+        Read the connection, as it is now.
+
+        :return: What a client needs to know of it.
+        :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
+        """
+        try:
+            connection = self.get_connection(self.alchemy_conn_id)
+        except AirflowNotFoundException:
+            connection = None
+        settings = self._settings(connection)
+        mask_key(settings.api_key)
+        return settings
 
     async def aread_settings(self) -> ClientSettings:
         """

@@ -11,11 +11,17 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.tasks.arguments import check_literals, read_choice, read_count, read_seconds
-from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_tokens
+from airflow_provider_alchemy.tasks.arguments import (
+    check_literals,
+    read_amount,
+    read_choice,
+    read_count,
+    read_seconds,
+    read_tokens,
+)
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.collection import RefreshCollectionTask
-from airflow_provider_alchemy.tasks.failures import final
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE
+from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, Method
 
 if TYPE_CHECKING:

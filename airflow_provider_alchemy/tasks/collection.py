@@ -29,20 +29,16 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.api.loop_thread import run_beside
-from airflow_provider_alchemy.api.records import RESULT, WaitRecord, read_moment
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, is_time_out
-from airflow_provider_alchemy.tasks.failures import airflow_exception
-from airflow_provider_alchemy.tasks.labels import label_mapped_task
-from airflow_provider_alchemy.tasks.lineage import CollectionTask
-from airflow_provider_alchemy.tasks.memory import TaskMemory
-from airflow_provider_alchemy.tasks.outlets import push_result
+from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
+from airflow_provider_alchemy.tasks.event_loop import run_in_thread
+from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
+from airflow_provider_alchemy.tasks.store import TaskStateStore
+from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
 from airflow_provider_alchemy.tokens.refresh import CollectionRefresh, RefreshOptions
 from airflow_provider_alchemy.tokens.result import (
     RefreshLog,
@@ -54,6 +50,9 @@ from airflow_provider_alchemy.tokens.result import (
 )
 from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, CollectionState, Method
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
+from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
+from airflow_provider_alchemy.waits.wait import Wait
 
 MIN_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
@@ -64,36 +63,26 @@ _STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alche
 _FALLBACK_HINT = 'With fallback="tokens" and wait_for_completion=True this task does it itself'
 
 
-class TokenStore(TaskMemory):
-    """What outlives a process of one task instance."""
+class TokenStore(TaskStateStore):
+    """The state of one task instance that refreshes tokens."""
 
-    @property
-    def is_there(self) -> bool:
-        """Whether Airflow keeps anything of a task: since 3.3."""
-        return self._store is not None
-
-    def load(
+    def load_state(
         self, contract_address: str, network: str | None, method: Method = Method.BATCH, digest: str = ""
     ) -> CollectionState | None:
-        """Give the state that an earlier process left of the same work; in a new try it is ready to go on."""
-        saved = self._recall(KEY, "Could not read the state, so all tokens are asked for again: %s")
-        state = CollectionState.from_dict(saved.get("record"))
+        """Give the state that an earlier process saved of the same work; in a new try it is ready to go on."""
+        saved, is_same_try = self.load()
+        state = CollectionState.from_dict(saved)
         if state is None:
             return None
         if not state.is_about(contract_address, network or state.network, method, digest):
             self._log.info("The tokens are not those of the earlier try: asking for all of them")
             return None
-        if saved.get("try_number") != self._try_number:
+        if not is_same_try:
             state.begin_next_try()
             self._log.info(
                 "An earlier try has proven %s tokens fresh: asking for the others only", f"{state.refreshed:,}"
             )
         return state
-
-    def save(self, state: dict[str, Any]) -> bool:
-        """Save a state for a later process, and say whether it is saved."""
-        failure = "Could not save the state; a retry would ask for all tokens again: %s"
-        return self._keep(KEY, self._of_this_try(state), failure)
 
 
 class TokenTask(CollectionTask):
@@ -133,7 +122,7 @@ class TokenJob:
         self._tokens = tokens
         if tokens is not None and tokens.duplicates:
             task.log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")
-        if not store.is_there and state is None:
+        if not store.is_available and state is None:
             task.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
         address = read_contract_address(task.contract_address)
         network = None if task.network is None else read_network(task.network)
@@ -143,7 +132,7 @@ class TokenJob:
             self._log = RefreshLog(task.log, self.subject)
             digest = "" if tokens is None else tokens.digest()
             work = (address, self._settings.network, task.method, digest)
-            known = state if state is not None and state.is_about(*work) else store.load(*work)
+            known = state if state is not None and state.is_about(*work) else store.load_state(*work)
             self.state = known or CollectionState.begin(*work)
             if self.state.submitted_at is None:
                 self._begin(hook)
@@ -176,7 +165,7 @@ class TokenJob:
         :raises AlchemyError: What concerns all tokens, or the time is over.
         """
         try:
-            is_done = run_beside(lambda: self._run(max_pause_seconds))
+            is_done = run_in_thread(lambda: self._run(max_pause_seconds))
         except TimeoutError:
             self._store.save(self.state.to_dict())
             raise _execution_timeout_error(self._task) from None
@@ -198,7 +187,7 @@ class TokenJob:
             token_attempts=task.token_attempts,
             interval_seconds=task.attempt_interval,
             spending_limit=SpendingLimit(None if limit is None else limit - self.state.compute_units),
-            save=self._store.save if self._store.is_there else None,
+            save=self._store.save if self._store.is_available else None,
             on_call=count_calls,
         )
         token_ids = None if self._tokens is None else self._tokens.ids
@@ -225,8 +214,6 @@ class RefreshCollectionTask(TokenTask):
     """The part of a task that leads a collection's tokens through its processes. The operator adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "token_ids", "network", "alchemy_conn_id", "report_path")
-    operator_extra_links = (ContractLink(), DashboardLink())
-    ui_color = "#dbe9ff"
 
     token_ids: Any
     is_whole_collection: bool
@@ -236,7 +223,7 @@ class RefreshCollectionTask(TokenTask):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Refresh the tokens, and give what the class describes."""
-        label_mapped_task(context)
+        self.label_mapped_task(context)
         return self._continue(context, None)
 
     def execute_complete(
@@ -244,12 +231,12 @@ class RefreshCollectionTask(TokenTask):
     ) -> dict[str, Any]:
         """Go on after a pause, with the state in ``record`` where Airflow has no store for it."""
         self.log.debug("The pause is over: %s", event)
-        label_mapped_task(context)
+        self.label_mapped_task(context)
         return self._continue(context, CollectionState.from_dict(record))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
-        if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
+        if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
             raise airflow_exception(_execution_timeout_error(self), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -258,7 +245,7 @@ class RefreshCollectionTask(TokenTask):
         self.log.info(_STOPS_HERE, self.contract_address)
 
     def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
-        store = TokenStore(context, self.retries or 0, self.log)
+        store = TokenStore(context, KEY, self.retries, self.log)
         try:
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
@@ -279,7 +266,8 @@ class RefreshCollectionTask(TokenTask):
             raise _execution_timeout_error(self)
 
     def _defer(self, state: CollectionState, store: TokenStore) -> None:
-        due_at = min(moment for moment in (state.next_at, state.execution_deadline) if moment is not None)
+        deadline = state.execution_deadline
+        due_at = min(moment for moment in (state.next_at, deadline) if moment is not None)
         values = state.to_dict()
         is_saved = store.save(values)
         self.log.info("Waiting in the triggerer for %.0f s", (due_at - datetime.now(UTC)).total_seconds())
@@ -288,7 +276,7 @@ class RefreshCollectionTask(TokenTask):
             method_name="execute_complete",
             # Where a store has it, it goes no second way: it may be large.
             kwargs={} if is_saved else {"record": values},
-            timeout=back_stop(values.get("execution_deadline")),
+            timeout=None if deadline is None else deadline - datetime.now(UTC) + BACK_STOP,
         )
 
     def _finish(self, context: Any, job: TokenJob) -> dict[str, Any]:
@@ -301,7 +289,7 @@ class RefreshCollectionTask(TokenTask):
                 push_result(self, context, result)
                 raise
         if error is None:
-            return self.deliver(context, result)
+            return self.complete(context, result)
         push_result(self, context, result)
         raise airflow_exception(error, self, context)
 
@@ -320,9 +308,9 @@ class FallbackTask(ReingestTask, TokenTask):
         """Go on with the tokens where an earlier process of this task has begun to refresh them."""
         if self.fallback is None:
             return None
-        store = TokenStore(context, self.retries or 0, self.log)
+        store = TokenStore(context, KEY, self.retries, self.log)
         try:
-            state = store.load(read_contract_address(self.contract_address), self.network)
+            state = store.load_state(read_contract_address(self.contract_address), self.network)
         except AlchemyArgumentError:
             return None  # the call of reingestContract checks it, and says what is wrong
         if state is None:
@@ -333,26 +321,27 @@ class FallbackTask(ReingestTask, TokenTask):
         )
         return self._refresh_tokens(context, store, state)
 
-    def end_failed(self, error: AlchemyError, record: WaitRecord | None, context: Any) -> dict[str, Any]:
+    def fail(self, error: AlchemyError, wait: Wait | None, context: Any) -> dict[str, Any]:
         """Refresh the tokens where that is asked for and ``reingestContract`` is gone; else fail."""
-        if record is None or not is_gone(error):
-            return super().end_failed(error, record, context)
+        if wait is None or not is_gone(error):
+            return super().fail(error, wait, context)
         if self.fallback is None:
             error.advice = ". ".join(part.rstrip(".") for part in (error.advice, _FALLBACK_HINT) if part)
-            return super().end_failed(error, record, context)
+            return super().fail(error, wait, context)
         self.log.warning(
             "%s: reingestContract is gone (%s); its tokens are refreshed one by one now (fallback='tokens')",
-            record.describe(f"connection {self.alchemy_conn_id!r}"),
+            wait.subject,
             error.what,
         )
-        store = TokenStore(context, self.retries or 0, self.log)
+        waited = wait.state
+        store = TokenStore(context, KEY, self.retries, self.log)
         # A task that starts in the triggerer asks in each try: no trigger can read the store.
-        earlier = store.load(record.contract_address, record.network)
-        state = earlier or CollectionState.begin(record.contract_address, record.network)
-        state.polls += record.polls
-        state.compute_units += record.compute_units
+        earlier = store.load_state(waited.contract_address, waited.network)
+        state = earlier or CollectionState.begin(waited.contract_address, waited.network)
+        state.polls += waited.polls
+        state.compute_units += waited.compute_units
         # Airflow's own watch begins anew in the worker that takes a deferred task up again.
-        state.execution_deadline = read_moment(record.execution_deadline)
+        state.execution_deadline = waited.execution_deadline
         store.save(state.to_dict())
         return self._refresh_tokens(context, store, state)
 
@@ -373,7 +362,7 @@ class FallbackTask(ReingestTask, TokenTask):
             error = failure
         if error is None:
             result = result_of(job.state)
-            return {name: result[name] for name in RESULT}
+            return {name: result[name] for name in RESULT_KEYS}
         # The tokens' own advice names arguments and XComs that this task does not have.
         if isinstance(error, AlchemySpendingLimitError):
             error.advice = (

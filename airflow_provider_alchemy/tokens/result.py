@@ -10,7 +10,6 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_alchemy.api.batches import allowed_failures
 from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_look
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
@@ -18,6 +17,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
     AlchemyTokensFailedForGoodError,
 )
+from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count

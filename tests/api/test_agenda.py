@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from airflow_provider_alchemy.api.agenda import Agenda, Question
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.agenda import Agenda, Question
 from airflow_provider_alchemy.api.errors import AlchemyServerError
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.usage import Usage

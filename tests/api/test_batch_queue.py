@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import math
 
+from airflow_provider_alchemy.api.batch_queue import BatchQueue, DueLook
 from hypothesis import given
 from hypothesis import strategies as st
-
-from airflow_provider_alchemy.api.batch_queue import BatchQueue, DueLook
 
 moments = st.floats(0, 1000, allow_nan=False)
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pendulum
 import pytest
-
 from airflow_provider_alchemy.api.batch_run import BatchRun
 from airflow_provider_alchemy.api.batches import BatchRecord
 from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.polling import CONNECTIONS, Poller
+
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyEndpointGoneError,
@@ -25,7 +26,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
 )
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
-from airflow_provider_alchemy.api.polling import CONNECTIONS, RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.waiting import eventually
@@ -46,8 +46,8 @@ def in_seconds(seconds: float) -> str:
 
 
 @asynccontextmanager
-async def poller_of(emulator: AlchemyEmulator, **settings: Any) -> AsyncIterator[RefreshPoller]:
-    poller = RefreshPoller(ClientSettings(**USUAL | {"api_key": emulator.api_key, "host": emulator.url} | settings))
+async def poller_of(emulator: AlchemyEmulator, **settings: Any) -> AsyncIterator[Poller]:
+    poller = Poller(ClientSettings(**USUAL | {"api_key": emulator.api_key, "host": emulator.url} | settings))
     try:
         yield poller
     finally:

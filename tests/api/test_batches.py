@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.batches import BatchRecord, allowed_failures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.batches import BatchRecord, allowed_failures
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pendulum
 import pytest
+from airflow_provider_alchemy.api.cadence import Cadence, Course
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api.cadence import Cadence, Course
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.testing.jobs import Job, JobPlan, ends_at, look
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
+from airflow_provider_alchemy.api.following import LATENESS, LONGEST_STROKE_SECONDS, next_stroke
 from hypothesis import given
 from hypothesis import strategies as st
-
-from airflow_provider_alchemy.api.following import LATENESS, LONGEST_STROKE_SECONDS, next_stroke
 
 MOMENTS = st.floats(0, 10**7)
 DELAYS = st.floats(0.01, 86400)

@@ -10,11 +10,14 @@ from typing import Any
 
 import pendulum
 import pytest
+from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
+from airflow_provider_alchemy.api.fresh_waiting import FreshWait
+from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import UTC
 
-from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import (
     AlchemyHostNotFoundError,
@@ -23,9 +26,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyTokensFailedForGoodError,
 )
-from airflow_provider_alchemy.api.fresh_looks import choose_sample, look
-from airflow_provider_alchemy.api.fresh_waiting import FreshWait
-from airflow_provider_alchemy.api.freshness import FreshRecord, needed_of
 from airflow_provider_alchemy.api.inputs import read_fresh_since
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.api.settings import ClientSettings

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
-
-from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, ErrorKind
 from airflow_provider_alchemy.api.limits import WaitLimits
 from airflow_provider_alchemy.api.records import WaitRecord
+
+from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, ErrorKind
 
 from .shells import LOWER
 from .waits import NOW, SUBJECT, in_seconds, look, wait_with

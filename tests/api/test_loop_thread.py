@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import loop_thread
-from airflow_provider_alchemy.api.loop_thread import run_beside
+from airflow_provider_alchemy.tasks import event_loop
+from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 
 NAME: contextvars.ContextVar[str] = contextvars.ContextVar("NAME")
 
 
-WAITING = (loop_thread.__file__, threading.__file__, concurrent.futures._base.__file__)
+WAITING = (event_loop.__file__, threading.__file__, concurrent.futures._base.__file__)
 
 
 class TimeIsOver(BaseException):
@@ -72,7 +72,7 @@ def test_at_whatever_moment_the_signal_comes_it_ends_the_work(milliseconds: int)
             ended.append("cleaned up")
 
     with pytest.raises(TimeIsOver):
-        run_beside(work)
+        run_in_thread(work)
 
     assert ended == ["cleaned up"]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("alchemy-loop")]
@@ -136,7 +136,7 @@ def test_at_whatever_moment_the_signal_comes_work_that_began_has_ended() -> None
         raised: BaseException | None = None
         with Struck(moment) as struck:
             try:
-                run_beside(work)
+                run_in_thread(work)
             except TimeIsOver as error:
                 raised = error
         assert events in ([], ["began", "ended"]), f"struck at moment {moment}"
@@ -147,12 +147,12 @@ def test_at_whatever_moment_the_signal_comes_work_that_began_has_ended() -> None
 
 
 def test_a_result_is_a_result() -> None:
-    assert run_beside(lambda: asyncio.sleep(0, "result")) == "result"
+    assert run_in_thread(lambda: asyncio.sleep(0, "result")) == "result"
 
 
 def test_an_error_is_an_error() -> None:
     with pytest.raises(ValueError, match="no number"):
-        run_beside(lambda: asyncio.to_thread(int, "no number"))
+        run_in_thread(lambda: asyncio.to_thread(int, "no number"))
 
 
 def test_an_error_of_a_group_comes_alone() -> None:
@@ -168,7 +168,7 @@ def test_an_error_of_a_group_comes_alone() -> None:
         await outer("inner")
 
     with pytest.raises(ValueError, match="no number"):
-        run_beside(work)
+        run_in_thread(work)
 
 
 def test_the_context_goes_along() -> None:
@@ -177,6 +177,6 @@ def test_the_context_goes_along() -> None:
 
     token = NAME.set("of this task")
     try:
-        assert run_beside(name) == "of this task"
+        assert run_in_thread(name) == "of this task"
     finally:
         NAME.reset(token)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.mint_arguments import read_min_tokens, read_since, read_since_block
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.mint_arguments import read_min_tokens, read_since, read_since_block
 
 
 @given(st.integers(0, 2**53))

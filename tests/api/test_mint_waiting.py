@@ -7,15 +7,15 @@ import logging
 from typing import Any
 
 import pytest
+from airflow_provider_alchemy.api.cadence import Cadence
+from airflow_provider_alchemy.api.mint_record import MintRecord
+from airflow_provider_alchemy.api.mint_waiting import MintWait
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.chain_events import ChainLog, EventKind
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyRequestError, AlchemyServerError
-from airflow_provider_alchemy.api.mint_record import MintRecord
-from airflow_provider_alchemy.api.mint_waiting import MintWait
 from airflow_provider_alchemy.api.usage import Usage
+from airflow_provider_alchemy.chain.events import ChainLog, EventKind
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
@@ -29,7 +29,7 @@ def wait_of(begin: int | None = 100, deadline: str | None = None, **arguments: A
 
 
 def minted(token_id: int, block: int = 100) -> ChainLog:
-    return ChainLog(block, 0, "0x" + 64 * "0", CONTRACT, EventKind.MINT, token_id, token_id)
+    return ChainLog(block, 0, "0x" + 64 * "0", CONTRACT, EventKind.MINT, ((token_id, token_id),))
 
 
 class TestWhichBlocks:

@@ -22,10 +22,10 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
 )
 from airflow_provider_alchemy.api.models import RefreshStatus
-from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import Poller
 from tests.waiting import eventually
 
 from .conftest import USUAL
@@ -54,8 +54,8 @@ async def poller_of(
     renew: Callable[[], Awaitable[ClientSettings]] | None = None,
     on_call: Callable[[Usage], None] | None = None,
     **settings: Any,
-) -> AsyncIterator[RefreshPoller]:
-    poller = RefreshPoller(settings_of(emulator, **settings), renew=renew, on_call=on_call)
+) -> AsyncIterator[Poller]:
+    poller = Poller(settings_of(emulator, **settings), renew=renew, on_call=on_call)
     try:
         yield poller
     finally:
@@ -63,7 +63,7 @@ async def poller_of(
 
 
 async def ask(
-    poller: RefreshPoller, contract: str = LOWER, delay: float = 0.0, usage: Usage | None = None, **options: Any
+    poller: Poller, contract: str = LOWER, delay: float = 0.0, usage: Usage | None = None, **options: Any
 ) -> RefreshStatus:
     return await poller.next_status(contract, delay_seconds=delay, usage=usage or Usage(), **options)
 
@@ -177,7 +177,7 @@ class TestAWait:
             def info(self, *_: object, **__: object) -> None:
                 heard.append(WHO.get())
 
-        async def follow(poller: RefreshPoller, name: str, contract: str) -> None:
+        async def follow(poller: Poller, name: str, contract: str) -> None:
             WHO.set(name)
             wait = wait_with(interval=0.05, log=Log(name))
             wait.record.contract_address = contract

@@ -8,7 +8,6 @@ from dataclasses import fields
 from datetime import timedelta
 
 import pytest
-
 from airflow_provider_alchemy.api.records import WaitRecord, read_moment
 
 from .shells import LOWER

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pendulum
 import pytest
+from airflow_provider_alchemy.api.sampling import Reservoir, seed_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from airflow_provider_alchemy.api.endpoints import pages_of, price_of_listing, p
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import FARTHEST_AHEAD, check_not_ahead, read_fresh_since
 from airflow_provider_alchemy.api.models import MetadataError
-from airflow_provider_alchemy.api.sampling import Reservoir, seed_of
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 SINCE = pendulum.datetime(2026, 11, 22, 10)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
-
-from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
+
+from airflow_provider_alchemy.api import errors
+from airflow_provider_alchemy.api.errors import AlchemyError
 
 from .waits import NOW, SUBJECT, look, status, wait_with
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
-
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyServerError
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import RefreshWait
+
+from airflow_provider_alchemy.api.errors import AlchemyServerError
 
 from .waits import NOW, SUBJECT, in_seconds, look, status, wait_with
 

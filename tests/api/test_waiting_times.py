@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import time_machine
-
-from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import RefreshWait
+
+from airflow_provider_alchemy.api import errors
+from airflow_provider_alchemy.api.errors import AlchemyError
 
 from .waits import NOW, SUBJECT, in_seconds, look, status, wait_with
 

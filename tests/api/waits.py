@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-
 from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.api.records import WaitRecord
 from airflow_provider_alchemy.api.waiting import Look, RefreshWait
+
+from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 
 from .shells import LOWER
 

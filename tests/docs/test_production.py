@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 
 import airflow_provider_alchemy.tasks
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 from airflow_provider_alchemy.api.endpoints import (
     ETH_BLOCK_NUMBER,
     ETH_GET_LOGS,
@@ -34,7 +34,7 @@ from airflow_provider_alchemy.operators.collection import RefreshCollectionOpera
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
-from airflow_provider_alchemy.triggers import chain_places
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -197,7 +197,7 @@ def test_each_place_of_a_record_is_named() -> None:
     keys = {value for module in modules for value in [getattr(module, "KEY", None), *_keys_of_classes(module)] if value}
     (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("records")]
     assert set(codes(row[0])) == keys
-    assert f"(`{chain_places.KEY}`)" in PAGE
+    assert f"(`{CURSOR_KEY}`)" in PAGE
 
 
 def _keys_of_classes(module: Any) -> list[str]:

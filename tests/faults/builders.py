@@ -7,15 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pendulum
-
 from airflow_provider_alchemy.api.batches import BatchRecord
+
 from airflow_provider_alchemy.api.inputs import read_contracts
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
-from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.new_tokens import NewTokensTrigger
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
-from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.reingest import (
+    FreshnessTrigger,
+    NewTokensTrigger,
+    ReingestContractsTrigger,
+    ReingestTrigger,
+)
 from tests.faults.scene import Scene
 from tests.faults.worlds import CONTRACTS, PAUSE_SECONDS, POLL_SECONDS, TOKENS
 from tests.sensors import freshness, minting
@@ -106,11 +108,11 @@ def next_attempt_trigger(_scene: Scene) -> NextAttemptTrigger:
     return NextAttemptTrigger(pendulum.now("UTC").isoformat())
 
 
-def fresh_trigger(scene: Scene) -> MetadataFreshTrigger:
+def fresh_trigger(scene: Scene) -> FreshnessTrigger:
     """Build the trigger that waits for fresh metadata."""
     since = freshness.minutes_ago(1).isoformat()
     record = {"contract_address": LOWER, "network": "eth-mainnet", "fresh_since": since, "ids": f"0-{TOKENS - 1}"}
-    return MetadataFreshTrigger(record, **_usual(scene))
+    return FreshnessTrigger(record, **_usual(scene))
 
 
 def new_tokens_trigger(scene: Scene) -> NewTokensTrigger:

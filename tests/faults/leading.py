@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.api.chain import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract, until
 from tests.faults.expectations import OK
 from tests.faults.scene import Scene
 from tests.tasks.lives import fire, rebuilt

@@ -11,13 +11,13 @@ import pytest
 
 from airflow_provider_alchemy.api.errors import AlchemyAuthenticationError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.api.polling import RefreshPoller
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
+from airflow_provider_alchemy.waits.poller import Poller
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ CONN_ID = "alchemy_default"
 LOWER = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
-async def state(poller: RefreshPoller) -> RefreshState:
+async def state(poller: Poller) -> RefreshState:
     return (await poller.next_status(LOWER, delay_seconds=0, usage=Usage())).state
 
 
@@ -69,7 +69,7 @@ class TestWhoSharesOne:
             assert first is not second
 
     def test_waits_of_another_event_loop_do_not(self) -> None:
-        async def one() -> RefreshPoller:
+        async def one() -> Poller:
             async with shared_poller(CONN_ID, None) as poller:
                 return poller
 

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
+from airflow_provider_alchemy.api.polling import CONNECTIONS
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
@@ -25,7 +26,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.polling import CONNECTIONS
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.tasks.batches import (

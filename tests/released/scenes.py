@@ -93,8 +93,8 @@ _SENSOR = "airflow_provider_alchemy.sensors.reingest.ReingestSensor"
 _OPERATOR = "airflow_provider_alchemy.operators.reingest.ReingestContractOperator"
 _BATCH = "airflow_provider_alchemy.operators.reingest.ReingestContractsOperator"
 _TOKENS = "airflow_provider_alchemy.operators.collection.RefreshCollectionOperator"
-_FRESH = "airflow_provider_alchemy.sensors.collection.MetadataFreshSensor"
-_MINTED = "airflow_provider_alchemy.sensors.chain.NewTokensSensor"
+_FRESH = "airflow_provider_alchemy.sensors.freshness.MetadataFreshSensor"
+_MINTED = "airflow_provider_alchemy.sensors.new_tokens.NewTokensSensor"
 
 _ONE = {"contract_address": ADDRESS, "deferrable": True, "timeout": CENTURY}
 _LOOKS = {**_ONE, "poke_interval": 0.05}

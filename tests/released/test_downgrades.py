@@ -35,7 +35,7 @@ CANNOT_BE_READ = [
         {"contract_addresses": [f"0x{1:040x}"], "events": ["burn"]},
     ),
     (
-        "airflow_provider_alchemy.triggers.reingest_contracts.ReingestContractsTrigger",
+        "airflow_provider_alchemy.triggers.reingest.ReingestContractsTrigger",
         {"contract_addresses": "packed in another way", "record": {}},
     ),
 ]

@@ -48,8 +48,6 @@ def _classes_of_triggers() -> set[str]:
     package = airflow_provider_alchemy.triggers
     found: set[str] = set()
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if module.name.endswith(".chain_producer"):
-            continue  # Airflow before 3.3 has nothing that it could build on
         for name, value in vars(import_module(module.name)).items():
             is_ours = inspect.isclass(value) and value.__module__ == module.name
             if is_ours and issubclass(value, BaseTrigger) and not inspect.isabstract(value):

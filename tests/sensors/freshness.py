@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_alchemy.api.client import AlchemyClient
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS
 

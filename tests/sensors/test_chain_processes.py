@@ -138,8 +138,8 @@ class TestDeferred:
             life.lead(sensor_in("deferred"))
 
         assert len(life.deferrals) == 1
-        record = life.deferrals[0].trigger.serialize()[1]["record"]
-        assert (record["looks"], record["polls"], record["since_block"]) == (1, 1, FIRST)
+        record = life.deferrals[0].trigger.serialize()[1]["state"]
+        assert (record["rounds"], record["polls"], record["since_block"]) == (1, 1, FIRST)
 
     def test_tokens_that_are_there_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1])
@@ -165,7 +165,7 @@ class TestDeferred:
             sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
 
     @pytest.mark.usefixtures("emulator")
-    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
+    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "state": 7}])
     def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
         with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
             sensor_in("deferred").execute_complete(context_of(), event)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-
 from airflow_provider_alchemy.api.cadence import Cadence
+
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyDeadlineError,

@@ -190,6 +190,6 @@ def test_the_deadline_is_a_moment_that_no_restart_moves() -> None:
     with pytest.raises(AirflowSensorTimeout):
         life.lead(sensor_in("deferred", timeout=0.5))
 
-    deadline = pendulum.parse(life.deferrals[0].trigger.serialize()[1]["record"]["deadline"])
+    deadline = pendulum.parse(life.deferrals[0].trigger.serialize()[1]["state"]["deadline"])
     assert isinstance(deadline, pendulum.DateTime)
     assert 0.5 <= (deadline - began).total_seconds() < 60

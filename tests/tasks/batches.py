@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-
 from airflow_provider_alchemy.api.batches import BatchRecord
+
 from airflow_provider_alchemy.operators.reingest import ReingestContractsOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import StateStore, TaskInstance, fire, rebuilt

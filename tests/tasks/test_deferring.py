@@ -9,10 +9,10 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow_provider_alchemy.tasks.deferring import back_stop, gone_triggerer, is_time_out
 
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
-from airflow_provider_alchemy.tasks.deferring import back_stop, gone_triggerer, is_time_out
-from airflow_provider_alchemy.tasks.failures import final
+from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
 
 

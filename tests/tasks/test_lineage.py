@@ -26,7 +26,7 @@ DATASET = ("alchemy://eth-mainnet", LOWER)
 OUTPUTS = {"operator": operator, "refresh": refresh, "batch": batch}
 INPUTS = {"sensor": sensor, "fresh": fresh}
 DEFERRED = {"operator": operator, "sensor": sensor, "fresh": fresh}
-MODULES = ("operators.reingest", "operators.collection", "sensors.reingest", "sensors.collection", "assets")
+MODULES = ("operators.reingest", "operators.collection", "sensors.reingest", "sensors.freshness", "assets")
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def test_a_store_out_of_reach_fails_no_refresh(build: Any, emulator: AlchemyEmul
     result = Life().lead(build(), context_of(first_try(), StoreOutOfReach()))
 
     assert result["state"] == "finished"
-    assert "Could not keep what is known of the refresh for a retry" in task_log()
+    assert "Could not save the state of the task for a retry" in task_log()
 
 
 @each_task

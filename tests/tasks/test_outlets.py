@@ -11,10 +11,10 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.tasks.placement import ends_in_triggerer
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
 from tests.tasks.batches import address
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("variables")]
 
 THIS = collection(ADDRESS)
 
-EVENT_KEYS = {*RESULT, "counts", "failed_in_part", "failed", "failures"}
+EVENT_KEYS = {*RESULT_KEYS, "counts", "failed_in_part", "failed", "failures"}
 
 WAYS: dict[str, tuple[Build, dict[str, Any]]] = {
     "operator in a worker": (operator, {}),

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 
 from airflow_provider_alchemy.api.client import AlchemyClient
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.tasks import time_out
-from airflow_provider_alchemy.tasks.time_out import repeat_time_out
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.dag_runs import new_dag, run
 from tests.tasks.lives import ADDRESS

@@ -10,10 +10,10 @@ import threading
 from typing import Any
 
 import pytest
-
 from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.triggers import progress as module
 from airflow_provider_alchemy.triggers.progress import Progress, ProgressVariable
+
+from airflow_provider_alchemy.triggers import progress as module
 from tests.tasks.batches import BatchInstance, Variables
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.waiting import eventually

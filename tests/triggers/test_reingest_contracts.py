@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-
 from airflow_provider_alchemy.api.batches import BatchEnd, BatchRecord
 from airflow_provider_alchemy.api.polling import CONNECTIONS
+
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.reingest import ReingestContractsTrigger
 from tests.conftest import ConnectTo, TaskLog
 from tests.tasks.batches import (
     BatchLife,
@@ -72,7 +72,7 @@ class TestWhatTheDatabaseKeeps:
     def test_its_class_path_is_where_it_is_imported_from(self) -> None:
         path, _ = deferred(1).serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.reingest_contracts.ReingestContractsTrigger"
+        assert path == "airflow_provider_alchemy.triggers.reingest.ReingestContractsTrigger"
 
     def test_its_contracts_may_be_a_list(self) -> None:
         trigger = deferred(3)
