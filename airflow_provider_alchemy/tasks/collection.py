@@ -25,7 +25,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyExecutionDeadlineError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    ErrorKind,
 )
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
 from airflow_provider_alchemy.api.logs import Log
@@ -370,8 +369,7 @@ class FallbackTask(ReingestTask, TokenTask):
                 "of the tokens with RefreshCollectionOperator(token_ids=…)"
             )
         elif isinstance(error, AlchemyTokensFailedError):
-            is_permanent = error.kind is ErrorKind.PERMANENT
-            retry = "Have their contract or their metadata corrected" if is_permanent else "Retry the task"
+            retry = "Have their contract or their metadata corrected" if error.is_permanent else "Retry the task"
             error.advice = f"{retry}; RefreshCollectionOperator names these tokens, and takes max_failed"
         raise airflow_exception(error, self, context)
 

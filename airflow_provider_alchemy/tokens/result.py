@@ -15,7 +15,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    AlchemyTokensFailedForGoodError,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log
@@ -207,8 +206,7 @@ def error_of(state: CollectionState, max_failed: float, subject: str) -> Alchemy
         f"{failed:,} of {state.tokens:,} tokens are not proven fresh ({count_reasons(state.failed)}); max_failed "
         f"allows {shown}"
     )
-    error_type = AlchemyTokensFailedForGoodError if final > allowed else AlchemyTokensFailedError
-    return error_type(msg, subject=subject)
+    return AlchemyTokensFailedError(msg, subject=subject, is_permanent=final > allowed)
 
 
 def report_lines(state: CollectionState) -> Iterator[str]:

@@ -18,7 +18,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyNoSuchCollectionError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    AlchemyTokensFailedForGoodError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
@@ -161,7 +160,8 @@ class TestFailures:
 
         refused = Tries().failure(refresh(token_ids=[1, 2]))
 
-        assert isinstance(refused, AlchemyTokensFailedForGoodError)
+        assert isinstance(refused, AlchemyTokensFailedError)
+        assert isinstance(refused, AirflowFailException)
         assert "2 contract_without_code" in str(refused)
 
     @pytest.mark.usefixtures("short_intervals")

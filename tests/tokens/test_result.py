@@ -15,7 +15,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyServerError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    ErrorKind,
 )
 from airflow_provider_alchemy.tokens.result import (
     RefreshLog,
@@ -322,7 +321,7 @@ class TestTheVerdict:
         error = error_of(ended(100, *failed), max_failed, SUBJECT)
 
         assert isinstance(error, AlchemyTokensFailedError)
-        assert (error.kind is ErrorKind.PERMANENT) is is_permanent
+        assert error.is_permanent is is_permanent
 
 
 class TestTheReport:
