@@ -4,18 +4,28 @@ BIN := .venv/bin
 READY := .venv/.ready
 MATRIX := 2.11.0 3.0.0
 WORKERS ?= 3
-# How many end-to-end Airflows run side by side: they mostly wait.
-AIRFLOWS ?= 2
+# How many parts of the tests run side by side; 1: one after the other, their output as it comes.
+JOBS ?= 3
+# The fault matrix takes long, and the measurements are not what users install.
+APART := tests/faults tests/benchmarks
+E2E := $(patsubst tests/e2e/%/__init__.py,test-e2e-%,$(filter-out tests/e2e/smoke/%,$(wildcard tests/e2e/*/__init__.py)))
+# The pages, and the tests that read them: tests/tools/test_parts.py.
+PAGES := $(wildcard *.md) docs
+DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py tests/released/test_versions.py \
+	tests/testing/test_emulator_chain_readme.py tests/testing/test_remote_emulator.py tests/tools/test_parts.py \
+	tests/triggers/test_chain_readme.py
+IN_PROCESS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # They need the processes, servers and tools of the newest environment.
-NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging tests/faults tests/key_search
+NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging tests/faults tests/key_search tests/tools
 # They import no Airflow, and the libraries under them are the same in all environments: tests/packaging/test_pins.py.
 SAME_EVERYWHERE := tests/api tests/testing tests/tokens
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster kills test test-in-process test-of-processes test-newest test-fast test-matrix test-e2e bench soak lint audit dist-check format constraints clean
+.PHONY: help install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
+	test-smoke test-e2e test-local-airflow test-kills test-soak bench soak lint audit dist-check format constraints clean
 
 help: ## List the commands
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 28
 
 install: $(READY) ## Set up .venv with the pinned versions
 
@@ -31,34 +41,61 @@ demo-stop: $(READY) ## End what `make demo KEEP=1` left running
 cluster: $(READY) ## A whole cluster with web UI and example DAGs, until Ctrl-C: two workers, two triggerers, PostgreSQL, Redis
 	@$(BIN)/python -m cluster $(if $(PORT),--port $(PORT))
 
-test: lint ## Everything that CI runs
-	@# Airflow's processes mostly wait for each other, and take it ill when they wait for a core: the others are nice.
-	$(MAKE) --jobs 2 --output-sync=target test-in-process test-of-processes
+test: $(READY) ## Before a commit: lint, in-process tests on the newest Airflow, a short pass on a real one
+	@$(BIN)/python -m tools.parts --jobs $(JOBS) lint test-smoke test-in-process
 
-test-in-process:
-	@nice -n 5 $(MAKE) --jobs 1 test-newest test-matrix
+test-all: $(READY) ## Before a release: every part, also the older Airflows, wheel and sdist, the cluster, kills, the short soak
+	@$(BIN)/python -m tools.parts --jobs $(JOBS) --all
 
-test-of-processes:
-	@$(MAKE) --jobs 1 dist-check test-e2e
+ci: $(READY) ## What CI runs: make test and the older Airflows; what documents need where nothing else differs from CI_BASE
+	@$(BIN)/python -m tools.ci "$$CI_BASE"
 
 test-fast: $(READY) ## Unit and integration tests on the newest Airflow, in under a minute
-	$(BIN)/python -m pytest -m "not e2e and not dag_run and not slow" -n $(WORKERS) --dist worksteal
+	$(IN_PROCESS) -m "not e2e and not dag_run and not slow"
 
-test-newest: $(READY) ## The same, and whole DAG runs in one process
-	$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal --ignore tests/packaging
+test-in-process: $(READY) ## The same, and whole DAG runs in one process
+	$(IN_PROCESS) -m "not e2e and not slow" $(APART:%=--ignore %)
+
+test-slow: $(READY) ## The in-process tests that are marked as slow
+	$(IN_PROCESS) -m "not e2e and slow" $(APART:%=--ignore %) --ignore tests/packaging
+
+test-faults: $(READY) ## Each fault of the service in each place where it can come
+	$(IN_PROCESS) tests/faults
+
+test-benchmarks: $(READY) ## The measurements themselves
+	$(IN_PROCESS) -m "not e2e" tests/benchmarks
+
+test-docs: $(READY) ## What the documents say, link to and show
+	$(BIN)/ruff format --check --preview $(PAGES)
+	$(BIN)/python -m pytest $(DOCUMENTED)
 
 test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
 
 test-airflow-%: .venvs/%/.ready
-	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider $(addprefix --ignore ,$(NEWEST_ONLY) $(SAME_EVERYWHERE))
+	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider $(NEWEST_ONLY:%=--ignore %) $(SAME_EVERYWHERE:%=--ignore %)
 
 .venvs/%/.ready: pyproject.toml constraints/airflow-%.txt tools/install.sh
 	@PYTHON="$(PYTHON)" tools/install.sh .venvs/$* constraints/airflow-$*.txt '.[test]'
 
 .PRECIOUS: .venvs/%/.ready
 
-test-e2e: $(READY) ## End-to-end tests on real Airflow processes
-	$(BIN)/python -m pytest -m e2e -n $(AIRFLOWS) --dist loadscope --no-loadscope-reorder
+test-smoke: $(READY) ## Each operator and sensor once on one real Airflow
+	$(BIN)/python -m pytest tests/e2e/smoke
+
+test-e2e: $(READY) ## The other tests on real Airflow processes
+	@$(BIN)/python -m tools.parts --jobs $(JOBS) test-local-airflow $(E2E)
+
+test-local-airflow: $(READY) ## The real Airflow that they use, and the load of make bench RUN=scale in small
+	$(BIN)/python -m pytest -m e2e tests/local_airflow tests/benchmarks
+
+test-e2e-%: $(READY)
+	$(BIN)/python -m pytest tests/e2e/$*
+
+test-kills: $(READY) ## Several kills in a row on the cluster, over 40 waits
+	$(BIN)/python -m pytest tests/e2e/cluster/test_kills.py
+
+test-soak: $(READY) ## Two minutes of make soak
+	$(BIN)/python -m pytest tests/e2e/cluster/test_soak.py
 
 kills: $(READY) ## Each kill on the cluster as a scenario of its own (an hour; WAITS=200 in each)
 	CLUSTER_WAITS=$(or $(WAITS),200) CLUSTER_KILLS=each $(BIN)/python -m pytest -m e2e tests/e2e/cluster/test_kills.py tests/e2e/cluster/test_the_key.py
@@ -72,6 +109,7 @@ soak: $(READY) ## What grows while a whole cluster works (MINUTES=30; LOAD=core 
 lint: $(READY) ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --preview $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
@@ -83,11 +121,12 @@ audit: $(READY) ## Look for known weaknesses of the pinned packages; fails where
 
 dist-check: $(READY) ## Build wheel and sdist, look into them, use the wheel in an empty environment
 	INDEX_HTTPS_PROXY="$${HTTPS_PROXY:-$$https_proxy}" INDEX_NO_PROXY="$${NO_PROXY:-$$no_proxy}" \
-		$(BIN)/python -m pytest tests/packaging -n 2 --dist loadfile
+		$(BIN)/python -m pytest -m slow tests/packaging -n 2 --dist loadfile
 
 format: $(READY) ## Write the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/ruff format --preview $(PAGES)
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

@@ -27,7 +27,6 @@ from benchmarks.chain_plan import (
 from benchmarks.chain_stage import Sizes, Stage, wait_for
 
 LOGS, NEWEST = "eth_getLogs", "eth_blockNumber"
-EVENT_SECONDS = 120.0
 SETTLE_SECONDS = 3.0
 """After the first calls of a crowd, until all of its watchers have begun."""
 
@@ -114,7 +113,7 @@ def measure_latency(stage: Stage, sizes: Sizes, events: int, seed: int = 0) -> l
     :param events: How often.
     :param seed: Of the moments.
     :return: What was seen of each announcement.
-    :raises BenchmarkError: One was not told.
+    :raises LocalAirflowError: One was not told.
     """
     dice, emulator = random.Random(seed), stage.emulator  # noqa: S311 - moments, no secrets
     networks = [network_of(LATENCY, number) for number in range(sizes.networks)]
@@ -130,7 +129,6 @@ def measure_latency(stage: Stage, sizes: Sizes, events: int, seed: int = 0) -> l
     wait_for(
         lambda: confirmed_at.keys() == run_starts(stage.airflow.asset_events()).keys(),
         "not all announcements have started the DAG",
-        EVENT_SECONDS,
     )
     told = run_starts(stage.airflow.asset_events())
     stage.airflow.pause_dag(LATENCY)
@@ -163,7 +161,7 @@ def measure_load(stage: Stage, side: str, watchers: int, contracts: int, seconds
     :param contracts: Contracts of each.
     :param seconds: How long.
     :return: What was seen.
-    :raises BenchmarkError: The watchers do not begin.
+    :raises LocalAirflowError: The watchers do not begin.
     """
     network, dice = network_of(side), random.Random(0)  # noqa: S311 - who announces, no secret
     unpaused_at = time.time()
@@ -213,7 +211,7 @@ def begin_loop_watch(stage: Stage) -> None:
     Begin to watch the triggerer's event loop.
 
     :param stage: What runs.
-    :raises BenchmarkError: It does not begin.
+    :raises LocalAirflowError: It does not begin.
     """
     stage.begin(LOOP, stage.loop_file.exists)
 
@@ -226,7 +224,7 @@ def measure_catch_up(stage: Stage, sides: Sequence[CatchUpSide], blocks: int) ->
     :param sides: The connections.
     :param blocks: How many blocks.
     :return: What was seen of each connection.
-    :raises BenchmarkError: Not all that was announced is told.
+    :raises LocalAirflowError: Not all that was announced is told.
     """
     (contract,) = contracts_of(CATCH_UP, 0, 1)
     emulators = [stage.limited[side.conn_id] for side in sides]
@@ -236,7 +234,7 @@ def measure_catch_up(stage: Stage, sides: Sequence[CatchUpSide], blocks: int) ->
         emulator.reveal(contract, [0])
         emulator.mine_blocks(CONFIRMATIONS)
     _wait_until_told(stage, sides)
-    wait_for(lambda: len(_kept(stage)) == len(sides), "not all places are kept", EVENT_SECONDS)
+    wait_for(lambda: len(_kept(stage)) == len(sides), "not all places are kept")
     stage.airflow.kill("triggerer")
     before = [emulator.count(LOGS) for emulator in emulators]
     for emulator in emulators:
@@ -271,7 +269,7 @@ def _wait_until_told(stage: Stage, sides: Sequence[CatchUpSide]) -> None:
             for side in sides
         )
 
-    wait_for(are_told, "not all announcements are told", EVENT_SECONDS)
+    wait_for(are_told, "not all announcements are told")
 
 
 def _told(stage: Stage) -> dict[str, set[str]]:

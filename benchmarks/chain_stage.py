@@ -15,13 +15,12 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Call
 from airflow_provider_alchemy.testing.plugin import connection_json
 from benchmarks.chain_plan import CatchUpSide
-from benchmarks.errors import BenchmarkError
 from benchmarks.sides import UNLIMITED_UNITS_PER_SECOND
 from local_airflow import LocalAirflow
+from local_airflow.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 DAGS = Path(__file__).parent / "watched" / "dags"
-START_SECONDS = 180.0
 
 DAG_PROCESSOR_INTERVALS = {
     # Not part of what is measured: how soon the watchers of a DAG that was just unpaused begin.
@@ -74,10 +73,10 @@ class Stage:
 
         :param dag_id: The DAG.
         :param is_begun: Tells whether they do.
-        :raises BenchmarkError: They do not begin.
+        :raises LocalAirflowError: They do not begin.
         """
-        self.airflow.unpause_dag(dag_id, deadline_seconds=START_SECONDS)
-        wait_for(is_begun, f"the watchers of {dag_id} do not begin", START_SECONDS)
+        self.airflow.unpause_dag(dag_id)
+        wait_for(is_begun, f"the watchers of {dag_id} do not begin")
 
     def end(self, dag_id: str, network: str, quiet_seconds: float) -> None:
         """
@@ -86,7 +85,7 @@ class Stage:
         :param dag_id: The DAG.
         :param network: What its watchers poll.
         :param quiet_seconds: For how long there must have been no call.
-        :raises BenchmarkError: They do not end.
+        :raises LocalAirflowError: They do not end.
         """
         self.airflow.pause_dag(dag_id)
 
@@ -94,7 +93,7 @@ class Stage:
             calls = self.calls(network)
             return not calls or time.time() - calls[-1].at > quiet_seconds
 
-        wait_for(is_quiet, f"the watchers of {dag_id} do not end", START_SECONDS)
+        wait_for(is_quiet, f"the watchers of {dag_id} do not end")
 
     def calls(self, network: str) -> list[Call]:
         """
@@ -156,21 +155,15 @@ def connection_to(emulator: AlchemyEmulator) -> str:
     return json.dumps({**fields, "host": f"{emulator.url}/{{network}}"})
 
 
-def wait_for(condition: Callable[[], bool], failure: str, within_seconds: float) -> None:
+def wait_for(condition: Callable[[], bool], failure: str) -> None:
     """
     Wait until something has happened.
 
     :param condition: Tells whether it has.
     :param failure: What it means that it has not.
-    :param within_seconds: How long it may take.
-    :raises BenchmarkError: It has not.
+    :raises LocalAirflowError: It has not.
     """
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            msg = f"{failure} within {within_seconds:g} s"
-            raise BenchmarkError(msg)
-        time.sleep(0.1)
+    wait_until(condition, failure=lambda: failure)
 
 
 def _environment(sizes: Sizes, loop_file: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import requests
 from benchmarks.errors import BenchmarkError
 from benchmarks.token_service import TokenServiceClient
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 300.0
 MOST_TOKENS = 100
 """What one call of ``getNFTMetadataBatch`` takes."""
 

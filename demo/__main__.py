@@ -91,7 +91,7 @@ def _demonstrate(console: Console, options: argparse.Namespace) -> int:
             ) as airflow:
                 console.print(f"Airflow {airflow_version} is up after {time.monotonic() - began:.0f} s.")
                 status.stop()
-                is_well = (reveal if is_reveal else refresh).play(console, airflow, service)
+                is_well = reveal.play(console, airflow, service) if is_reveal else refresh.play(console, airflow)
                 if options.keep:
                     airflow.detach()
                     console.print(f"\nThe web UI stays up at {airflow.url}; end it with: make demo-stop")

@@ -19,7 +19,6 @@ from local_airflow.processes import ProcessIdentity, end_all, identity_of
 from local_airflow.waiting import wait_until
 
 RECORD = "emulator.json"
-START_SECONDS = 15.0
 
 
 def start_emulator(home: Path, port: int) -> str:
@@ -52,7 +51,7 @@ def start_emulator(home: Path, port: int) -> str:
         return emulator.is_there()
 
     with RemoteEmulator(url, timeout_seconds=1) as emulator:
-        wait_until(answers, deadline_seconds=START_SECONDS, failure=lambda: f"The emulator does not answer at {url}")
+        wait_until(answers, failure=lambda: f"The emulator does not answer at {url}")
     return url
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from demo.service import Commands, Service
+from demo.service import Commands
 from demo.watch import report_failure, show_log, table_of, watch
 from local_airflow import DagRun, LocalAirflow
 
@@ -22,18 +22,17 @@ def commands(outcome: str) -> Commands:
     return {"default_job": {"queued_seconds": 4.0, "running_seconds": 20.0, "outcome": outcome}}
 
 
-def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
+def play(console: Console, airflow: LocalAirflow) -> bool:
     """
     Run the DAG and show it.
 
     :param console: The terminal.
     :param airflow: The Airflow.
-    :param service: The Alchemy.
     :return: Whether all is well: the run succeeded and its sensor was really deferred.
     """
     run = airflow.trigger_dag(DAG_ID)
     console.print(f"DAG [bold]{DAG_ID}[/] runs: submit a refresh, wait for it, publish.")
-    deferred = watch(console, airflow, run, service.deadline_seconds)
+    deferred = watch(console, airflow, run)
     succeeded = run.state() == "success"
     show_log(console, airflow, run, "wait" if succeeded else _failed_task(airflow, run))
     if not succeeded:

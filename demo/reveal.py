@@ -33,7 +33,6 @@ CONFIRMATIONS = 12
 BLOCK_SECONDS = 0.5
 """Ethereum makes a block in 12 s: 24 times as fast, nobody has to watch a terminal for minutes."""
 
-DEADLINE_SECONDS = 120.0
 LOOK_SECONDS = 0.5
 
 
@@ -64,30 +63,30 @@ def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
         raise LocalAirflowError(msg)
     for dag_id in (REFRESHES, PUBLISHES):
         airflow.unpause_dag(dag_id)
-    _wait(lambda: emulator.look("counters")["calls"], "the watcher reads no blocks")
+    _wait(airflow, lambda: emulator.look("counters")["calls"], "the watcher reads no blocks")
     console.print(f"A watcher in the triggerer reads the chain. DAG [bold]{REFRESHES}[/] waits for its asset.")
-    block = _reveal(console, emulator)
-    event = _wait(lambda: _event_of(airflow, "announced_on_chain"), "no event of the watched asset")
+    block = _reveal(console, airflow, emulator)
+    event = _wait(airflow, lambda: _event_of(airflow, "announced_on_chain"), "no event of the watched asset")
     _say(console, f"asset event: {', '.join(event['extra']['payload']['event_ids'])}")
     return _follow(console, airflow, REFRESHES, "prove", f"block {block:,} has started") and _follow(
         console, airflow, PUBLISHES, "publish", "the collection's asset has started"
     )
 
 
-def _reveal(console: Console, emulator: RemoteEmulator) -> int:
+def _reveal(console: Console, airflow: LocalAirflow, emulator: RemoteEmulator) -> int:
     """Make the block, and wait until enough others follow; give its number."""
     made = emulator.tell("reveal_batch", address=COLLECTION, first_id=0, last_id=TOKENS - 1)
     block = int(made["logs"][0]["block_number"])
     _say(console, f"block {block:,}: BatchMetadataUpdate(0, {TOKENS - 1}) of {COLLECTION}")
-    _wait(lambda: int(emulator.look("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
+    _wait(airflow, lambda: int(emulator.look("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
     _say(console, f"block {block + CONFIRMATIONS:,}: {CONFIRMATIONS} blocks follow, so the announcement counts")
     return block
 
 
 def _follow(console: Console, airflow: LocalAirflow, dag_id: str, task_id: str, because: str) -> bool:
-    run = _wait(lambda: next(iter(airflow.runs_of(dag_id)), None), f"nothing started {dag_id}")
+    run = _wait(airflow, lambda: next(iter(airflow.runs_of(dag_id)), None), f"nothing started {dag_id}")
     console.print(f"\n{because[0].upper()}{because[1:]} DAG [bold]{dag_id}[/].")
-    watch(console, airflow, run, DEADLINE_SECONDS)
+    watch(console, airflow, run)
     if run.state() != "success":
         report_failure(console, airflow, run)
         return False
@@ -102,7 +101,7 @@ def _show_end(console: Console, airflow: LocalAirflow, run: DagRun, task_id: str
     show_log(console, airflow, run, "refresh")
     show_log(console, airflow, run, task_id)
     event = _wait(
-        lambda: _event_of(airflow, f"alchemy://eth-mainnet/{COLLECTION}"), "no event of the collection's asset"
+        airflow, lambda: _event_of(airflow, f"alchemy://eth-mainnet/{COLLECTION}"), "no event of the collection's asset"
     )
     console.print(table_of("Event of the collection's asset", event["extra"]))
 
@@ -111,18 +110,18 @@ def _event_of(airflow: LocalAirflow, uri: str) -> dict[str, Any] | None:
     return next((event for event in airflow.asset_events() if event["uri"] == uri), None)
 
 
-def _wait(look: Callable[[], T | None], failure: str) -> T:
+def _wait(airflow: LocalAirflow, look: Callable[[], T | None], failure: str) -> T:
     def looked() -> T | None:
         try:
             return look()
         except ApiServerUnreachableError:
-            # It has much to do while Airflow starts: whoever looks again gets an answer, or the deadline's sentence.
+            # It has much to do while Airflow starts: the next look gets an answer.
             return None
 
     return wait_until(
         looked,
-        deadline_seconds=DEADLINE_SECONDS,
-        failure=lambda: f"After {DEADLINE_SECONDS:g} s {failure}.",
+        moves=airflow.progress,
+        failure=lambda: f"{failure[0].upper()}{failure[1:]}.",
         interval_seconds=LOOK_SECONDS,
     )
 

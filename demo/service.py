@@ -30,13 +30,11 @@ class Service:
 
     :param description: What it is, for the terminal.
     :param connection: The Airflow connection to it, as JSON.
-    :param deadline_seconds: How long a refresh may take there.
     :param emulator: The emulator's control interface; None: it is the live API.
     """
 
     description: str
     connection: str
-    deadline_seconds: float
     emulator: RemoteEmulator | None = None
 
 
@@ -55,7 +53,7 @@ def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> I
     key = os.environ.get(KEY_VARIABLE)
     if key:
         connection = json.dumps({"conn_type": "alchemy", "password": key})
-        yield Service(f"the live API, with the key in {KEY_VARIABLE}", connection, deadline_seconds=12 * 3600)
+        yield Service(f"the live API, with the key in {KEY_VARIABLE}", connection)
         return
     reserved = ReservedPort(port, purpose="emulator")
     port = reserved.number
@@ -63,7 +61,7 @@ def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> I
     with _kept_emulator(home, port) if stays else _own_emulator(port) as url, RemoteEmulator(url) as emulator:
         _tell(emulator, commands)
         connection = json.dumps({"conn_type": "alchemy", "host": url, "password": SOME_KEY})
-        yield Service(f"an emulator at {url}", connection, deadline_seconds=150.0, emulator=emulator)
+        yield Service(f"an emulator at {url}", connection, emulator=emulator)
 
 
 def _tell(emulator: RemoteEmulator, commands: Commands) -> None:

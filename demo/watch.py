@@ -16,8 +16,12 @@ from rich.table import Table
 
 from local_airflow import DagRun, LocalAirflow, LocalAirflowError, TaskInstance
 from local_airflow.rest import ApiServerUnreachableError
+from local_airflow.runs import FINAL_STATES
+from local_airflow.waiting import wait_until
 
 LOOK_SECONDS = 0.5
+STILL_SECONDS = 12 * 3600.0
+"""How long a run may log nothing: a refresh of the live API may stand in its queue for hours."""
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
 WHAT_IT_MEANS = {
     "queued": "waits for a worker",
@@ -28,39 +32,41 @@ COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "defer
 OUR_LINE = re.compile(r"^(?P<time>\S+) \w+ (?P<text>(Collection|collection) 0x.*?)(?= [a-z_]+=)")
 
 
-def watch(console: Console, airflow: LocalAirflow, run: DagRun, deadline_seconds: float) -> bool:
+def watch(console: Console, airflow: LocalAirflow, run: DagRun) -> bool:
     """
     Show a run until it has ended.
 
     :param console: The terminal.
     :param airflow: The Airflow.
     :param run: The run.
-    :param deadline_seconds: How long it may take.
     :return: Whether a task was seen deferred.
-    :raises LocalAirflowError: It has not ended by then.
+    :raises LocalAirflowError: It does not get on, or a component ended by itself.
     """
     columns = (TextColumn("  {task.description:<10}"), BarColumn(30), TextColumn("{task.fields[note]}"))
-    deadline = time.monotonic() + deadline_seconds
     seen: dict[str, str | None] = {}
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         rows: dict[str, TaskID] = {}
-        while True:
-            ended = False
-            # The API server may be too busy for an answer: the next look gets one, or the deadline ends it.
+
+        def has_ended() -> bool:
+            # The API server may be too busy for an answer: the next look gets one.
             with suppress(ApiServerUnreachableError):
-                has_ended = run.state() in {"success", "failed"}
+                is_over = run.state() in FINAL_STATES
                 for instance in airflow.task_instances(run):
                     if seen.get(instance.task_id, "") != instance.state:
                         seen[instance.task_id] = instance.state
                         _say_change(console, instance)
                     _show(progress, rows, instance, airflow, run)
-                ended = has_ended
-            if ended:
-                return _was_deferred(airflow, run)
-            if time.monotonic() > deadline:
-                msg = f"The run did not end within {deadline_seconds:g} seconds."
-                raise LocalAirflowError(msg)
-            time.sleep(LOOK_SECONDS)
+                return is_over
+            return False
+
+        wait_until(
+            has_ended,
+            moves=airflow.progress,
+            failure=lambda: "The run does not get on",
+            interval_seconds=LOOK_SECONDS,
+            still_seconds=STILL_SECONDS,
+        )
+    return _was_deferred(airflow, run)
 
 
 def _say_change(console: Console, instance: TaskInstance) -> None:

@@ -19,9 +19,9 @@ from local_airflow.command_lines import AIRFLOW
 from local_airflow.ending import SERVERS, end_instance
 from local_airflow.errors import LocalAirflowError
 from local_airflow.processes import (
-    KILL_SECONDS,
     MARK,
     ProcessIdentity,
+    cpu_seconds,
     end_all,
     identity_of,
     living,
@@ -41,8 +41,8 @@ ENDING_SIGNALS = frozenset(
 )
 LAST_LINES = 25
 AGAIN_SECONDS = 15.0
-LEAVE_SECONDS = 60.0
-"""How long a component may take to end in its own way: a scheduler lets its tasks end first."""
+START_CPU_SECONDS = 120.0
+"""More CPU time than any start takes: what used more does not get on."""
 
 
 class Components:
@@ -134,22 +134,19 @@ class Components:
         self._spawn(name, self._commands[name])
         return now
 
-    def run_command(
-        self, name: str, arguments: Sequence[str], *, deadline_seconds: float, program: Sequence[str] = AIRFLOW
-    ) -> None:
+    def run_command(self, name: str, arguments: Sequence[str], *, program: Sequence[str] = AIRFLOW) -> None:
         """Run a command to its end.
 
         :param name: A name for its output file.
         :param arguments: What follows the program on the command line.
-        :param deadline_seconds: Seconds it may take.
         :param program: How the command line begins; Airflow's by default.
-        :raises LocalAirflowError: When it fails or takes too long.
+        :raises LocalAirflowError: When it fails or hangs.
         """
         process = self._spawn(name, [*program, *arguments])
         shown = " ".join([Path(program[-1]).name, *arguments])
         wait_until(
             lambda: process.poll() is not None,
-            deadline_seconds=deadline_seconds,
+            moves=lambda: self.start_effort([name]),
             failure=lambda: f"'{shown}' did not end:\n{self.last_output(name)}\n",
             interval_seconds=0.05,
         )
@@ -176,6 +173,15 @@ class Components:
             if self._watchdog:
                 self._watchdog.guard(name, identity)
         return process
+
+    def start_effort(self, names: Iterable[str]) -> int:
+        """Read how much components or commands have done for their start, for the guard of a wait.
+
+        :param names: Their names.
+        :returns: Seconds of CPU time of their first processes, as far as a start may take them.
+        """
+        pids = [self._current[name].pid for name in names if name in self._current]
+        return int(sum(min(cpu_seconds([pid]), START_CPU_SECONDS) for pid in pids))
 
     def dead(self) -> list[str]:
         """List the components that ended by themselves.
@@ -228,7 +234,6 @@ class Components:
 
         wait_until(
             has_left,
-            deadline_seconds=LEAVE_SECONDS,
             failure=lambda: f"The {name} survives {to_send.name} as processes {_pids(self._find(name))}",
         )
         del self._current[name], self._identities[name]
@@ -248,7 +253,7 @@ class Components:
             msg = f"Processes {_pids(left)} of the local Airflow survive SIGKILL."
             raise LocalAirflowError(msg)
         for process in self._current.values():
-            process.wait(timeout=KILL_SECONDS)
+            process.wait()
         self._current.clear()
         self._identities.clear()
         self.leave_running()

@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from local_airflow.components import Components
 
 
-def import_connections(
-    components: Components, home: Path, connections: Mapping[str, str], deadline_seconds: float
-) -> None:
+def import_connections(components: Components, home: Path, connections: Mapping[str, str]) -> None:
     """Add connections to the database, all with one command, as each command costs seconds to start.
 
     :param components: Runs the command.
     :param home: Where a file only its owner may read stands meanwhile.
     :param connections: Connection id to its JSON or URI.
-    :param deadline_seconds: Seconds the command may take.
     :raises LocalAirflowError: When one could not be added.
     """
     if not connections:
@@ -35,11 +32,7 @@ def import_connections(
     }
     write_private(file, json.dumps(parsed))
     try:
-        components.run_command(
-            "connections-import",
-            ["connections", "import", "--overwrite", str(file)],
-            deadline_seconds=deadline_seconds,
-        )
+        components.run_command("connections-import", ["connections", "import", "--overwrite", str(file)])
     finally:
         file.unlink()
     # The command reports a refused connection in its output only, and exits with 0.

@@ -23,45 +23,42 @@ class DagSteering:
     _api: RestApi
 
     @abstractmethod
-    def _diagnosis(self) -> str:
+    def diagnosis(self) -> str:
         """Tell what is known about the components, for a failure's sentence."""
 
-    def trigger_dag(
-        self, dag_id: str, *, conf: Mapping[str, Any] | None = None, deadline_seconds: float = 60
-    ) -> DagRun:
+    @abstractmethod
+    def progress(self) -> object:
+        """Read how far the tasks have come, for the guard of a wait.
+
+        :returns: Something to compare with an earlier reading.
+        :raises LocalAirflowError: When a component ended by itself.
+        """
+
+    def trigger_dag(self, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> DagRun:
         """Unpause a DAG and trigger a run of it, waiting until the DAG processor made it known.
 
         :param dag_id: The DAG.
         :param conf: The run's configuration.
-        :param deadline_seconds: Seconds within which the DAG must be known; parsing takes a few.
         :returns: The run.
         :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
         """
-        return known_dags.trigger_dag(
-            self._api, dag_id, conf=conf, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
-        )
+        return known_dags.trigger_dag(self._api, dag_id, conf=conf, surroundings=self)
 
-    def unpause_dag(self, dag_id: str, *, deadline_seconds: float = 60) -> None:
+    def unpause_dag(self, dag_id: str) -> None:
         """Unpause a DAG, so that its schedule or its assets start runs of it.
 
         :param dag_id: The DAG.
-        :param deadline_seconds: Seconds within which the DAG must be known.
         :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
         """
-        known_dags.set_paused(
-            self._api, dag_id, is_paused=False, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
-        )
+        known_dags.set_paused(self._api, dag_id, is_paused=False, surroundings=self)
 
-    def pause_dag(self, dag_id: str, *, deadline_seconds: float = 60) -> None:
+    def pause_dag(self, dag_id: str) -> None:
         """Pause a DAG: no run of it starts, and nobody watches the assets that only it is scheduled on.
 
         :param dag_id: The DAG.
-        :param deadline_seconds: Seconds within which the DAG must be known.
         :raises LocalAirflowError: When the DAG does not become known, with the import errors there are.
         """
-        known_dags.set_paused(
-            self._api, dag_id, is_paused=True, deadline_seconds=deadline_seconds, diagnose=self._diagnosis
-        )
+        known_dags.set_paused(self._api, dag_id, is_paused=True, surroundings=self)
 
     def runs_of(self, dag_id: str) -> list[DagRun]:
         """Read the runs of a DAG, whoever made them.
@@ -70,7 +67,7 @@ class DagSteering:
         :returns: The runs, oldest first.
         :raises LocalAirflowError: When the API server gives no good answer.
         """
-        return known_dags.runs_of(self._api, dag_id, diagnose=self._diagnosis)
+        return known_dags.runs_of(self._api, dag_id, surroundings=self)
 
     def asset_events(self) -> list[dict[str, Any]]:
         """Read the events of all assets.

@@ -43,21 +43,19 @@ class MetadataDatabase(Protocol):
     def servers(self) -> Mapping[str, Sequence[str]]:
         """The command lines of what must run for it, by name."""
 
-    def open(self, components: Components, extra_environment: Mapping[str, str], deadline_seconds: float) -> None:
+    def open(self, components: Components, extra_environment: Mapping[str, str]) -> None:
         """Start what must run, and make the tables, or bring those of a used home up to date.
 
         :param components: Runs the commands.
         :param extra_environment: What the caller set; its Airflow settings may change the tables.
-        :param deadline_seconds: Seconds each step may take.
         :raises LocalAirflowError: When a step fails.
         """
 
-    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+    def wait_ready(self, components: Components) -> None:
         """Wait until what runs for it answers again.
 
         :param components: Runs it.
-        :param deadline_seconds: Seconds it may take.
-        :raises LocalAirflowError: When it does not by then.
+        :raises LocalAirflowError: When it does not.
         """
 
     def release(self) -> None:
@@ -76,12 +74,11 @@ class SqliteDatabase:
         self.url = f"sqlite:///{self.path}?timeout=30"
         self.servers: Mapping[str, Sequence[str]] = {}
 
-    def open(self, components: Components, extra_environment: Mapping[str, str], deadline_seconds: float) -> None:
+    def open(self, components: Components, extra_environment: Mapping[str, str]) -> None:
         """Make the tables, or bring those of a used home up to date.
 
         :param components: Runs the command.
         :param extra_environment: What the caller set; its Airflow settings may change the tables.
-        :param deadline_seconds: Seconds the command may take.
         :raises LocalAirflowError: When the command fails.
         """
         fresh = not self.path.exists()
@@ -91,18 +88,17 @@ class SqliteDatabase:
         if fresh and known is not None:
             self.path.write_bytes(known)
             return
-        components.run_command("db-migrate", ["db", "migrate"], deadline_seconds=deadline_seconds)
+        components.run_command("db-migrate", ["db", "migrate"])
         # Where there is a write-ahead log the file alone is not the whole database; and a caller may have
         # chosen another database.
         if fresh and self.path.exists() and not self.path.with_name(f"{DATABASE_FILE}-wal").exists():
             with _pristine_lock:
                 _pristine[kind] = self.path.read_bytes()
 
-    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+    def wait_ready(self, components: Components) -> None:
         """Do nothing: a file is always ready.
 
         :param components: Runs nothing for it.
-        :param deadline_seconds: Seconds that are not needed.
         """
 
     def release(self) -> None:

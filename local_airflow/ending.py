@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DATABASE_SERVER, QUEUE_SERVER = "postgresql", "redis"
 SERVERS = (DATABASE_SERVER, QUEUE_SERVER)
+SERVER_SECONDS = 60.0
+"""How long servers may take to end in good order."""
 
 
 def end_instance(instance_id: str, leaders: Mapping[str, ProcessIdentity]) -> set[ProcessIdentity]:
@@ -40,4 +42,4 @@ def end_instance(instance_id: str, leaders: Mapping[str, ProcessIdentity]) -> se
         send(servers, signal.SIGINT)
 
     end_all(airflow)
-    return end_all(everything, ask=ask_servers)
+    return end_all(everything, ask=ask_servers, term_seconds=SERVER_SECONDS)

@@ -42,7 +42,6 @@ def wait_healthy(
     api: RestApi,
     components: Components,
     started: Mapping[str, datetime],
-    deadline_seconds: float,
     *,
     workers: Workers | None,
 ) -> None:
@@ -51,7 +50,6 @@ def wait_healthy(
     :param api: Whom to ask.
     :param components: Those that are started must not end meanwhile, nor the API server.
     :param started: Component name to when its process was started.
-    :param deadline_seconds: Seconds it may take.
     :param workers: Whom to ask about workers; None where there are none.
     :raises LocalAirflowError: When they do not become healthy, or one ends.
     """
@@ -64,7 +62,7 @@ def wait_healthy(
         names = _unhealthy(api, started, workers)
         return f"Airflow did not become healthy: it lacks {', '.join(names) or 'nothing any more'}"
 
-    wait_until(healthy, deadline_seconds=deadline_seconds, failure=lacking, interval_seconds=LOOK_SECONDS)
+    wait_until(healthy, moves=lambda: components.start_effort(started), failure=lacking, interval_seconds=LOOK_SECONDS)
 
 
 def _unhealthy(api: RestApi, started: Mapping[str, datetime], workers: Workers | None) -> list[str]:

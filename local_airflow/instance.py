@@ -56,7 +56,6 @@ class LocalAirflow(DagSteering, ComponentSteering):
     :param connections_in_database: Add the connections to the metadata database, where the web UI shows
         them, and not as environment variables. It costs one more Airflow command, some seconds.
     :param short_intervals: Let Airflow react as soon as a test wants it to; False for its own intervals.
-    :param start_seconds: Seconds each step of the start may take; two minutes for a slow CI machine.
     :raises LocalAirflowError: When a package that the database needs is not installed.
     """
 
@@ -76,7 +75,6 @@ class LocalAirflow(DagSteering, ComponentSteering):
         port: int | None = None,
         connections_in_database: bool = False,
         short_intervals: bool = True,
-        start_seconds: float = 120,
     ) -> None:
         self.home = home.resolve()
         self.dags_folder = dags_folder.resolve()
@@ -91,7 +89,6 @@ class LocalAirflow(DagSteering, ComponentSteering):
         self._wanted_port = port or 0
         self._connections_in_database = connections_in_database
         self._short_intervals = short_intervals
-        self._start_seconds = start_seconds
         self._ports: list[ReservedPort] = []
         # Set when the context is entered, since they need the ports.
         self._detached: bool
@@ -111,10 +108,10 @@ class LocalAirflow(DagSteering, ComponentSteering):
         try:
             self._components.watch()
             if self._broker:
-                self._broker.open(self._components, self._start_seconds)
-            self._database.open(self._components, self._extra_environment, self._start_seconds)
+                self._broker.open(self._components)
+            self._database.open(self._components, self._extra_environment)
             if self._connections_in_database:
-                import_connections(self._components, self.home, self._connections, self._start_seconds)
+                import_connections(self._components, self.home, self._connections)
             self.start_all([*self._services, *self._airflow_components])
         except BaseException:
             # Also on Ctrl-C: half an Airflow is left to nobody.
@@ -211,7 +208,11 @@ class LocalAirflow(DagSteering, ComponentSteering):
         """The URL of the Redis between scheduler and workers, with its password; None without Celery."""
         return self._broker.url if self._broker else None
 
-    def _diagnosis(self) -> str:
+    def diagnosis(self) -> str:
+        """Tell what is known about the components, for a failure's sentence.
+
+        :returns: Sentences about those that ended by themselves, and the import errors.
+        """
         sentences = [f"The {name} ended by itself." for name in self._components.dead()]
         try:
             sentences += [f"{row['filename']}: {row['stack_trace']}" for row in self.import_errors()]
@@ -219,15 +220,26 @@ class LocalAirflow(DagSteering, ComponentSteering):
             sentences.append(str(error))
         return "\n".join(sentences)
 
+    def progress(self) -> int:
+        """Read how far the tasks have come, for the guard of a wait.
+
+        :returns: The bytes that they have logged: tasks in workers and in triggerers, and nothing that only shows that
+            Airflow is alive.
+        :raises LocalAirflowError: When a component ended by itself.
+        """
+        self._components.fail_if_dead(self._components.dead())
+        logs = [file for folder in self.log_folder.glob("dag_id=*") for file in folder.rglob("*.log")]
+        return sum(file.stat().st_size for file in logs)
+
     def _wait_for(self, started: Mapping[str, datetime]) -> None:
         if self._detached:
             self._write_kept()
         if DATABASE_SERVER in started:
-            self._database.wait_ready(self._components, self._start_seconds)
+            self._database.wait_ready(self._components)
         if self._broker and QUEUE_SERVER in started:
-            self._broker.wait_ready(self._components, self._start_seconds)
+            self._broker.wait_ready(self._components)
         if started.keys() & {*self._airflow_components}:
-            wait_healthy(self._api, self._components, started, self._start_seconds, workers=self._broker)
+            wait_healthy(self._api, self._components, started, workers=self._broker)
 
     def detach(self) -> None:
         """Leave everything running when the context is left; ``stop_kept`` ends it."""

@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from local_airflow.rest import ApiServerUnreachableError, ConflictError, NotFoundError, RestApi
-from local_airflow.runs import DagRun
+from local_airflow.runs import DagRun, Surroundings
 from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def set_paused(
-    api: RestApi, dag_id: str, *, is_paused: bool, deadline_seconds: float, diagnose: Callable[[], str]
-) -> None:
+def set_paused(api: RestApi, dag_id: str, *, is_paused: bool, surroundings: Surroundings) -> None:
     """Pause or unpause a DAG, waiting until it is known.
 
     :param api: Where.
     :param dag_id: The DAG.
     :param is_paused: Whether it is to be paused.
-    :param deadline_seconds: Seconds within which it must be known.
-    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :param surroundings: What else runs there.
     :raises LocalAirflowError: When it does not become known.
     """
 
@@ -39,42 +36,29 @@ def set_paused(
             return False
         return True
 
-    wait_until(
-        is_set,
-        deadline_seconds=deadline_seconds,
-        failure=_unknown(dag_id, diagnose),
-        interval_seconds=0.2,
-    )
+    _wait_until_known(is_set, dag_id, surroundings)
 
 
-def runs_of(api: RestApi, dag_id: str, *, diagnose: Callable[[], str]) -> list[DagRun]:
+def runs_of(api: RestApi, dag_id: str, *, surroundings: Surroundings) -> list[DagRun]:
     """Read the runs of a DAG, whoever made them.
 
     :param api: Where.
     :param dag_id: The DAG.
-    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :param surroundings: What else runs there.
     :returns: The runs, oldest first.
     :raises LocalAirflowError: When the API server gives no good answer.
     """
     rows = sorted(api.pages(f"{_path(dag_id)}/dagRuns", "dag_runs"), key=lambda row: str(row["run_after"]))
-    return [DagRun(dag_id=dag_id, run_id=row["dag_run_id"], api=api, diagnose=diagnose) for row in rows]
+    return [DagRun(dag_id=dag_id, run_id=row["dag_run_id"], api=api, surroundings=surroundings) for row in rows]
 
 
-def trigger_dag(
-    api: RestApi,
-    dag_id: str,
-    *,
-    conf: Mapping[str, Any] | None,
-    deadline_seconds: float,
-    diagnose: Callable[[], str],
-) -> DagRun:
+def trigger_dag(api: RestApi, dag_id: str, *, conf: Mapping[str, Any] | None, surroundings: Surroundings) -> DagRun:
     """Trigger a run of a DAG: wait until the DAG is known, unpause it, and make the run.
 
     :param api: Where.
     :param dag_id: The DAG.
     :param conf: The run's configuration.
-    :param deadline_seconds: Seconds within which the DAG must be known.
-    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :param surroundings: What else runs there.
     :returns: The run.
     :raises LocalAirflowError: When the DAG does not become known, or the run is refused.
     """
@@ -94,21 +78,16 @@ def trigger_dag(
             return True
         return True
 
-    wait_until(
-        is_made,
-        deadline_seconds=deadline_seconds,
-        failure=_unknown(dag_id, diagnose),
-        interval_seconds=0.2,
-    )
-    return DagRun(dag_id=dag_id, run_id=run_id, api=api, diagnose=diagnose)
+    _wait_until_known(is_made, dag_id, surroundings)
+    return DagRun(dag_id=dag_id, run_id=run_id, api=api, surroundings=surroundings)
 
 
 def _path(dag_id: str) -> str:
     return f"dags/{quote(dag_id, safe='')}"
 
 
-def _unknown(dag_id: str, diagnose: Callable[[], str]) -> Callable[[], str]:
-    def sentence() -> str:
-        return f"The DAG {dag_id!r} did not become known. {diagnose()}".rstrip()
+def _wait_until_known(is_done: Callable[[], bool], dag_id: str, surroundings: Surroundings) -> None:
+    def unknown() -> str:
+        return f"The DAG {dag_id!r} did not become known. {surroundings.diagnosis()}".rstrip()
 
-    return sentence
+    wait_until(is_done, moves=surroundings.progress, failure=unknown, interval_seconds=0.2)

@@ -70,27 +70,25 @@ class PostgresqlDatabase:
         where = ["-D", str(self.path), "-h", LOOPBACK, "-p", str(self._port.number)]
         return {DATABASE_SERVER: [*self._program("postgres"), *where, *options]}
 
-    def open(self, components: Components, extra_environment: Mapping[str, str], deadline_seconds: float) -> None:
+    def open(self, components: Components, extra_environment: Mapping[str, str]) -> None:
         """Start the server, with a new database if there is none, and make or update the tables.
 
         :param components: Runs the commands.
         :param extra_environment: What the caller set; it changes nothing here.
-        :param deadline_seconds: Seconds each of the three steps may take.
         :raises LocalAirflowError: When one of them fails.
         """
         del extra_environment
         if not (self.path / "PG_VERSION").exists():
-            self._make(components, deadline_seconds)
+            self._make(components)
         components.start(DATABASE_SERVER)
-        self.wait_ready(components, deadline_seconds)
-        components.run_command("db-migrate", ["db", "migrate"], deadline_seconds=deadline_seconds)
+        self.wait_ready(components)
+        components.run_command("db-migrate", ["db", "migrate"])
 
-    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+    def wait_ready(self, components: Components) -> None:
         """Wait until the server takes connections, also after it was started again.
 
         :param components: Runs it.
-        :param deadline_seconds: Seconds it may take.
-        :raises LocalAirflowError: When it does not by then, or ended.
+        :raises LocalAirflowError: When it does not, or ended.
         """
 
         def is_ready() -> bool:
@@ -100,7 +98,6 @@ class PostgresqlDatabase:
 
         wait_until(
             is_ready,
-            deadline_seconds=deadline_seconds,
             failure=lambda: f"PostgreSQL does not get ready:\n{components.last_output(DATABASE_SERVER)}\n",
         )
 
@@ -108,14 +105,14 @@ class PostgresqlDatabase:
         """Give the port up."""
         self._port.release()
 
-    def _make(self, components: Components, deadline_seconds: float) -> None:
+    def _make(self, components: Components) -> None:
         self.path.mkdir(mode=0o700, exist_ok=True)
         if _is_root():
             shutil.chown(self.path, *_nobody())
         arguments = ["-D", str(self.path), "-U", USER, f"--pwfile={self._password_file}", "--auth=scram-sha-256"]
         # Not the locale of the surroundings, which the server may not know.
         arguments += ["--encoding=UTF8", "--locale=C", "--no-sync"]
-        components.run_command("initdb", arguments, program=self._program("initdb"), deadline_seconds=deadline_seconds)
+        components.run_command("initdb", arguments, program=self._program("initdb"))
 
     def _program(self, name: str) -> list[str]:
         return [*(_as_nobody() if _is_root() else ()), str(self._programs / name)]

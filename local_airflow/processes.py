@@ -24,7 +24,11 @@ MARK = "LOCAL_AIRFLOW_PROCESS"
 PROC = Path("/proc")
 HAS_PROC = (PROC / "self" / "environ").exists()
 TERM_SECONDS = 5.0
-KILL_SECONDS = 10.0
+KILL_SECONDS = 30.0
+LOOK_SECONDS = 0.05
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TIMES = slice(11, 15)
+"""Where ``/proc/PID/stat`` has, after the command's name: utime, stime, cutime and cstime."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,27 @@ def identity_of(pid: int) -> ProcessIdentity | None:
     return None if not started or state.startswith("Z") else ProcessIdentity(pid, started.strip())
 
 
-def _status(pid: int) -> _Status | None:
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Add up the CPU time of processes, each with that of the children it has waited for.
+
+    :param pids: Their numbers; one that has ended counts nothing.
+    :returns: Seconds; 0 where there is no ``/proc``.
+    """
+    return sum(int(ticks) for pid in pids for ticks in _fields(pid)[TIMES]) / TICKS_PER_SECOND
+
+
+def _fields(pid: int) -> list[str]:
     try:
         text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return []
     # The command's name stands in brackets and may hold spaces and brackets; fields are counted after it.
-    fields = text.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    return text.rpartition(")")[2].split()
+
+
+def _status(pid: int) -> _Status | None:
+    fields = _fields(pid)
+    if not fields or fields[0] in "ZX":
         return None
     return _Status(identity=ProcessIdentity(pid, fields[19]), parent=int(fields[1]))
 
@@ -159,7 +176,7 @@ def end_all(
 
     :param find: Looks for the processes that still run; called again and again, as they may start others.
     :param ask: Asks them to end; None for SIGTERM to each.
-    :param term_seconds: Seconds they have after that; 0 for SIGKILL at once.
+    :param term_seconds: Seconds they have after that; 0 for SIGKILL at once. Only those that are slept here count.
     :param kill_seconds: Seconds to wait for them to be gone after SIGKILL.
     :returns: What is left after all this; empty if all went well.
     """
@@ -189,11 +206,12 @@ def _hold(find: Callable[[], set[ProcessIdentity]]) -> None:
 
 
 def _gone(find: Callable[[], set[ProcessIdentity]], seconds: float, *, signal_again: signal.Signals | None) -> bool:
-    deadline = time.monotonic() + seconds
+    slept = 0.0
     while found := find():
         if signal_again is not None:
             send(found, signal_again)
-        if time.monotonic() >= deadline:
+        if slept >= seconds:
             return False
-        time.sleep(0.05)
+        time.sleep(LOOK_SECONDS)
+        slept += LOOK_SECONDS
     return True

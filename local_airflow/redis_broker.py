@@ -83,24 +83,24 @@ class RedisBroker:
         return {
             "AIRFLOW__CELERY__BROKER_URL": self.url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
+            # A message that takes longer than a second to send would count as lost, and its task as failed.
+            "AIRFLOW__CELERY__OPERATION_TIMEOUT": "60",
         }
 
-    def open(self, components: Components, deadline_seconds: float) -> None:
+    def open(self, components: Components) -> None:
         """Start the server.
 
         :param components: Runs it.
-        :param deadline_seconds: Seconds it may take.
-        :raises LocalAirflowError: When it does not answer by then.
+        :raises LocalAirflowError: When it does not answer.
         """
         components.start(QUEUE_SERVER)
-        self.wait_ready(components, deadline_seconds)
+        self.wait_ready(components)
 
-    def wait_ready(self, components: Components, deadline_seconds: float) -> None:
+    def wait_ready(self, components: Components) -> None:
         """Wait until the server answers, also after it was started again.
 
         :param components: Runs it.
-        :param deadline_seconds: Seconds it may take.
-        :raises LocalAirflowError: When it does not answer by then, or ended.
+        :raises LocalAirflowError: When it does not answer, or ended.
         """
         import redis  # noqa: PLC0415 - an optional package
 
@@ -116,7 +116,6 @@ class RedisBroker:
         with client:
             wait_until(
                 answers,
-                deadline_seconds=deadline_seconds,
                 failure=lambda: f"Redis does not get ready:\n{components.last_output(QUEUE_SERVER)}\n",
             )
 

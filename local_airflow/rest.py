@@ -14,7 +14,8 @@ import requests
 
 from local_airflow.errors import LocalAirflowError
 
-REQUEST_SECONDS = 30
+REQUEST_SECONDS = 300
+"""Between two bytes of an answer: longer than any busy machine lets one wait, since whoever gives up knows nothing."""
 PAGE_SIZE = 100
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from local_airflow.errors import LocalAirflowError
@@ -17,9 +17,19 @@ from local_airflow.rest import ApiServerUnreachableError, RestApi
 from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 FINAL_STATES = frozenset({"success", "failed"})
+
+
+class Surroundings(Protocol):
+    """The Airflow that a run is in."""
+
+    def diagnosis(self) -> str:
+        """Tell what is known about the components, for a failure's sentence."""
+
+    def progress(self) -> object:
+        """Read how far the tasks have come, for the guard of a wait."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,13 @@ class DagRun:
     :param dag_id: Its DAG.
     :param run_id: Its id.
     :param api: Where to ask about it.
-    :param diagnose: Adds what is known about the components to a failure's sentence.
+    :param surroundings: What else runs there.
     """
 
     dag_id: str
     run_id: str
     api: RestApi = field(repr=False, compare=False)
-    diagnose: Callable[[], str] = field(repr=False, compare=False)
+    surroundings: Surroundings = field(repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -78,26 +88,25 @@ class DagRun:
         """
         return str(self.api.get(self.path)["state"])
 
-    def wait(self, deadline_seconds: float = 60, *, interval_seconds: float = 0.5) -> str:
+    def wait(self, *, interval_seconds: float = 0.5) -> str:
         """Wait until it ended.
 
-        :param deadline_seconds: Seconds; a minute, since the DAGs of tests are small.
         :param interval_seconds: Seconds between two questions, which cost the API server 10 ms each.
         :returns: Its final state: ``success`` or ``failed``.
-        :raises LocalAirflowError: When it has not ended by then, with the states of its task instances.
+        :raises LocalAirflowError: When no task gets on any more, with the states of its task instances.
         """
 
         def final_state() -> str | None:
             try:
                 state = self.state()
             except ApiServerUnreachableError:
-                # A test may kill the API server in the middle of a run; the deadline still holds.
+                # A test may kill the API server in the middle of a run.
                 return None
             return state if state in FINAL_STATES else None
 
         return wait_until(
             final_state,
-            deadline_seconds=deadline_seconds,
+            moves=self.surroundings.progress,
             failure=self._unfinished,
             interval_seconds=interval_seconds,
         )
@@ -129,7 +138,7 @@ class DagRun:
             states = ", ".join(f"{ti.task_id}[{ti.map_index}]: {ti.state}" for ti in self.task_instances())
         except LocalAirflowError as error:
             states = str(error)
-        return f"The run {self.run_id} of {self.dag_id} did not end; {states}. {self.diagnose()}".rstrip()
+        return f"The run {self.run_id} of {self.dag_id} did not end; {states}. {self.surroundings.diagnosis()}".rstrip()
 
     def task_instances(self) -> list[TaskInstance]:
         """Read its task instances.

@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 
 SECRETS_FILE = "local_airflow_secrets.json"
 
+PATIENCE = {
+    # How long Airflow bears with what is late, in seconds: a machine that is busy or stands still makes it slow, and
+    # no more.
+    # A worker whose question the API server has not answered asks again a few times, and then fails its task.
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "300",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "10",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "10",
+    # The process of a task that has said how it ended is terminated after this long.
+    "AIRFLOW__CORE__TASK_SUCCESS_OVERTIME": "300",
+    "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "3600",
+    # A scheduler that is later than this takes its own tasks for lost, and starts them once more: a caller that kills
+    # one sets what it wants to wait for.
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "300",
+    "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "300",
+    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
+    "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+}
+
 
 def base_url(port: int) -> str:
     """Say where the API server listens.
@@ -132,10 +151,6 @@ def airflow_settings(
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
-        # A worker whose question the API server has not answered in 5 s asks four times more, and then fails its task:
-        # too few for a busy machine, and where the API server is started again.
-        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "10",
         "AIRFLOW__API__BASE_URL": base_url(port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base_url(port)}/execution/",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
@@ -145,6 +160,7 @@ def airflow_settings(
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),
         "AIRFLOW__METRICS__STATSD_ON": "False",
+        **PATIENCE,
         **(_intervals() if short_intervals else {}),
     }
 
@@ -155,8 +171,7 @@ def _intervals() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
-        # A scheduler killed with its workers: the next one looks this often for tasks of one that was silent for 30 s.
-        # That stays as it is: on a busy machine a scheduler that is late would take its own tasks for lost.
+        # A scheduler killed with its workers: the next one looks this often for tasks of one that was silent too long.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
         # The supervisor of a task that failed notices its end only when the next heartbeat is due.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

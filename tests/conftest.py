@@ -14,16 +14,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import time_machine
 
 if TYPE_CHECKING:
     from airflow_provider_alchemy.testing import AlchemyEmulator
 
-pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures", "tests.scheduling"]
+pytest_plugins = ["pytester", "tests.faults.summary", "tests.e2e.cluster.figures", "tests.stillness"]
 
 _HOME = Path(tempfile.mkdtemp(prefix="alchemy-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -91,6 +93,18 @@ def connect(alchemy_emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(CONNECTION_VARIABLE, connection_json(alchemy_emulator, **extra))
 
     return write
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """
+    A wall clock that stands until a test puts it forward.
+
+    So a deadline is over when the test says so, and not when the machine was slow. Sleeps and the time-outs of calls
+    go by another clock and stay real.
+    """
+    with time_machine.travel(datetime.now(UTC), tick=False) as traveller:
+        yield traveller
 
 
 @pytest.fixture

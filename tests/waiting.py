@@ -1,23 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting inside one process: the harness's loop, at the pace of threads and event loops instead of processes."""
+"""
+Waiting for a condition inside one process, with a guard that counts its own pauses.
+
+A machine that stands still makes no pauses, so it does not use the guard up; on a slow one each takes longer.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 
-from local_airflow.waiting import wait_until
+PAUSE_SECONDS = 0.005
+MAX_PAUSES = 24_000
+"""Two minutes on a machine that has nothing else to do."""
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-    """
-    Wait until a condition holds.
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    for _ in range(MAX_PAUSES):
+        if condition():
+            return
+        time.sleep(PAUSE_SECONDS)
+    assert condition(), "the condition did not come true"
 
-    :param condition: The condition.
-    :param seconds: How long it may take.
-    """
-    wait_until(
-        condition,
-        deadline_seconds=seconds,
-        failure=lambda: "The condition did not come true",
-        interval_seconds=0.005,
-    )
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait in an event loop until a condition holds."""
+    for _ in range(MAX_PAUSES):
+        if condition():
+            return
+        await asyncio.sleep(PAUSE_SECONDS)
+    assert condition(), "the condition did not come true"

@@ -9,7 +9,6 @@ give up at once, or fail loudly because the API is not what it was.
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
 from typing import Any, ClassVar, Self
 
 from airflow_provider_alchemy.api.redaction import redact
@@ -344,19 +343,3 @@ def error_from_dict(data: dict[str, Any]) -> AlchemyError:
         retry_after_seconds=data.get("retry_after_seconds"),
         is_permanent=bool(data.get("is_permanent")),
     )
-
-
-# The names until waits and tokens have moved.
-AlchemyContractsFailedForGoodError = partial(AlchemyContractsFailedError, is_permanent=True)
-AlchemyTokensFailedForGoodError = partial(AlchemyTokensFailedError, is_permanent=True)
-TIMEOUT, EXECUTION_TIMEOUT, QUEUE_FAILED = "timeout", "execution_timeout", "queue_failed"
-
-
-def reason_of(error: AlchemyError) -> str:
-    """Give the reason of a failure."""
-    return error.reason
-
-
-def is_final(reason: str) -> bool:
-    """Tell whether no retry can change a failure."""
-    return reason in PERMANENT_REASONS

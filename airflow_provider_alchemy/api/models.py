@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-
-from pendulum import DateTime, now
 
 from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
 
@@ -54,7 +52,7 @@ _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshStatus:
     """
-    What Alchemy says of a collection's refresh.
+    What Alchemy reports of a collection's refresh.
 
     :param contract_address: The collection's contract, in lower case.
     :param network: The network's slug, for example ``eth-mainnet``.
@@ -95,8 +93,8 @@ class ContractMetadata:
     :param network: The network's slug.
     :param name: The collection's name, None where it has none.
     :param symbol: The collection's symbol, None where it has none.
-    :param total_supply: Number of tokens, None where the contract does not tell.
-    :param token_type: For example ``ERC721``, ``ERC1155`` or ``NOT_A_CONTRACT``; None where it is not told.
+    :param total_supply: Number of tokens, None where it is unknown.
+    :param token_type: For example ``ERC721``, ``ERC1155`` or ``NOT_A_CONTRACT``; None where it is unknown.
     """
 
     contract_address: str
@@ -108,7 +106,7 @@ class ContractMetadata:
 
     def check_is_collection(self, subject: str) -> None:
         """
-        Refuse a contract that has no tokens. One whose type Alchemy does not tell may have some.
+        Refuse a contract that has no tokens. One without a known type may have some.
 
         :param subject: The collection and the connection, for the error.
         :raises AlchemyNoSuchCollectionError: It is no NFT contract.
@@ -118,8 +116,8 @@ class ContractMetadata:
             raise AlchemyNoSuchCollectionError(msg, subject=subject)
 
 
-MOST_AHEAD = timedelta(hours=1)
-"""How far the service's clock may be ahead of this machine's: a time beyond that tells of no refresh."""
+MAX_AHEAD = timedelta(hours=1)
+"""How far the service's clock may be ahead of this machine's: a time beyond that proves no refresh."""
 
 
 class MetadataError(StrEnum):
@@ -157,8 +155,8 @@ class MetadataError(StrEnum):
         :param text: The text of the answer.
         :return: The error; UNKNOWN for a text that is not documented.
         """
-        told = " ".join(text.lower().split())
-        return next((error for words, error in _ERROR_TEXTS if told.startswith(words)), cls.UNKNOWN)
+        words = " ".join(text.lower().split())
+        return next((error for start, error in _ERROR_TEXTS if words.startswith(start)), cls.UNKNOWN)
 
 
 _FINAL_ERRORS = frozenset(
@@ -208,18 +206,18 @@ class TokenMetadata:
     What Alchemy knows of a token (``getNFTMetadata``).
 
     :param token: The token.
-    :param time_last_updated: When the metadata was last refreshed, aware; None where it is not told or cannot be read.
+    :param time_last_updated: When the metadata was last refreshed, aware; None where it is unknown or cannot be read.
     :param error: Why it could not be refreshed; None where it could.
     :param error_text: The error's text as it came, which matters where the error is UNKNOWN.
     :param name: The token's name, None where it has none.
     :param description: Its description, None where it has none.
-    :param token_type: For example ``ERC721``; None where it is not told.
-    :param token_uri: Where the metadata comes from, None where it is not told.
+    :param token_type: For example ``ERC721``; None where it is unknown.
+    :param token_uri: Where the metadata comes from, None where it is unknown.
     :param image_url: A picture of it, from Alchemy's cache where there is one; None where there is none.
     """
 
     token: Token
-    time_last_updated: DateTime | None
+    time_last_updated: datetime | None
     error: MetadataError | None = None
     error_text: str = ""
     name: str | None = None
@@ -228,16 +226,16 @@ class TokenMetadata:
     token_uri: str | None = None
     image_url: str | None = None
 
-    def is_newer_than(self, moment: DateTime) -> bool:
+    def is_newer_than(self, moment: datetime) -> bool:
         """
-        Tell whether this proves that the metadata was refreshed.
+        Whether this proves that the metadata was refreshed.
 
         :param moment: What it is to be later than, such as the request for the refresh.
         :return: Whether the metadata is later, and there is no error. A refresh that was accepted is no proof, and
             neither is a time that lies in the future.
         """
-        told = self.time_last_updated
-        return self.error is None and told is not None and moment < told < now("UTC") + MOST_AHEAD
+        updated = self.time_last_updated
+        return self.error is None and updated is not None and moment < updated < datetime.now(UTC) + MAX_AHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +256,11 @@ class TokenPage:
 @dataclass(frozen=True, slots=True)
 class TokenRefresh:
     """
-    What Alchemy says to the wish to refresh a token (``refreshNftMetadata``). It is no proof of a refresh.
+    Alchemy's answer to the request to refresh a token (``refreshNftMetadata``). It is no proof of a refresh.
 
     :param token: The token.
     :param status: The answer's status as it came, for example ``Queued``.
-    :param estimated_seconds: How long it may take, None where it is not told.
+    :param estimated_seconds: How long it may take, None where it is unknown.
     """
 
     token: Token

@@ -14,7 +14,7 @@ from airflow_provider_alchemy.api.inputs import read_network
 from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
 
 MAX_CALL_THROUGHPUT_UNITS = 480
-MOST = 10**9
+_MAX_NUMBER = 10**9
 """More than any number of seconds, attempts or units that makes sense."""
 
 WINDOW_SECONDS = 10.0
@@ -116,7 +116,7 @@ class ClientSettings:
     def _check_at_least(self, name: str, least: float, expected: str, *, whole: bool = False) -> None:
         value = getattr(self, name)
         is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not is_number or not least <= value <= MOST:
+        if not is_number or not least <= value <= _MAX_NUMBER:
             self._refuse(name, f"is {value!r}; expected {expected}")
 
     def _check_host(self) -> None:
@@ -142,12 +142,7 @@ class ClientSettings:
 
 
 def is_loopback(hostname: str) -> bool:
-    """
-    Tell whether a host is this machine.
-
-    :param hostname: A name or an address.
-    :return: True for localhost, 127.0.0.0/8 and ::1.
-    """
+    """Tell whether a host is this machine: localhost, 127.0.0.0/8 and ::1."""
     try:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:

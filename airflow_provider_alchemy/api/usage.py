@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What calls have cost: handed in by whoever wants to know, so that a failed call is counted too."""
+"""What calls have cost, and what they may cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-from pendulum import DateTime
+from datetime import datetime
 
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 
@@ -15,7 +14,7 @@ from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
 @dataclass(slots=True)
 class Usage:
     """
-    A count of calls.
+    A count of calls; it is passed in, so that a failed call is counted too.
 
     :param calls: Requests made, each attempt counted.
     :param compute_units: Units billed for them.
@@ -26,13 +25,13 @@ class Usage:
     calls: int = 0
     compute_units: int = 0
     throttled: int = 0
-    first_call_at: DateTime | None = None
+    first_call_at: datetime | None = None
 
     def add(self, other: Usage) -> None:
         """
-        Count what another usage has counted.
+        Add what was counted elsewhere.
 
-        :param other: The other usage.
+        :param other: The other count.
         """
         self.calls += other.calls
         self.compute_units += other.compute_units
@@ -42,21 +41,12 @@ class Usage:
 
 @dataclass(slots=True)
 class SpendingLimit:
-    """
-    What several waits may spend together.
-
-    :param compute_units: Units that are left; None: any amount.
-    """
+    """What calls may spend together: the units that are left; None: any amount."""
 
     compute_units: int | None = None
 
     def take(self, compute_units: int) -> bool:
-        """
-        Take the price of a call, before it is made.
-
-        :param compute_units: The price.
-        :return: Whether it was left; else nothing is taken.
-        """
+        """Take the price of a call before it is made, if that much is left."""
         if self.compute_units is None:
             return True
         if self.compute_units < compute_units:
@@ -65,26 +55,14 @@ class SpendingLimit:
         return True
 
     def give_back(self, compute_units: int) -> None:
-        """
-        Give back what a call did not cost.
-
-        :param compute_units: The units.
-        """
+        """Give back what a call did not cost."""
         if self.compute_units is not None:
             self.compute_units += compute_units
 
 
 @contextmanager
 def paid(price: int, spending_limit: SpendingLimit, usage: Usage) -> Iterator[Usage]:
-    """
-    Pay for one request before it is made, and give back what it did not cost.
-
-    :param price: Compute units of the request.
-    :param spending_limit: What may be spent.
-    :param usage: Counts what was spent, also where the request fails.
-    :return: The usage of the request.
-    :raises AlchemySpendingLimitError: Not enough is left.
-    """
+    """Pay for one request before it is made, give back what it did not cost, and count it."""
     if not spending_limit.take(price):
         msg = f"one more call costs {price} compute units, and max_compute_units leaves no room for it"
         raise AlchemySpendingLimitError(msg)

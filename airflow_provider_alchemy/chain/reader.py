@@ -12,11 +12,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
-
-from pendulum import DateTime
 
 from airflow_provider_alchemy.api.endpoints import Call, block_number, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
@@ -62,7 +61,7 @@ MAX_WARNED_CONTRACTS = 100
 
 
 class Sender(Protocol):
-    """What makes calls: a ``RefreshPoller`` or a client."""
+    """What makes calls: a ``Poller`` or a client."""
 
     @property
     def settings(self) -> ClientSettings:
@@ -134,7 +133,7 @@ class ChainReader:
 
     async def block_time(
         self, number: int, usage: Usage, spending_limit: SpendingLimit | None = None
-    ) -> DateTime | None:
+    ) -> datetime | None:
         """Ask when a block was made; None where there is no such block."""
         call = get_block_time(number, self._sender.settings)
         return await self._send(call, usage, spending_limit, self._sender.settings.max_attempts)

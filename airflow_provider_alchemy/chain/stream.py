@@ -93,7 +93,7 @@ class LogStream:
             raise update
         return update
 
-    def run_beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def run_in_thread(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something beside the caller; its error breaks the stream."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._end)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an Airflow connection to the settings of a client: what each field means, and what may not be in it."""
+"""From an Airflow connection to the settings of a client: what each field means, and how its key is masked."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ class Connection(Protocol):
 
 
 def read_connection_id(value: Any) -> str:
-    """
-    Check a connection id.
-
-    :param value: The id as a person or a template wrote it.
-    :return: The id.
-    :raises AlchemyArgumentError: It is empty or no text.
-    """
+    """Check a connection id."""
     if not isinstance(value, str) or not value.strip():
         is_blank = isinstance(value, str)
         problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
@@ -45,15 +39,7 @@ def read_connection_id(value: Any) -> str:
 
 
 def read_settings(connection: Connection, extra: dict[str, Any], network: str | None = None) -> ClientSettings:
-    """
-    Read a connection.
-
-    :param connection: The Airflow connection.
-    :param extra: Its extra, as a dict.
-    :param network: The task's network; default: the connection's.
-    :return: The settings for a client.
-    :raises AlchemyConfigurationError: A field cannot be right; the text names it and says what was expected.
-    """
+    """Read a connection, its extra already as a dict; a network of the task replaces the connection's."""
     source = f"connection {connection.conn_id!r}"
     key = (connection.password or "").strip()
     try:
@@ -151,14 +137,7 @@ _READERS = {
 
 
 def read_extra(extra: str | None, source: str) -> dict[str, Any]:
-    """
-    Read the extra of a connection, which a person may have typed.
-
-    :param extra: The extra as text.
-    :param source: Whose it is, for the error.
-    :return: The extra as a dict.
-    :raises AlchemyConfigurationError: It is no JSON object.
-    """
+    """Read the extra of a connection, which a person may have typed."""
     try:
         value = json.loads(extra) if extra else {}
     except ValueError:
@@ -175,15 +154,11 @@ try:
 except ImportError:
     _amask_secret = None
 
-_TELLS_THE_SUPERVISOR = mask_secret.__module__ == "airflow.sdk.log"
+_ASKS_SUPERVISOR = mask_secret.__module__ == "airflow.sdk.log"
 
 
 def mask_key(key: str) -> None:
-    """
-    Mask a key in what this process logs from now on, and in what Airflow logs of it. Not for event loops.
-
-    :param key: The key as it is sent.
-    """
+    """Mask a key in what this process logs from now on, and in what Airflow logs of it. Not for event loops."""
     for form in _forms_of(key):
         mask_secret(form)
 
@@ -193,14 +168,12 @@ async def amask_key(key: str) -> None:
     Mask a key in an event loop.
 
     Airflow 3.1 to 3.3.1 asks its supervisor for each mask and waits for the answer with the loop held up, which can
-    block a triggerer for ever: there the key is masked as it was typed, by Airflow itself, and in no other form.
-
-    :param key: The key as it is sent.
+    block a triggerer without end: there the key is masked as it was typed, by Airflow itself, and in no other form.
     """
     for form in _forms_of(key):
         if _amask_secret is not None:
             await _amask_secret(form)
-        elif not _TELLS_THE_SUPERVISOR:
+        elif not _ASKS_SUPERVISOR:
             mask_secret(form)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pendulum
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.endpoints import price_of_look
+from airflow_provider_alchemy.api.endpoints import price_of_poll
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.inputs import check_not_ahead, read_fresh_since, read_token_ids
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
@@ -116,7 +116,7 @@ class MetadataFreshSensor(WaitingSensor):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_look(known)
+        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_poll(known)
         self.max_compute_units = read_spending_limit(max_compute_units, price, "to ask for the tokens once")
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures

@@ -12,15 +12,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import count
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, TypeVar
 
-from airflow_provider_alchemy.api import throttle
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import (
-    MOST_TOKENS,
+    MAX_TOKENS_PER_CALL,
     PAGE_ATTEMPTS,
     Call,
     PageKeys,
@@ -31,13 +29,10 @@ from airflow_provider_alchemy.api.endpoints import (
 )
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
-    AlchemyRateLimitError,
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
-    reason_of,
 )
-from airflow_provider_alchemy.api.models import Token
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.tokens.result import RefreshLog
 from airflow_provider_alchemy.tokens.state import (
@@ -72,8 +67,8 @@ MAX_CONSECUTIVE_FAILURES, MAX_SILENCE_SECONDS = 10, 60.0
 """So many calls in a row have failed, each after all its attempts, and so long none was answered: the service is down,
 and each attempt may be billed."""
 
-MAX_THROTTLED_SECONDS = 600.0
-"""How long an account may be refused all of its calls for its throughput before its refresh gives up."""
+MAX_THROTTLED = timedelta(minutes=10)
+"""How long a call waits where the account is refused for its throughput."""
 
 DEFAULT_ESTIMATE_SECONDS = 10.0
 """What Alchemy's API reference shows as ``estimatedMsToRefresh``."""
@@ -185,7 +180,7 @@ class CollectionRefresh:
         """Read the next tokens: a page of the collection, or some of the given ids."""
         state, given = self._state, self._token_ids
         if given is not None:
-            state.add(given[state.tokens : state.tokens + MOST_TOKENS])
+            state.add(given[state.tokens : state.tokens + MAX_TOKENS_PER_CALL])
             state.is_read = state.tokens >= len(given)
             return
         settings = self._client.settings
@@ -224,8 +219,8 @@ class CollectionRefresh:
                 state.put_back(chunk)
                 raise
             self._log.log_failure(chunk.count, error)
-            failure = reason_of(error)
-        sent_at = _sent_at(usage) if refreshes else None
+            failure = error.reason
+        sent_at = usage.first_call_at if refreshes else None
         asked = [replace(tokens, asked_at=tokens.asked_at or sent_at) for tokens in chunk.token_sets]
         known = regroup(asked, lambda token_id, tokens: failure or judge(found.get(token_id), tokens.asked_at))
         state.complete(chunk, known)
@@ -247,7 +242,7 @@ class CollectionRefresh:
             # Also where the refresh stops here: what was queued is paid for. The hundred share their times, or the
             # state would be as large as the collection.
             now = datetime.now(UTC)
-            asked_at = min((sent_at for sent_at in map(_sent_at, usages.values()) if sent_at), default=None)
+            asked_at = min((usage.first_call_at for usage in usages.values() if usage.first_call_at), default=None)
             left = []
             for tokens in regroup(
                 to_queue,
@@ -265,7 +260,7 @@ class CollectionRefresh:
 
     async def _queue_token(self, token_id: int, usage: Usage, reasons: dict[int, str]) -> None:
         state = self._state
-        call = refresh_nft_metadata(Token(state.contract_address, token_id), self._client.settings)
+        call = refresh_nft_metadata(state.contract_address, token_id, self._client.settings)
         try:
             async with self._queueing:
                 if self._error is not None:
@@ -279,7 +274,7 @@ class CollectionRefresh:
             if self._concerns_all(error):
                 self._fail(error)
             else:
-                reasons[token_id] = reason_of(error)
+                reasons[token_id] = error.reason
         else:
             reasons[token_id] = STALE
             seconds = DEFAULT_ESTIMATE_SECONDS if answer.estimated_seconds is None else answer.estimated_seconds
@@ -287,9 +282,16 @@ class CollectionRefresh:
             state.estimated_seconds = min(max(state.estimated_seconds, seconds), QUEUE_RULE.total_seconds())
 
     async def _send(self, call: Call[T], usage: Usage, max_attempts: int | None = None) -> T:
-        max_attempts = max_attempts or self._client.settings.max_attempts
         try:
-            value = await self._send_unthrottled(call, usage, max_attempts)
+            value = await self._client.send(
+                call,
+                usage=usage,
+                max_attempts=max_attempts,
+                # Until then, to be refused for the account's throughput says nothing of these tokens.
+                deadline=datetime.now(UTC) + MAX_THROTTLED,
+                spending_limit=self._options.spending_limit,
+                retries_unexpected=True,
+            )
         finally:
             self._state.polls += usage.calls
             self._state.compute_units += usage.compute_units
@@ -297,23 +299,6 @@ class CollectionRefresh:
                 self._options.on_call(usage)
         self._failures, self._answered_at = 0, time.monotonic()
         return value
-
-    async def _send_unthrottled(self, call: Call[T], usage: Usage, max_attempts: int) -> T:
-        for refusals in count(max_attempts):
-            try:
-                return await self._client.send(
-                    call,
-                    usage=usage,
-                    max_attempts=max_attempts,
-                    spending_limit=self._options.spending_limit,
-                    is_patient=True,
-                )
-            except AlchemyRateLimitError as error:
-                # It says nothing of these tokens, is not billed, and passes.
-                if time.monotonic() - self._answered_at >= MAX_THROTTLED_SECONDS:
-                    raise
-                await asyncio.sleep(throttle.backoff_seconds(refusals, error.retry_after_seconds))
-        raise AssertionError
 
     def _concerns_all(self, error: AlchemyError) -> bool:
         """Whether an error is none of these tokens alone: the user has to act, or the service is down."""
@@ -350,8 +335,3 @@ class Saver:
                 # A thread cannot be cancelled, and the next save must not overtake it.
                 await asyncio.wait([save])
             self._saved = last
-
-
-def _sent_at(usage: Usage) -> datetime | None:
-    sent_at = usage.first_call_at
-    return None if sent_at is None else datetime.fromtimestamp(sent_at.timestamp(), UTC)

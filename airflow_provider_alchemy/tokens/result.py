@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_look
+from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_poll
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
@@ -29,7 +29,7 @@ LOG_STEP_PERCENT = 10
 
 def price_of(tokens: int, method: Method, *, is_listed: bool) -> int:
     """Give the compute units of a refresh that asks for each token once."""
-    units = price_of_look(tokens)
+    units = price_of_poll(tokens)
     if method is Method.QUEUE:
         units += tokens * REFRESH_NFT_METADATA.compute_units
     return units + (price_of_listing(tokens) if is_listed else 0)

@@ -8,18 +8,15 @@ is enough for another process to go on, and no more: of tokens that are proven i
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pendulum import UTC, DateTime
-
-from airflow_provider_alchemy.api.endpoints import MOST_TOKENS
+from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 
@@ -135,13 +132,11 @@ def judge(metadata: TokenMetadata | None, asked_at: datetime | None) -> str:
         return MISSING
     if metadata.error is not None:
         return metadata.error.value
-    return "" if asked_at is not None and metadata.is_newer_than(_just_before(asked_at)) else STALE
-
-
-@lru_cache(maxsize=64)
-def _just_before(asked_at: datetime) -> DateTime:
+    if asked_at is None:
+        return STALE
     # The service cuts its times to milliseconds: a refresh right after the request would seem to come before it.
-    return DateTime.fromtimestamp(math.floor(asked_at.timestamp() * 1000) / 1000 - 1e-6, UTC)
+    millisecond = asked_at.replace(microsecond=asked_at.microsecond // 1000 * 1000)
+    return "" if metadata.is_newer_than(millisecond - timedelta(microseconds=1)) else STALE
 
 
 def regroup(token_sets: Iterable[TokenSet], reason_of: Callable[[int, TokenSet], str]) -> list[TokenSet]:
@@ -253,11 +248,11 @@ class CollectionState:
         if token_ids:
             self.todo.append(TokenSet.of(token_ids))
 
-    def has_chunk(self, size: int = MOST_TOKENS) -> bool:
+    def has_chunk(self, size: int = MAX_TOKENS_PER_CALL) -> bool:
         # Fewer are taken only where no more will come: a call costs the same.
         return bool(self.todo) and (self.is_read or count(self.todo) >= size)
 
-    def take(self, size: int = MOST_TOKENS, *, queued_from: datetime | None = None) -> Chunk | None:
+    def take(self, size: int = MAX_TOKENS_PER_CALL, *, queued_from: datetime | None = None) -> Chunk | None:
         """Take the tokens of the next call; None where there are none, or not enough yet."""
         if not self.has_chunk(size):
             return None

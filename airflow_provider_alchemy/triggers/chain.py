@@ -150,7 +150,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         """
         async with open_stream(self.alchemy_conn_id, self.network, is_shared=True) as stream:
             # Meanwhile others' updates come: as long as one watcher does not take them, no other's cursor is saved.
-            beginning = stream.run_beside(self._begin(stream))
+            beginning = stream.run_in_thread(self._begin(stream))
             try:
                 async for update in shared_stream:
                     if beginning.done() and update.watch is beginning.result():

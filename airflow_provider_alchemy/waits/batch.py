@@ -16,9 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import (
-    EXECUTION_TIMEOUT,
-    QUEUE_FAILED,
-    TIMEOUT,
+    PERMANENT_REASONS,
     AlchemyAuthenticationError,
     AlchemyConfigurationError,
     AlchemyConnectionError,
@@ -29,10 +27,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyExecutionDeadlineError,
     AlchemyHostNotFoundError,
     AlchemyNetworkError,
+    AlchemyQueueFailedError,
     AlchemyQuotaError,
     AlchemySpendingLimitError,
-    is_final,
-    reason_of,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.logs import Log
@@ -67,7 +64,7 @@ _STOPPING = (
 )
 """What concerns the account or the connection."""
 
-_STILL_RUNNING = frozenset({TIMEOUT, EXECUTION_TIMEOUT})
+_STILL_RUNNING = frozenset({AlchemyDeadlineError.reason, AlchemyExecutionDeadlineError.reason})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,8 +134,8 @@ class Batch:
 
     def fail(self, position: int, error: AlchemyError) -> None:
         """Note that a contract failed."""
-        reason = reason_of(error)
-        if reason == QUEUE_FAILED or is_final(reason):
+        reason = error.reason
+        if reason == AlchemyQueueFailedError.reason or reason in PERMANENT_REASONS:
             self.running.discard(position)
         self.failed.setdefault(reason, set()).add(position)
         self.state.finished_at = datetime.now(UTC)
@@ -152,7 +149,7 @@ class Batch:
 
     def begin_new_try(self) -> None:
         """Ask again about the contracts whose failure another try may change."""
-        self.failed = {reason: found for reason, found in self.failed.items() if is_final(reason)}
+        self.failed = {reason: found for reason, found in self.failed.items() if reason in PERMANENT_REASONS}
         self.state.begin_new_try()
 
     def describe(self) -> str:
@@ -178,7 +175,7 @@ class Batch:
         state = self.state
         failed = {reason: set(found) for reason, found in self.failed.items() if found}
         if stopped_by is not None and (pending := self.pending()):
-            failed.setdefault(reason_of(stopped_by), set()).update(pending)
+            failed.setdefault(stopped_by.reason, set()).update(pending)
         return {
             "network": state.network,
             "counts": {
@@ -216,10 +213,12 @@ class Batch:
             f"{allowed:,}: {named}{more}"
         )
         if counts.keys() <= _STILL_RUNNING:
-            error_type = AlchemyDeadlineError if TIMEOUT in counts else AlchemyExecutionDeadlineError
+            error_type = (
+                AlchemyDeadlineError if AlchemyDeadlineError.reason in counts else AlchemyExecutionDeadlineError
+            )
             advice = "The refreshes go on at Alchemy: raise the limit, or clear the task to join them again"
             return error_type(what, subject=subject, advice=advice)
-        is_permanent = sum(count for reason, count in counts.items() if is_final(reason)) > allowed
+        is_permanent = sum(count for reason, count in counts.items() if reason in PERMANENT_REASONS) > allowed
         return AlchemyContractsFailedError(what, subject=subject, is_permanent=is_permanent)
 
 
@@ -386,7 +385,7 @@ class BatchWait:
         self._logged_failures += 1
         if self._logged_failures <= LOGGED_FAILURES:
             words = "%s failed (%s): %s"
-            self._log.warning(words, self.batch.addresses[position], reason_of(error), error.what)
+            self._log.warning(words, self.batch.addresses[position], error.reason, error.what)
         if self._logged_failures == LOGGED_FAILURES:
             self._log.warning("Further failures are not logged: the task's XCom 'failed' lists all of them")
 

@@ -12,10 +12,13 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, ClassVar
 
-import pendulum
-
 from airflow_provider_alchemy.api import endpoints
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, MOST_TOKENS, price_of_listing, price_of_look
+from airflow_provider_alchemy.api.endpoints import (
+    GET_CONTRACT_METADATA,
+    MAX_TOKENS_PER_CALL,
+    price_of_listing,
+    price_of_poll,
+)
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyNoSuchCollectionError,
@@ -35,7 +38,7 @@ MAX_SAMPLE_SIZE = 10_000
 PAGE_ATTEMPTS = 10
 """Attempts at a page of the listing: begun anew, all pages before it would be paid for again."""
 
-MIN_SAMPLE_PRICE = GET_CONTRACT_METADATA.compute_units + price_of_listing(1) + price_of_look(1)
+MIN_SAMPLE_PRICE = GET_CONTRACT_METADATA.compute_units + price_of_listing(1) + price_of_poll(1)
 """Compute units of the smallest collection that is sampled and polled once."""
 
 NAMED_TOKENS = 5
@@ -103,7 +106,7 @@ class FreshnessGoal(Goal[FreshnessState]):
     """Enough tokens are proven fresh."""
 
     state_type = FreshnessState
-    poll_cost: ClassVar[int] = price_of_look(1)
+    poll_cost: ClassVar[int] = price_of_poll(1)
     deadline_advice = (
         "A refresh that was accepted is no proof: refresh the tokens again, or raise the limit where the refresh still "
         "runs"
@@ -123,7 +126,7 @@ class FreshnessGoal(Goal[FreshnessState]):
         if state.ids is None:
             await self._choose_sample(api, usage, limit, wait)
         elif not state.rounds and self.tokens:
-            price = price_of_look(len(self.tokens))
+            price = price_of_poll(len(self.tokens))
             wait.check_spending(price, "to ask for each of them once costs {price:,}")
             words = "%s: waiting for %s to be newer than %s"
             wait.log.info(words, wait.subject, _plural(len(self.tokens), "token"), isoformat(state.fresh_since))
@@ -140,7 +143,7 @@ class FreshnessGoal(Goal[FreshnessState]):
                     uri_timeout_ms=0,  # what the service has in its cache: others refresh
                 )
                 found = await api.send(
-                    call, usage=usage, max_attempts=attempts, spending_limit=limit, deadline=state.ends_at
+                    call, usage=usage, max_attempts=attempts, spending_limit=limit, deadline=wait.call_deadline
                 )
                 self._apply(positions, found)
                 attempts = api.settings.max_attempts
@@ -239,7 +242,7 @@ class FreshnessGoal(Goal[FreshnessState]):
     def _next_positions(self) -> Sequence[int]:
         ended = self._fresh.union(*(found for reason, found in self._failed.items() if reason in _FINAL))
         positions = range(self.state.next_position, len(self.tokens))
-        return [position for position in positions if position not in ended][:MOST_TOKENS]
+        return [position for position in positions if position not in ended][:MAX_TOKENS_PER_CALL]
 
     def _apply(self, positions: Sequence[int], found: dict[int, TokenMetadata]) -> None:
         """Note the answer of one call. A token that it leaves out is no better known than before."""
@@ -248,7 +251,7 @@ class FreshnessGoal(Goal[FreshnessState]):
             metadata = found.get(self.tokens[position])
             for failed in self._failed.values():
                 failed.discard(position)
-            if metadata is not None and metadata.is_newer_than(pendulum.instance(self.state.fresh_since)):
+            if metadata is not None and metadata.is_newer_than(self.state.fresh_since):
                 self._fresh.add(position)
             elif metadata is not None and metadata.error is not None:
                 self._failed.setdefault(metadata.error.value, set()).add(position)
@@ -285,14 +288,14 @@ class FreshnessGoal(Goal[FreshnessState]):
             usage=usage,
             max_attempts=PAGE_ATTEMPTS,
             spending_limit=limit,
-            deadline=state.ends_at,
+            deadline=wait.call_deadline,
         )
         contract.check_is_collection(wait.subject)
         supply = contract.total_supply
         size = state.sample_size or MAX_SAMPLE_SIZE
         price = price_of_listing(supply or 0)
         wait.check_spending(
-            usage.compute_units + price + price_of_look(min(supply or 0, size)),
+            usage.compute_units + price + price_of_poll(min(supply or 0, size)),
             "a sample of its tokens and one poll cost {price:,}",
         )
         tokens = "its tokens" if supply is None else f"its {supply:,} tokens, for {price:,} compute units,"
@@ -307,7 +310,7 @@ class FreshnessGoal(Goal[FreshnessState]):
                     usage=usage,
                     max_attempts=PAGE_ATTEMPTS,
                     spending_limit=limit,
-                    deadline=state.ends_at,
+                    deadline=wait.call_deadline,
                     retries_unexpected=True,
                 )
             except AlchemySpendingLimitError:

@@ -25,6 +25,7 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.models import RefreshStatus
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.throttle import throttle_of
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class Poller:
     @property
     def refusal(self) -> AlchemyRateLimitError | None:
         """The last 429, while the service refuses the account."""
-        return None
+        return throttle_of(self.settings).refusal
 
     def contract(self, contract_address: str) -> Contract:
         """Give what all waits for a contract share."""

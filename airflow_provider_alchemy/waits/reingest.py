@@ -67,14 +67,12 @@ class ReingestGoal(Goal[ReingestState]):
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
         """Submit, join and report: one call has all three meanings."""
-        state = self.state
         contract = self._contract_of(api)
         status = contract.answer_after(self._seen_answers)
         if status is None:
             # A submission is worth all attempts. After it the wait itself is the retry, since each attempt is billed.
             attempts = 1 if self.is_accepted() else api.settings.max_attempts
-            deadline = state.ends_at if wait.is_patient else None
-            status = await contract.poll(usage, limit, max_attempts=attempts, deadline=deadline)
+            status = await contract.poll(usage, limit, max_attempts=attempts, deadline=wait.call_deadline)
         self._seen_answers = contract.answers
         self._apply(status)
 

@@ -42,6 +42,7 @@ DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 LOGGED_PROGRESS_STEP = 10
 FINISHED = "finished"
 
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 
@@ -344,6 +345,11 @@ class Wait:
             f"{state.polls:,} poll{'' if state.polls == 1 else 's'}",
             f"{state.compute_units:,}",
         )
+
+    @property
+    def call_deadline(self) -> datetime | None:
+        """Until when calls wait out that the account is throttled; None: as often as they may fail otherwise."""
+        return (self.state.ends_at or _NEVER) if self.is_patient else None
 
     def spending_limit(self) -> SpendingLimit:
         """Give what is left to spend."""

@@ -19,7 +19,6 @@ from cluster.running import TRIGGERERS
 from local_airflow.waiting import wait_until
 
 DAGS = Path(__file__).parent / "dags"
-PARSE_SECONDS = 300.0
 LOOK_SECONDS = 10.0
 
 
@@ -125,9 +124,7 @@ class _Conductor:
             left = wanted - self._reader.dags()
             return f"{len(left)} DAGs did not become known: {self._airflow.import_errors()}"
 
-        wait_until(
-            lambda: wanted <= self._reader.dags(), deadline_seconds=PARSE_SECONDS, failure=missing, interval_seconds=1
-        )
+        wait_until(lambda: wanted <= self._reader.dags(), moves=self._reader.dags, failure=missing, interval_seconds=1)
 
     def _rest(self) -> dict[str, float]:
         before = self._observer.look()

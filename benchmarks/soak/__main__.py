@@ -33,8 +33,6 @@ PATIENCE = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "600",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "30",
-    # This is not: a worker asks the API server again after 5 s, five times, and then its task has failed.
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 
 

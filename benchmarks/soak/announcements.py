@@ -13,8 +13,6 @@ from local_airflow import LocalAirflow, LocalAirflowError
 from local_airflow.waiting import wait_until
 
 ANNOUNCE_SECONDS = 10.0
-TELL_SECONDS = 120.0
-"""How long after the last announcement all must be told: the watcher may meet the service's trouble."""
 
 
 class Announcements:
@@ -46,19 +44,20 @@ class Announcements:
         """Whether anything that was announced here has been told."""
         return bool(self._events_by_id().keys() & {*self._announced})
 
-    def end(self, deadline_seconds: float = TELL_SECONDS) -> list[str]:
+    def end(self, still_seconds: float | None = None) -> list[str]:
         """
         Wait until all that was announced since the watcher began is told, and its runs have ended.
 
-        :param deadline_seconds: Seconds it may take.
+        :param still_seconds: How long nothing may get on meanwhile; None for the default of a wait.
         :return: What is missing, as a sentence; empty where nothing is.
         """
         try:
             wait_until(
                 lambda: not self._missing(),
-                deadline_seconds=deadline_seconds,
+                moves=self._missing,
                 failure=lambda: f"{WATCHED}: {self._missing()}",
                 interval_seconds=1,
+                still_seconds=still_seconds,
             )
         except LocalAirflowError as error:
             return [str(error)]

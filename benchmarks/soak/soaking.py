@@ -30,8 +30,6 @@ DAGS = Path(__file__).parent / "dags"
 STEP_SECONDS = 0.2
 BEGIN_SECONDS = 5.0
 """Between two questions whether the watcher has told anything yet, which read all events."""
-WARM_UP_SECONDS = 600.0
-"""How long it may take until a wait of each kind has ended."""
 FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "http", "status": 500},
     {"kind": "http", "status": 429, "retry_after": 1},
@@ -126,7 +124,7 @@ class _Run:
 
         wait_until(
             have_all_ended,
-            deadline_seconds=WARM_UP_SECONDS,
+            moves=lambda: self.stream.kinds_without_end,
             failure=lambda: (
                 f"No wait has ended yet of: {', '.join(sorted(self.stream.kinds_without_end))}."
                 f" {' '.join(self.stream.troubles)}"
@@ -148,7 +146,6 @@ class _Run:
 
         wait_until(
             has_begun,
-            deadline_seconds=WARM_UP_SECONDS,
             failure=lambda: f"The watcher of {WATCHED} has told nothing yet",
             interval_seconds=STEP_SECONDS,
         )

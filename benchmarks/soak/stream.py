@@ -23,8 +23,8 @@ from local_airflow.runs import FINAL_STATES
 
 LOOK_SECONDS, EARLY_LOOK_SECONDS = 1.0, 5.0
 """Between two looks at a run that is due, and at one that is not: each takes the API server 10 ms."""
-HANG_SECONDS = 240.0
-"""How long after it is due a wait must have ended: a busy machine, and all retries of the service's trouble."""
+HANG_LOOKS = 240
+"""How often a wait that is due may be looked at, a second apart at least: a busy machine looks seldom."""
 MOST_OF_A_KIND = 3
 """Waits of a kind that may be under way for each time that it is started in a turn."""
 
@@ -41,6 +41,7 @@ class Wait:
     :param due: When it is to end.
     :param is_acted: Whether what ends it was done.
     :param looked: When it was looked at last.
+    :param late_looks: How often it was looked at when it was due and had not ended.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Wait:
     due: float
     is_acted: bool = False
     looked: float = 0.0
+    late_looks: int = 0
 
 
 class Stream:
@@ -153,7 +155,9 @@ class Stream:
             self.troubles += [f"{wait.kind}: {trouble}"] if trouble else []
             self.ended[wait.kind] += 1
             self._waits.remove(wait)
-        elif now > wait.due + HANG_SECONDS:
+            return
+        wait.late_looks += now >= wait.due
+        if wait.late_looks > HANG_LOOKS:
             states = ", ".join(f"{task.task_id} is {task.state}" for task in wait.run.task_instances())
             self._give_up(wait, f"hangs: it was due {now - wait.due:.0f} s ago and is {state!r} ({states}).")
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api.errors import (
+    PERMANENT_REASONS,
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,
-    AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemyError,
     AlchemyExecutionDeadlineError,
@@ -22,7 +22,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQueueFailedError,
     AlchemyServerError,
     ErrorKind,
-    is_final,
 )
 
 REASONS = ["does_not_exist", "queue_failed", "timeout", "server_error", "a_reason_of_tomorrow"]
@@ -84,7 +83,7 @@ def test_the_result_of_a_stopped_batch_lists_every_contract(record: BatchRecord)
 def test_a_next_try_keeps_what_has_finished_and_what_failed_for_good(record: BatchRecord) -> None:
     kept = record.for_next_try()
 
-    final = set().union(*(positions for reason, positions in record.failed.items() if is_final(reason)))
+    final = set().union(*(positions for reason, positions in record.failed.items() if reason in PERMANENT_REASONS))
     assert set(range(record.contracts)) - set(kept.not_ended()) == record.finished | final
 
 
@@ -223,7 +222,8 @@ class TestVerdict:
     def test_too_many_that_no_retry_can_mend_are_final(self) -> None:
         error = record_of(failed={"server_error": {1}, "does_not_exist": {2, 3}}).verdict(ADDRESSES, 1, SUBJECT)
 
-        assert type(error) is AlchemyContractsFailedForGoodError
+        assert isinstance(error, AlchemyContractsFailedError)
+        assert error.is_permanent
 
     def test_nothing_but_time_outs_is_a_time_out(self) -> None:
         error = record_of(failed={"timeout": {1, 2}}).verdict(ADDRESSES, 0, SUBJECT)

@@ -24,7 +24,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyNoSuchCollectionError,
     AlchemyServerError,
     AlchemySpendingLimitError,
-    AlchemyTokensFailedForGoodError,
+    AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import read_fresh_since
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
@@ -168,7 +168,7 @@ class TestVerdicts:
 
         wait.saw([2], {2: metadata_of(2, 1, MetadataError.NO_SUCH_TOKEN)})
 
-        with pytest.raises(AlchemyTokensFailedForGoodError, match=r"3 of 10 tokens .* min_fresh asks for 8 fresh ones"):
+        with pytest.raises(AlchemyTokensFailedError, match=r"3 of 10 tokens .* min_fresh asks for 8 fresh ones"):
             wait.looked(Usage())
 
     def test_errors_that_may_go_away_do_not(self) -> None:

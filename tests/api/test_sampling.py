@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments that metadata has to be newer than, and samples of a collection. No I/O."""
+"""Samples of a collection."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pendulum
-import pytest
-from airflow_provider_alchemy.api.sampling import Reservoir, seed_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.endpoints import pages_of, price_of_listing, price_of_look
-from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.inputs import FARTHEST_AHEAD, check_not_ahead, read_fresh_since
 from airflow_provider_alchemy.api.models import MetadataError
 
 CONTRACT = "0xe9fca552b9eb110c2d170962af740725f71f5644"
@@ -29,49 +22,6 @@ def sample_of(ids: list[int], size: int, seed: int, page: int = 100) -> tuple[in
     for start in range(0, len(ids), page):
         reservoir.add(ids[start : start + page])
     return reservoir.sample()
-
-
-class TestMoments:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "2026-11-22T10:00:00.100000+00:00",
-            "2026-11-22 10:00:00.1+00:00",
-            "2026-11-22 10:00:00.1Z",
-            " 2026-11-22T12:00:00.1+02:00 ",
-            "20261122T100000.1Z",
-        ],
-    )
-    def test_a_text_in_any_of_its_forms_is_read(self, text: str) -> None:
-        assert read_fresh_since(text) == SINCE.add(microseconds=100_000)
-
-    def test_an_aware_datetime_is_taken_in_utc(self) -> None:
-        moment = read_fresh_since(datetime(2026, 11, 22, 5, tzinfo=pendulum.timezone("America/New_York")))
-
-        assert (moment, moment.isoformat()) == (SINCE, "2026-11-22T10:00:00+00:00")
-
-    @given(st.datetimes(timezones=st.timezones()))
-    def test_any_aware_datetime_is_read_or_refused_with_advice(self, moment: datetime) -> None:
-        try:
-            read = read_fresh_since(moment)
-        except AlchemyArgumentError as error:
-            assert "Write a moment with its time zone" in str(error)  # noqa: PT017 - most are read
-        else:
-            # Not the moments: in an hour that a clock shows twice, Python takes no two of them for equal.
-            assert read.timestamp() == moment.timestamp()
-
-    @given(st.text())
-    def test_any_text_is_read_or_refused_with_advice(self, text: str) -> None:
-        try:
-            assert read_fresh_since(text).tzinfo is not None
-        except AlchemyArgumentError as error:
-            assert "Write a moment with its time zone" in str(error)  # noqa: PT017 - nearly none is read
-
-    def test_five_minutes_ahead_is_the_farthest(self) -> None:
-        check_not_ahead(SINCE, SINCE - FARTHEST_AHEAD)
-
-        with pytest.raises(AlchemyArgumentError, match="in the future"):
-            check_not_ahead(SINCE.add(seconds=1), SINCE - FARTHEST_AHEAD)
 
 
 class TestSamples:
@@ -113,9 +63,3 @@ class TestSamples:
         assert seed_of("dag", "run", "task", -1) == seed_of("dag", "run", "task", -1) == 16_161_093_628_107
         assert len({seed_of("dag", f"run {number}", "task", -1) for number in range(1_000)}) == 1_000
         assert all(0 <= seed_of(number) < 2**53 for number in range(1_000))
-
-    @pytest.mark.parametrize(
-        ("tokens", "pages", "units", "look"), [(0, 1, 600, 0), (100, 1, 600, 480), (101, 2, 1200, 960)]
-    )
-    def test_prices_are_those_of_the_calls(self, tokens: int, pages: int, units: int, look: int) -> None:
-        assert (pages_of(tokens), price_of_listing(tokens), price_of_look(tokens)) == (pages, units, look)

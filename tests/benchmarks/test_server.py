@@ -42,7 +42,7 @@ def session(certificates: Certificates) -> Iterator[requests.Session]:
 
 def reingest(service: PolledServiceClient, session: requests.Session) -> requests.Response:
     query = {"contractAddress": contract_address(7)}
-    return session.get(f"{service.url}/nft/v2/any-key/reingestContract", params=query, timeout=60)
+    return session.get(f"{service.url}/nft/v2/any-key/reingestContract", params=query, timeout=300)
 
 
 def test_alchemys_answer_is_that_of_reingest_contract(service: PolledServiceClient, session: requests.Session) -> None:
@@ -53,16 +53,16 @@ def test_alchemys_answer_is_that_of_reingest_contract(service: PolledServiceClie
 
 
 def test_the_http_answer_is_404_until_the_job_is_done(service: PolledServiceClient, session: requests.Session) -> None:
-    assert session.get(f"{service.url}/jobs/7", timeout=60).status_code == 404
+    assert session.get(f"{service.url}/jobs/7", timeout=300).status_code == 404
     service.begin(0.0)
-    assert session.get(f"{service.url}/jobs/7", timeout=60).status_code == 200
+    assert session.get(f"{service.url}/jobs/7", timeout=300).status_code == 200
 
 
 def test_dbt_clouds_answer_is_the_state_of_a_run(service: PolledServiceClient, session: requests.Session) -> None:
     url = f"{service.url}/api/v2/accounts/1/runs/7/"
-    assert session.get(url, timeout=60).json()["data"] == {"id": 7, "account_id": 1, "status": 3}
+    assert session.get(url, timeout=300).json()["data"] == {"id": 7, "account_id": 1, "status": 3}
     service.begin(0.0)
-    assert session.get(url, timeout=60).json()["data"]["status"] == 10
+    assert session.get(url, timeout=300).json()["data"]["status"] == 10
 
 
 def test_requests_and_the_connections_that_carried_them_are_counted_for_each_side(
@@ -70,8 +70,8 @@ def test_requests_and_the_connections_that_carried_them_are_counted_for_each_sid
 ) -> None:
     for _ in range(5):
         reingest(service, session)
-    session.get(f"{service.url}/jobs/7", timeout=60)
-    requests.get(f"{service.url}/jobs/8", verify=str(certificates.authority), timeout=60)
+    session.get(f"{service.url}/jobs/7", timeout=300)
+    requests.get(f"{service.url}/jobs/8", verify=str(certificates.authority), timeout=300)
     assert service.counters("alchemy") == {"requests": 5, "connections": 1}
     assert service.counters("http") == {"requests": 2, "connections": 2}
     assert service.counters("dbt_cloud") == {"requests": 0, "connections": 0}
@@ -88,4 +88,4 @@ def test_a_connection_from_before_counts_again_when_counting_begins_anew(
 
 def test_it_is_trusted_with_its_authority_only(service: PolledServiceClient) -> None:
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{service.url}/counters", timeout=60)
+        requests.get(f"{service.url}/counters", timeout=300)

@@ -39,7 +39,7 @@ def event(*event_ids: str, states: tuple[str, ...] = ("success",), name: str = W
 
 
 def end(announcements: Announcements) -> list[str]:
-    return announcements.end(deadline_seconds=0)
+    return announcements.end(still_seconds=0)
 
 
 def test_it_has_begun_when_one_is_told(announced: Announcements, airflow: ScriptedAirflow) -> None:

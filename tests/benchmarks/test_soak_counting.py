@@ -48,7 +48,7 @@ def start(home: Path, command: str) -> subprocess.Popen[str]:
 def test_the_event_loop_of_a_triggerer_counts_its_tasks(tmp_path: Path) -> None:
     with start(tmp_path, "triggerer") as process:
         # The five that sleep, and the one that made them.
-        eventually(lambda: counted_tasks(tmp_path, process.pid) == 6, seconds=60)
+        eventually(lambda: counted_tasks(tmp_path, process.pid) == 6)
         process.communicate("")
 
 

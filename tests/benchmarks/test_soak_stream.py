@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from benchmarks.soak.kinds import Kind, Load
-from benchmarks.soak.stream import HANG_SECONDS, MOST_OF_A_KIND, Stream
+from benchmarks.soak.stream import HANG_LOOKS, MOST_OF_A_KIND, Stream
 from local_airflow import LocalAirflow
 from tests.benchmarks.soak_runs import ScriptedAirflow, ScriptedService
 
@@ -119,8 +119,10 @@ def test_one_that_fails_is_trouble_with_its_last_words(stream: Stream, airflow: 
 
 def test_one_that_hangs_is_trouble_and_is_given_up(stream: Stream, airflow: ScriptedAirflow, clock: Hours) -> None:
     stream.start_what_is_due()
-    clock.now += WAIT + HANG_SECONDS - 1
-    stream.look()
+    clock.now += WAIT - 1
+    for _ in range(HANG_LOOKS):
+        clock.now += 1
+        stream.look()
     assert (stream.under_way, stream.troubles) == (1, [])
 
     clock.now += 2

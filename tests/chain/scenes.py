@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -95,21 +94,6 @@ def sender_to(emulator: AlchemyEmulator, **settings: Any) -> Poller:
 def accepted(emulator: AlchemyEmulator) -> list[tuple[int, int]]:
     """Give the ranges of blocks of the calls of ``eth_getLogs`` that the emulator answered well."""
     return [call.blocks for call in emulator.calls if call.blocks and call.http_status == 200 and call.compute_units]
-
-
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """
-    Wait in an event loop until a condition holds.
-
-    :param condition: The condition.
-    :param seconds: How long it may take; generous, for a machine that has much to do.
-    """
-    ends = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        if asyncio.get_running_loop().time() > ends:
-            msg = "The condition did not come true"
-            raise AssertionError(msg)
-        await asyncio.sleep(0.005)
 
 
 class Watcher:

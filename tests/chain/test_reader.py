@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from airflow_provider_alchemy.api.polling import RefreshPoller
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +41,7 @@ from airflow_provider_alchemy.chain.reader import (
     refusal_of,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import Poller
 
 from .scenes import FIRST_BLOCK, chain_ids, contract, sender_to
 
@@ -222,14 +222,14 @@ def test_an_error_means_too_much_or_something_else(error: AlchemyError, refusal:
 
 
 @pytest.fixture
-async def sender(chain: AlchemyEmulator) -> AsyncIterator[RefreshPoller]:
+async def sender(chain: AlchemyEmulator) -> AsyncIterator[Poller]:
     poller = sender_to(chain, max_attempts=3)
     yield poller
     await poller.aclose()
 
 
 @pytest.fixture
-def reader(sender: RefreshPoller) -> ChainReader:
+def reader(sender: Poller) -> ChainReader:
     return ChainReader(sender, logging.getLogger("chain"))
 
 

@@ -282,7 +282,7 @@ def test_the_test_file_to_copy_passes(pytester: pytest.Pytester, monkeypatch: py
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])))
     source = block_with("python", "alchemy_emulator")
     pytester.makepyfile(test_refresh=source)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=120)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=source.count("\ndef test_"))
 
 
@@ -295,7 +295,7 @@ def test_the_emulator_takes_each_steering_command(command: str) -> None:
     (address,) = [word for word in words if word.startswith("http://127.0.0.1:8765/")]
     with AlchemyEmulator() as emulator:
         url = address.replace("http://127.0.0.1:8765", emulator.url)
-        answer = requests.request(method, url, data=data, timeout=10)
+        answer = requests.request(method, url, data=data, timeout=300)
     assert answer.status_code == 200, answer.text
 
 

@@ -151,7 +151,7 @@ class TestTheTokens:
         emulator.configure(block_seconds=0.05)
 
         def mint_when_waited_for() -> None:
-            eventually(lambda: emulator.count("eth_blockNumber") > 0, seconds=60)
+            eventually(lambda: emulator.count("eth_blockNumber") > 0)
             emulator.mint(COLLECTION, [12_000, 12_001])
 
         minter = threading.Thread(target=mint_when_waited_for)

@@ -107,7 +107,7 @@ CONTRACTS = Habit(
         **TRIGGERER.otherwise,
         # A request that is refused may be the fault of this contract alone; key, month, endpoint and network are the
         # account's or the connection's, and stop the batch.
-        **_at(("ContractsFailedForGood(request)!", "ContractsFailedForGood(request)!"), "400", "413"),
+        **_at(("ContractsFailed(request)!", "ContractsFailed(request)!"), "400", "413"),
     },
 )
 

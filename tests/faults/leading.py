@@ -24,6 +24,7 @@ from tests.faults.expectations import OK
 from tests.faults.scene import Scene
 from tests.tasks.lives import fire, rebuilt
 from tests.triggers.watchers import Store, Triggerer
+from tests.waiting import until
 
 WATCHED_CALLS = 4
 """So many calls of a watcher are enough to tell once what is wrong, and not again."""

@@ -193,7 +193,7 @@ class TestWhatIsLeft:
             poller = await last.enter_async_context(shared_poller(CONN_ID, None))
             async with shared_poller(CONN_ID, None):
                 await state(poller)
-            session = poller._client._transport._session
+            session = poller._client._session
             assert session is not None
             assert not session.closed
 

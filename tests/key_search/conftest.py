@@ -16,8 +16,6 @@ from local_airflow.ports import LOOPBACK, ReservedPort
 from local_airflow.postgresql import PostgresqlDatabase
 from tests.waiting import eventually
 
-START_SECONDS = 60
-
 
 @pytest.fixture(scope="package")
 def key() -> str:
@@ -46,10 +44,10 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     servers.watch()
     try:
         # Not opened as an Airflow does it: its tables are not needed, and take longest.
-        database._make(servers, START_SECONDS)
+        database._make(servers)
         for name in database.servers:
             servers.start(name)
-        database.wait_ready(servers, START_SECONDS)
+        database.wait_ready(servers)
         yield database.url
     finally:
         servers.end()
@@ -72,7 +70,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"redis://{LOOPBACK}:{port.number}/0"
     try:
         servers.start("redis")
-        eventually(lambda: _answers(url), START_SECONDS)
+        eventually(lambda: _answers(url))
         yield url
     finally:
         servers.end()

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_airflow import LocalAirflow
+from local_airflow import DagRun, LocalAirflow
+from local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DAGS = Path(__file__).parent / "dags"
-CONNECTION = '{"conn_type": "http", "host": "somewhere.example"}'
+# Seconds after which the tasks of a killed one are taken over.
+A_LOST_SCHEDULER = {"AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "45"}
+CONNECTIONS = {
+    "somewhere": '{"conn_type": "http", "host": "somewhere.example"}',
+    "fs_default": '{"conn_type": "fs"}',
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,14 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _running_in(home: Path) -> list[str]:
-    """List the command lines of processes with this AIRFLOW_HOME, straight from /proc."""
+    """List the command lines of processes with this AIRFLOW_HOME, or that work in it, straight from /proc."""
     wanted = f"AIRFLOW_HOME={home.resolve()}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+            is_there = (entry / "cwd").readlink() == home.resolve()
+            if is_there or wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
@@ -52,9 +59,28 @@ def dags_folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(DAGS, tmp_path / "dags"))
 
 
+@pytest.fixture
+def end_wait(airflow: LocalAirflow) -> Callable[[DagRun], None]:
+    """Let a run of the DAG ``waiting`` end: no sooner than its task is deferred and its worker has ended.
+
+    The scheduler takes a task for killed that goes on before it has heard that.
+    """
+
+    def end(run: DagRun) -> None:
+        heard = f"TaskInstance Finished: dag_id={run.dag_id}, task_id=wait, run_id={run.run_id},"
+        wait_until(
+            lambda: heard in airflow.process_logs["scheduler"].read_text(encoding="utf-8"),
+            moves=airflow.progress,
+            failure=lambda: f"The task does not leave its worker: {run.task_instances()}",
+        )
+        (airflow.dags_folder / run.run_id).touch()
+
+    return end
+
+
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     folder = tmp_path_factory.mktemp("shared")
     dags_folder = Path(shutil.copytree(DAGS, folder / "dags"))
-    with LocalAirflow(folder / "home", dags_folder, connections={"somewhere": CONNECTION}) as started:
+    with LocalAirflow(folder / "home", dags_folder, connections=CONNECTIONS, environment=A_LOST_SCHEDULER) as started:
         yield started

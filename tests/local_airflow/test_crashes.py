@@ -19,6 +19,8 @@ from local_airflow.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    EndWait = Callable[[DagRun], None]
+
 pytestmark = pytest.mark.e2e
 
 
@@ -26,13 +28,13 @@ def _only_task(airflow: LocalAirflow, run: DagRun, when: Callable[[TaskInstance]
     def found() -> TaskInstance | None:
         return next(filter(when, airflow.task_instances(run)), None)
 
-    return wait_until(found, deadline_seconds=60, failure=lambda: f"the task stays {airflow.task_instances(run)}")
+    return wait_until(found, moves=airflow.progress, failure=lambda: f"the task stays {airflow.task_instances(run)}")
 
 
 def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
-    airflow: LocalAirflow, record_property: Callable[[str, object], None]
+    airflow: LocalAirflow, end_wait: EndWait, record_property: Callable[[str, object], None]
 ) -> None:
-    run = airflow.trigger_dag("waiting_long")
+    run = airflow.trigger_dag("waiting")
     before = _only_task(airflow, run, lambda ti: ti.state == "deferred" and ti.triggerer_id is not None)
     old_pid = airflow.processes["triggerer"]
 
@@ -46,7 +48,8 @@ def test_a_killed_triggerer_leaves_its_trigger_to_the_next_one(
 
     assert after.state == "deferred"
     assert airflow.processes["triggerer"] != old_pid
-    assert run.wait(deadline_seconds=180) == "success"
+    end_wait(run)
+    assert run.wait() == "success"
 
 
 def test_a_kill_takes_the_runner_of_the_triggerer_with_it(airflow: LocalAirflow) -> None:
@@ -57,7 +60,7 @@ def test_a_kill_takes_the_runner_of_the_triggerer_with_it(airflow: LocalAirflow)
         return {int(child) for child in children.read_text().split()}
 
     pid = airflow.processes["triggerer"]
-    runners = wait_until(tree, deadline_seconds=30, failure=lambda: "the triggerer has no runner")
+    runners = wait_until(tree, failure=lambda: "the triggerer has no runner")
     airflow.kill("triggerer")
     assert [identity_of(runner) for runner in runners] == [None] * len(runners)
     airflow.start("triggerer")
@@ -68,16 +71,16 @@ def test_a_run_survives_the_killing_of_the_scheduler_and_its_workers(airflow: Lo
     _only_task(airflow, run, lambda ti: ti.state == "running")
     airflow.kill("scheduler")
     airflow.start("scheduler")
-    # Airflow takes a scheduler for dead after 30 s.
-    assert run.wait(deadline_seconds=180) == "success"
+    assert run.wait() == "success"
     assert airflow.xcom(run, "linger") == "lingered"
 
 
-def test_a_run_survives_the_killing_of_the_api_server(airflow: LocalAirflow) -> None:
+def test_a_run_survives_the_killing_of_the_api_server(airflow: LocalAirflow, end_wait: EndWait) -> None:
     run = airflow.trigger_dag("waiting")
     _only_task(airflow, run, lambda ti: ti.state == "deferred")
     airflow.kill("api-server", signal.SIGTERM)
     airflow.start("api-server")
+    end_wait(run)
     assert run.wait() == "success"
 
 

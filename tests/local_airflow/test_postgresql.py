@@ -100,7 +100,6 @@ def test_a_server_whose_harness_is_killed_is_ended_in_good_order(
         harness.kill()
     wait_until(
         lambda: not running_in(home) and not served_from(home),
-        deadline_seconds=30,
         failure=lambda: f"left: {running_in(home)}, {served_from(home)}",
     )
     assert "database system is shut down" in (home / "process_logs" / "postgresql.log").read_text()
@@ -112,7 +111,7 @@ def test_a_kept_one_keeps_its_server_and_a_used_home_its_database(
 ) -> None:
     home = tmp_path / "home"
     with _harness(home, dags_folder, "detach") as harness:
-        assert harness.wait(timeout=120) == 0
+        assert harness.wait() == 0
     try:
         assert served_from(home)
     finally:

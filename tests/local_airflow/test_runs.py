@@ -5,28 +5,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import requests
 
-from local_airflow import LocalAirflow, LocalAirflowError
+from local_airflow import DagRun, LocalAirflow, LocalAirflowError, waiting
 from local_airflow.processes import HAS_PROC
+from local_airflow.rest import REQUEST_SECONDS
 from local_airflow.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
+EndWait = Callable[[DagRun], None]
+
 
 def test_every_component_runs_and_the_web_page_opens_without_a_login(airflow: LocalAirflow) -> None:
     assert set(airflow.processes) == {"api-server", "scheduler", "dag-processor", "triggerer"}
-    page = requests.get(airflow.url, timeout=10)
+    page = requests.get(airflow.url, timeout=REQUEST_SECONDS)
     assert page.ok
     assert "login" not in page.url
-    logged_in = requests.get(f"{airflow.url}/auth/token/login", timeout=10)
+    logged_in = requests.get(f"{airflow.url}/auth/token/login", timeout=REQUEST_SECONDS)
     assert logged_in.url.rstrip("/") == airflow.url
 
 
 def test_a_run_succeeds_and_its_values_come_back_as_they_were_returned(airflow: LocalAirflow) -> None:
     run = airflow.trigger_dag("plain", conf={"address": "0x1"})
-    assert run.wait(deadline_seconds=60) == "success"
+    assert run.wait() == "success"
     assert airflow.xcom(run, "produce") == {
         "number": 1,
         "list": [1, "two", None],
@@ -58,13 +63,18 @@ def test_task_instances_tell_states_tries_times_and_names_of_mapped_tasks(airflo
         assert instance.start_date <= instance.end_date
 
 
-def test_a_run_tells_its_duration_and_how_many_processes_its_tasks_took(airflow: LocalAirflow) -> None:
+def test_a_run_tells_its_duration_and_how_many_processes_its_tasks_took(
+    airflow: LocalAirflow, end_wait: EndWait
+) -> None:
     plain, waiting = airflow.trigger_dag("plain"), airflow.trigger_dag("waiting")
     with pytest.raises(LocalAirflowError, match="has not ended"):
         waiting.duration_seconds()
+    end_wait(waiting)
     assert plain.wait() == waiting.wait() == "success"
-    # Its sensor waits twelve seconds from the moment that the run is for, which is a little before it begins.
-    assert waiting.duration_seconds() > 6
+    (task,) = waiting.task_instances()
+    assert task.start_date
+    assert task.end_date
+    assert waiting.duration_seconds() >= (task.end_date - task.start_date).total_seconds() > 0
     # The scheduler itself ends a task that does nothing; a deferred one is started twice.
     assert plain.worker_starts() == 4
     assert waiting.worker_starts() == 2
@@ -91,24 +101,33 @@ def test_the_log_of_a_task_is_read_as_lines_of_text(airflow: LocalAirflow) -> No
 
 def test_a_failing_task_fails_the_run_and_its_log_has_the_exception(airflow: LocalAirflow) -> None:
     run = airflow.trigger_dag("failing")
-    assert run.wait(deadline_seconds=30) == "failed"
+    assert run.wait() == "failed"
     assert "ValueError: this task always fails" in airflow.task_log(run, "fail")
 
 
-def test_a_run_that_does_not_end_in_time_is_reported_with_its_task_states(airflow: LocalAirflow) -> None:
+def test_a_run_that_gets_nowhere_is_reported_with_its_task_states(
+    airflow: LocalAirflow, end_wait: EndWait, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = airflow.trigger_dag("waiting")
-    with pytest.raises(LocalAirflowError, match=r"did not end; wait\[-1\]: .*waited 0\.5 seconds"):
-        run.wait(deadline_seconds=0.5)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(waiting, "STILL_SECONDS", 0)
+        with pytest.raises(LocalAirflowError, match=r"did not end; wait\[-1\]: .*nothing moved for 0 seconds"):
+            run.wait()
+    end_wait(run)
     assert run.wait() == "success"
 
 
-def test_a_dag_that_cannot_be_imported_is_reported_with_its_traceback(airflow: LocalAirflow) -> None:
+def test_a_dag_that_cannot_be_imported_is_reported_with_its_traceback(
+    airflow: LocalAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = airflow.dags_folder / "broken.py"
     broken.write_text("from airflow.sdk import DAG\nimport no_such_module\n")
     try:
-        wait_until(airflow.import_errors, deadline_seconds=30, failure=lambda: "no import error was reported")
+        wait_until(airflow.import_errors, failure=lambda: "no import error was reported")
+        monkeypatch.setattr(waiting, "STILL_SECONDS", 0)
         with pytest.raises(LocalAirflowError, match=r"'broken' did not become known[\s\S]*no_such_module"):
-            airflow.trigger_dag("broken", deadline_seconds=0.5)
+            airflow.trigger_dag("broken")
     finally:
+        monkeypatch.undo()
         broken.unlink()
-    wait_until(lambda: not airflow.import_errors(), deadline_seconds=30, failure=lambda: "the import error stayed")
+    wait_until(lambda: not airflow.import_errors(), failure=lambda: "the import error stayed")

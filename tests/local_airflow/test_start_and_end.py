@@ -54,17 +54,14 @@ def test_nothing_is_left_after_the_end_even_of_a_task_that_still_runs(
         run = airflow.trigger_dag("plain")
         assert run.wait() == "success"
         assert airflow.xcom(run, "produce")["host"] == "somewhere.example"
+        # Its child has no environment that would tell whose it is.
         lingering = airflow.trigger_dag("lingering")
         wait_until(
-            lambda: airflow.task_instances(lingering)[0].state == "running",
-            deadline_seconds=30,
-            failure=lambda: "the task does not run",
+            lambda: any("/bin/sleep 600" in line for line in running_in(home)),
+            failure=lambda: f"the task does not run: {airflow.task_instances(lingering)}",
         )
-        assert running_in(home)
     assert running_in(home) == []
     assert not list(home.glob("connections_to_import*"))
-    commands = [entry.read_bytes() for entry in Path("/proc").glob("[0-9]*/cmdline") if entry.exists()]
-    assert b"/bin/sleep\x00600\x00" not in commands
 
 
 def test_a_component_that_dies_during_the_start_is_named_with_its_last_lines(
@@ -122,7 +119,7 @@ def test_a_harness_that_is_killed_leaves_nothing_behind(
         assert harness.stdout.readline() == "up\n"
         assert running_in(home)
         harness.kill()
-    wait_until(lambda: not running_in(home), deadline_seconds=30, failure=lambda: f"left: {running_in(home)}")
+    wait_until(lambda: not running_in(home), failure=lambda: f"left: {running_in(home)}")
 
 
 def test_an_interrupt_during_the_start_leaves_nothing_behind(
@@ -132,11 +129,10 @@ def test_an_interrupt_during_the_start_leaves_nothing_behind(
     with _harness(home, dags_folder) as harness:
         wait_until(
             lambda: any("scheduler" in line for line in running_in(home)),
-            deadline_seconds=60,
             failure=lambda: "it does not start",
         )
         harness.send_signal(signal.SIGINT)
-        harness.wait(timeout=30)
+        harness.wait()
     assert running_in(home) == []
 
 

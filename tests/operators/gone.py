@@ -34,8 +34,13 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refresh(**arguments: Any) -> ReingestContractOperator:
-    defaults: dict[str, Any] = {"task_id": "refresh", "contract_address": ADDRESS, "poll_interval": 0.05, "timeout": 20}
-    return ReingestContractOperator(**{**defaults, "wait_for_completion": True, **arguments})
+    defaults: dict[str, Any] = {
+        "task_id": "refresh",
+        "contract_address": ADDRESS,
+        "poll_interval": 0.05,
+        "timeout": 3600,
+    }
+    return ReingestContractOperator(**{"task_id": "refresh", **defaults, "wait_for_completion": True, **arguments})
 
 
 def with_tokens(**arguments: Any) -> ReingestContractOperator:

@@ -162,6 +162,7 @@ class TestFailures:
 
         assert isinstance(refused, AlchemyTokensFailedError)
         assert isinstance(refused, AirflowFailException)
+        assert refused.is_permanent
         assert "2 contract_without_code" in str(refused)
 
     @pytest.mark.usefixtures("short_intervals")

@@ -26,7 +26,7 @@ def sensor_arguments(mode: str) -> dict[str, Any]:
         "mode": "reschedule" if mode == "reschedule" else "poke",
         "deferrable": mode == "deferred",
         "poke_interval": 0.1,
-        "timeout": 30,
+        "timeout": 3600,
     }
 
 

@@ -121,6 +121,7 @@ class TestTheTokensInItsPlace:
             error = failure(with_tokens(deferrable=deferrable))
 
         assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "2 of 250 tokens are not proven fresh" in str(error)
         assert "RefreshCollectionOperator names these tokens, and takes max_failed" in str(error)
@@ -181,8 +182,9 @@ class TestOtherWaysToBeGone:
 
 
 @pytest.mark.parametrize("start_from_trigger", [False, True])
+@pytest.mark.usefixtures("clock")  # so the first part takes none of it
 def test_the_execution_timeout_counts_from_the_tasks_start(start_from_trigger: bool, emulator: AlchemyEmulator) -> None:
-    emulator.add_fault("slow", seconds=60, endpoint="getNFTsForContract")
+    emulator.add_fault("hang", endpoint="getNFTsForContract")
     task = with_tokens(deferrable=True, start_from_trigger=start_from_trigger, execution_timeout=timedelta(seconds=1))
     began = time.monotonic()
 

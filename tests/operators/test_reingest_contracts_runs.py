@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database
 
 
 def refresh(addresses: Any, **arguments: Any) -> Any:
-    defaults: dict[str, Any] = {"task_id": "refresh", "poll_interval": 0.1, "timeout": 30}
+    defaults: dict[str, Any] = {"task_id": "refresh", "poll_interval": 0.1, "timeout": 3600}
     return ReingestContractsOperator(contract_addresses=addresses, **{**defaults, **arguments})
 
 

@@ -14,8 +14,6 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).parent / "uv"
-LIMIT_SECONDS = 240
-"""For a command that downloads: far above what it takes with a cache, below the time-out of a test."""
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -30,7 +28,6 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
         env={**inherited, **{name: value for name, value in proxies.items() if value}, **environment},
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"[-4000:]

@@ -204,7 +204,7 @@ async def _watch(emulator: AlchemyEmulator) -> dict[str, Any]:
             break
         await asyncio.sleep(0.005)
     announce(emulator, 2)
-    events = await asyncio.wait_for(running, 30)
+    events = await running
     classpath, kwargs = trigger.serialize()
     places = {key: json.loads(text) for key, text in store.texts.items()}
     return {"watcher": {"classpath": classpath, "kwargs": kwargs}, "event": events[0], "asset_state_store": places}

@@ -223,7 +223,7 @@ class TestAWatcher:
         for key, value in kept["asset_state_store"].items():
             store.set(key, value)
 
-        (event,) = asyncio.run(asyncio.wait_for(first_events(watcher, 1), 30))
+        (event,) = asyncio.run(first_events(watcher, 1))
 
         assert event["ids"] == ["2"]
 
@@ -233,7 +233,7 @@ class TestAWatcher:
         watcher = build_trigger(*trigger_in(kept))
         watcher.asset_state_store = AssetStore()
 
-        (event,) = asyncio.run(asyncio.wait_for(first_events(watcher, 1), 30))
+        (event,) = asyncio.run(first_events(watcher, 1))
 
         assert {key: event[key] for key in kept["event"]} == kept["event"]
         assert event["first_block"] == FIRST_BLOCK + 1

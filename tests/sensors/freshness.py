@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_alchemy.api.client import AlchemyClient
+from airflow_provider_alchemy.api.endpoints import get_nft_metadata_batch
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -44,7 +45,7 @@ def sensor_in(mode: str, **arguments: Any) -> MetadataFreshSensor:
         "contract_address": ADDRESS,
         "fresh_since": minutes_ago(1),
         "poke_interval": 0.05,
-        "timeout": 20,
+        "timeout": 3600,
     }
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return MetadataFreshSensor(**{**defaults, **mode_arguments, **arguments})
@@ -63,7 +64,7 @@ def refresh(emulator: AlchemyEmulator, token_ids: Iterable[int]) -> None:
     ids = list(token_ids)
     with AlchemyClient(settings) as client:
         for start in range(0, len(ids), 100):
-            client.get_nft_metadata_batch(ADDRESS, ids[start : start + 100], refresh=True)
+            client.send(get_nft_metadata_batch(ADDRESS, ids[start : start + 100], settings, refresh=True))
 
 
 def looks_of(emulator: AlchemyEmulator) -> list[tuple[int, ...]]:

@@ -41,7 +41,7 @@ def sensor_in(mode: str, **arguments: Any) -> NewTokensSensor:
         "contract_address": ADDRESS,
         "confirmations": CONFIRMATIONS,
         "poke_interval": 0.05,
-        "timeout": 20,
+        "timeout": 3600,
     }
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return NewTokensSensor(**{**defaults, **mode_arguments, **arguments})

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -22,7 +23,7 @@ from tests.sensors.minting import (
     spent,
     windows_of,
 )
-from tests.tasks.lives import ADDRESS, LOWER, MODES, OTHER_ADDRESS, Life, failure, once
+from tests.tasks.lives import ADDRESS, LOWER, MODES, OTHER_ADDRESS, Life, failure, late_once, once
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
 
@@ -228,10 +229,13 @@ class TestWhatCounts:
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Skipping a log of contract") == log.count("finished, 1 new token") > 0
 
-    def test_an_address_that_never_logs_ends_with_the_timeout(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_an_address_that_never_logs_ends_with_the_timeout(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         mint(emulator, [1])
 
-        error = failure(sensor_in(mode, contract_address=OTHER_ADDRESS, since_block=FIRST, timeout=0.3))
+        with late_once(has_looked(emulator, 2), clock):
+            error = failure(sensor_in(mode, contract_address=OTHER_ADDRESS, since_block=FIRST))
 
         assert isinstance(error, AirflowSensorTimeout)
         told = f"0 new tokens in blocks {FIRST:,} to {FIRST + 1:,} when the task's timeout was over"
@@ -288,7 +292,7 @@ class TestWhatIsAsked:
         mint(emulator, [1], confirmations=8)
 
         with once(has_looked(emulator, 5), lambda: mint(emulator, [2, 3], confirmations=8)):
-            result = Life().lead(sensor_in(mode, since_block=FIRST, confirmations=6, min_tokens=3, timeout=20))
+            result = Life().lead(sensor_in(mode, since_block=FIRST, confirmations=6, min_tokens=3))
 
         assert result["token_ids"] == ["1", "2", "3"]
         assert are_read_once(windows_of(emulator), FIRST, result["until_block"])

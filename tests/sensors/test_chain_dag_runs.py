@@ -25,7 +25,7 @@ def blocks_on_command(emulator: AlchemyEmulator) -> None:
 
 def arguments_in(mode: str, **arguments: Any) -> dict[str, Any]:
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
-    defaults = {"contract_address": ADDRESS, "confirmations": CONFIRMATIONS, "poke_interval": 0.1, "timeout": 30}
+    defaults = {"contract_address": ADDRESS, "confirmations": CONFIRMATIONS, "poke_interval": 0.1, "timeout": 3600}
     return {**defaults, **mode_arguments, **arguments}
 
 
@@ -88,7 +88,7 @@ def test_the_proof_takes_its_tokens_too_and_the_next_wait_its_block(emulator: Al
             fresh_since=moment,
             token_ids=wait.output,
             poke_interval=0.1,
-            timeout=30,
+            timeout=3600,
         )
         following = NewTokensSensor(task_id="following", since_block=wait.output["next_block"], **arguments_in("poke"))
         wait >> refresh >> prove >> following

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_alchemy.api.cadence import Cadence
 
@@ -36,11 +37,14 @@ from tests.sensors.minting import (
 )
 from tests.tasks.lives import (
     ADDRESS,
+    AN_HOUR_AND_MORE,
     LOWER,
     MODES,
     PASSING_FAULTS,
     Life,
     failure,
+    late_once,
+    life_with_pauses,
     once,
 )
 
@@ -179,9 +183,14 @@ class TestDeadlines:
         assert "no block that was made since 2099-01-01T00:00:00+00:00 was known" in str(error)
         assert emulator.count(BLOCK) == 1
 
-    def test_tokens_that_are_minted_at_the_last_look_are_no_timeout(self, mode: str, emulator: AlchemyEmulator) -> None:
-        with once(has_looked(emulator), lambda: mint(emulator, [1])):
-            assert Life().lead(sensor_in(mode, timeout=4, poke_interval=600))["token_ids"] == ["1"]
+    def test_tokens_that_are_minted_at_the_last_look_are_no_timeout(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def mint_and_be_late() -> None:
+            mint(emulator, [1])
+            clock.shift(AN_HOUR_AND_MORE)
+
+        assert life_with_pauses(mint_and_be_late, monkeypatch).lead(sensor_in(mode))["token_ids"] == ["1"]
 
     def test_zero_looks_once(self, mode: str, emulator: AlchemyEmulator) -> None:
         assert isinstance(failure(sensor_in(mode, timeout=0)), AirflowSensorTimeout)
@@ -269,12 +278,14 @@ class TestTheLog:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_key_is_in_no_text(mode: str, emulator: AlchemyEmulator, connect: ConnectTo, task_log: TaskLog) -> None:
+def test_the_key_is_in_no_text(
+    mode: str, emulator: AlchemyEmulator, connect: ConnectTo, task_log: TaskLog, clock: time_machine.Traveller
+) -> None:
     connect(max_attempts=1)
     life = Life()
 
-    with pytest.raises(AirflowSensorTimeout) as caught:
-        life.lead(sensor_in(mode, timeout=0.3))
+    with late_once(has_looked(emulator, 2), clock), pytest.raises(AirflowSensorTimeout) as caught:
+        life.lead(sensor_in(mode))
 
     told = json.dumps([life.events, [one.trigger.serialize() for one in life.deferrals]])
     assert emulator.api_key not in f"{told}{caught.value}{task_log()}"

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedForGoodError
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import (
@@ -23,7 +24,7 @@ from tests.sensors.freshness import (
     set_fresh,
     spent_on_looking,
 )
-from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, failure, once
+from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, failure, late_once, once
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("mode", MODES)]
 
@@ -104,10 +105,13 @@ class TestWhatIsAsked:
         first, *others = looks_of(emulator)
         assert (first, set(others)) == (tuple(range(10)), {(7, 8, 9)})
 
-    def test_looking_refreshes_nothing(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_looking_refreshes_nothing(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
 
-        failure(sensor_in(mode, timeout=0.2))
+        with late_once(lambda: len(looks_of(emulator)) > 1, clock):
+            failure(sensor_in(mode))
 
         assert not any(call.refreshes for call in emulator.calls)
 
@@ -150,19 +154,25 @@ class TestWhatIsAsked:
 
 
 class TestTheProof:
-    def test_metadata_that_is_older_is_none(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_metadata_that_is_older_is_none(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         set_fresh(emulator)
 
-        error = failure(sensor_in(mode, fresh_since=datetime.now(UTC) + timedelta(minutes=2), timeout=0.3))
+        with late_once(lambda: len(looks_of(emulator)) > 1, clock):
+            error = failure(sensor_in(mode, fresh_since=datetime.now(UTC) + timedelta(minutes=2)))
 
         assert isinstance(error, AirflowSensorTimeout)
         assert "0 of 10 tokens were newer than" in str(error)
 
-    def test_a_token_with_an_error_is_not_fresh(self, mode: str, emulator: AlchemyEmulator) -> None:
+    def test_a_token_with_an_error_is_not_fresh(
+        self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
+    ) -> None:
         set_fresh(emulator)
         emulator.set_tokens(ADDRESS, [4], error="Throttled token uri")
 
-        error = failure(sensor_in(mode, timeout=0.3))
+        with late_once(lambda: len(looks_of(emulator)) > 1, clock):
+            error = failure(sensor_in(mode))
 
         assert isinstance(error, AirflowSensorTimeout)
         assert "9 of 10 tokens were newer" in str(error)
@@ -203,7 +213,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, min_fresh=0.8))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "malformed_token_uri 2 (token 2, 3); no_such_token 1 (token 4)" in str(error)
         assert len(looks_of(emulator)) == 1
@@ -227,7 +238,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, token_ids=[3, 99]))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert "no_such_token 1 (token 99)" in str(error)
 
     @pytest.mark.parametrize("tokens", [None, [1, 2]])
@@ -255,10 +267,12 @@ class TestTheLog:
         assert "finished, 10 of 10 tokens newer than" in task_log()
         assert "3 polls, 1,240 compute units" in task_log()
 
-    def test_polls_without_news_say_nothing(self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+    def test_polls_without_news_say_nothing(
+        self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog, clock: time_machine.Traveller
+    ) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
 
-        failure(sensor_in(mode, timeout=3))
+        with late_once(lambda: len(looks_of(emulator)) > 3, clock):
+            failure(sensor_in(mode))
 
-        assert len(looks_of(emulator)) > 3
         assert task_log().count("tokens proven fresh") == 0

@@ -104,7 +104,7 @@ class TestWhatIsOursToWaitOut:
     ) -> None:
         add_fault(emulator, fields)
 
-        error = failure(sensor_in(mode, max_consecutive_failures=2, poke_interval=0.01, timeout=5))
+        error = failure(sensor_in(mode, max_consecutive_failures=2, poke_interval=0.01))
 
         assert isinstance(error, error_type)
         assert not isinstance(error, AirflowFailException)
@@ -153,7 +153,7 @@ def test_one_good_answer_clears_the_count_of_failed_polls(mode: str, emulator: A
     emulator.add_fault("http", status=500, probability=0.5)  # seeded: never four in a row before the end
 
     def end_after_five_failures() -> None:
-        eventually(lambda: [call.http_status for call in emulator.calls].count(500) > 4, seconds=15)
+        eventually(lambda: [call.http_status for call in emulator.calls].count(500) > 4)
         emulator.set_job(ADDRESS, running_seconds=0)
 
     with ThreadPoolExecutor(1) as beside:

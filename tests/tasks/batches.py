@@ -44,7 +44,7 @@ def contracts(count: int) -> list[str]:
 
 
 def refresh(addresses: Any, **arguments: Any) -> ReingestContractsOperator:
-    defaults: dict[str, Any] = {"task_id": "refresh", "poll_interval": 0.05, "timeout": 30, "retries": 2}
+    defaults: dict[str, Any] = {"task_id": "refresh", "poll_interval": 0.05, "timeout": 3600, "retries": 2}
     return ReingestContractsOperator(contract_addresses=addresses, **{**defaults, **arguments})
 
 

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,8 @@ from importlib import import_module
 from typing import Any
 
 import pendulum
+import pytest
+import time_machine
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
@@ -91,7 +93,7 @@ def context_without_store(ti: TaskInstance | None = None) -> dict[str, Any]:
 
 def sensor_in(mode: str, **arguments: Any) -> ReingestSensor:
     """Build a sensor for one of the three modes."""
-    defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 20}
+    defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 3600}
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return ReingestSensor(**{**defaults, **mode_arguments, **arguments})
 
@@ -103,6 +105,7 @@ class Life:
     deferrals: list[TaskDeferred] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     reschedules: list[datetime] = field(default_factory=list)
+    on_deferral: Callable[[], object] = lambda: None
 
     def lead(self, task: Any, context: dict[str, Any] | None = None) -> Any:
         """Run a task to its end and give what it returns; what it raises at its end is raised."""
@@ -119,6 +122,7 @@ class Life:
                 time.sleep(max(0.0, (pause.reschedule_date - pendulum.now("UTC")).total_seconds()))
             except TaskDeferred as deferral:
                 self.deferrals.append(deferral)
+                self.on_deferral()
                 event = fire(rebuilt(deferral.trigger))
                 self.events.append(event)
                 kwargs = {**(deferral.kwargs or {}), "event": event}
@@ -178,6 +182,21 @@ def once(condition: Callable[[], bool], action: Callable[[], Any]) -> Iterator[N
     finally:
         is_over.set()
         watcher.join()
+
+
+AN_HOUR_AND_MORE = 3_700.0
+"""Seconds to put the clock forward, so that the timeout of the tasks here is over."""
+
+
+def late_once(condition: Callable[[], bool], clock: time_machine.Traveller) -> AbstractContextManager[None]:
+    """Let the task's timeout be over as soon as a condition holds, and not before."""
+    return once(condition, lambda: clock.shift(AN_HOUR_AND_MORE))
+
+
+def life_with_pauses(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Give a life in which something happens between two looks, whether the task sleeps, is rescheduled or defers."""
+    monkeypatch.setattr("time.sleep", lambda seconds: seconds and action())  # a call that may go at once sleeps for 0
+    return Life(on_deferral=action)
 
 
 def was_asked(emulator: AlchemyEmulator) -> Callable[[], bool]:

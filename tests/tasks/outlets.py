@@ -30,12 +30,12 @@ LONG_AGO = "2020-01-01T00:00:00+00:00"
 
 
 def operator(**arguments: Any) -> Any:
-    defaults = {"contract_address": ADDRESS, "wait_for_completion": True, "poll_interval": 0.05, "timeout": 20}
+    defaults = {"contract_address": ADDRESS, "wait_for_completion": True, "poll_interval": 0.05, "timeout": 3600}
     return ReingestContractOperator(**{"task_id": "task", **defaults, **arguments})
 
 
 def sensor(**arguments: Any) -> Any:
-    defaults = {"contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 20}
+    defaults = {"contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 3600}
     return ReingestSensor(**{"task_id": "task", **defaults, **arguments})
 
 
@@ -44,12 +44,12 @@ def refresh(**arguments: Any) -> Any:
 
 
 def fresh(**arguments: Any) -> Any:
-    defaults = {"contract_address": ADDRESS, "fresh_since": LONG_AGO, "poke_interval": 0.05, "timeout": 20}
+    defaults = {"contract_address": ADDRESS, "fresh_since": LONG_AGO, "poke_interval": 0.05, "timeout": 3600}
     return MetadataFreshSensor(**{"task_id": "task", **defaults, **arguments})
 
 
 def batch(**arguments: Any) -> Any:
-    defaults = {"contract_addresses": [ADDRESS], "poll_interval": 0.05, "timeout": 20}
+    defaults = {"contract_addresses": [ADDRESS], "poll_interval": 0.05, "timeout": 3600}
     return ReingestContractsOperator(**{"task_id": "task", **defaults, **arguments})
 
 

@@ -104,6 +104,7 @@ class TestWithoutOpenLineage:
 
 
 @pytest.mark.dag_run
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_parsing_a_dag_loads_no_openlineage(module: str) -> None:
     script = (

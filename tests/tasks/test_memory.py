@@ -41,8 +41,15 @@ class StoreOutOfReach(StateStore):
 
 
 def refresh(**arguments: Any) -> ReingestContractOperator:
-    defaults: dict[str, Any] = {"task_id": "refresh", "contract_address": ADDRESS, "poll_interval": 0.05, "timeout": 20}
-    return ReingestContractOperator(**{**defaults, "wait_for_completion": True, "retries": 2, **arguments})
+    defaults: dict[str, Any] = {
+        "task_id": "refresh",
+        "contract_address": ADDRESS,
+        "poll_interval": 0.05,
+        "timeout": 3600,
+    }
+    return ReingestContractOperator(
+        **{"task_id": "refresh", **defaults, "wait_for_completion": True, "retries": 2, **arguments}
+    )
 
 
 def sensor(mode: str) -> Callable[..., Any]:

@@ -51,6 +51,7 @@ def test_building_tasks_and_triggers_looks_nothing_up_and_connects_nowhere() -> 
 
 
 @pytest.mark.dag_run
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.dag_run
+pytestmark = [pytest.mark.dag_run, pytest.mark.slow]
 
 OPTIONS = ["start_from_trigger", "end_from_trigger"]
 

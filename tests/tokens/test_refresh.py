@@ -37,12 +37,12 @@ from airflow_provider_alchemy.tokens.refresh import (
 )
 from airflow_provider_alchemy.tokens.result import RefreshLog, result_of
 from airflow_provider_alchemy.tokens.state import CollectionState, Method, Stage
-from tests.api.conftest import USUAL
 from tests.tasks.tokens import BATCH, LISTING, QUEUE, counts, first_requests, really_refreshed
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_backoff")]
 
+SETTINGS: dict[str, Any] = {"compute_units_per_second": 1_000_000, "timeout": 60, "verify": False}
 ADDRESS = "0x00000000000000000000000000000000000000c0"
 LOG = RefreshLog(logging.getLogger(__name__), "Collection")
 FAULTS: list[dict[str, Any]] = [
@@ -90,7 +90,7 @@ class Refresh:
 
     async def run(self, **options: Any) -> CollectionState:
         emulated = {"api_key": self.emulator.api_key, "host": f"{self.emulator.url}/{self.network}"}
-        settings = ClientSettings(**USUAL | emulated | {"network": self.network} | self.settings)
+        settings = ClientSettings(**SETTINGS | emulated | {"network": self.network} | self.settings)
         known = {"interval_seconds": 0.05, "spending_limit": SpendingLimit(), "save": self.save}
         async with AsyncAlchemyClient(settings) as client:
             chosen = RefreshOptions(**{**known, **self.options, **options})
@@ -214,7 +214,7 @@ class TestBatch:
         emulator.set_collection(ADDRESS, tokens=5)
         emulator.set_tokens(ADDRESS, [0], stale=True)
         state = CollectionState.begin(ADDRESS, "eth-mainnet")
-        settings = ClientSettings(**USUAL, api_key=emulator.api_key, host=f"{emulator.url}/eth-mainnet")
+        settings = ClientSettings(**SETTINGS, api_key=emulator.api_key, host=f"{emulator.url}/eth-mainnet")
         async with AsyncAlchemyClient(settings) as client:
             options = RefreshOptions(spending_limit=SpendingLimit())
             assert not await CollectionRefresh(client, state, range(5), options, LOG).run(max_pause_seconds=5)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
 from tests.conftest import ConnectTo
+from tests.tasks.lives import once
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +95,7 @@ class TestFaultyAnswers:
     def test_one_in_five_of_all_kinds_spoils_none_of_five_hundred_waits(
         self, emulator: AlchemyEmulator, connect: ConnectTo
     ) -> None:
-        connect(timeout=0.5, compute_units_per_second=10**8)
+        connect(timeout=3, compute_units_per_second=10**8)
         emulator.set_default_job(running_seconds=1)
         kinds: list[dict[str, Any]] = [
             {"kind": "http", "status": 429, "message": "compute units per second"},
@@ -101,7 +103,7 @@ class TestFaultyAnswers:
             {"kind": "html"},
             {"kind": "cut"},
             {"kind": "reset"},
-            {"kind": "hang"},
+            {"kind": "hang", "times": 20},
         ]
         for fault in kinds:
             emulator.add_fault(**fault, probability=0.2 / len(kinds))
@@ -127,15 +129,14 @@ class TestFaultyAnswers:
 
 class TestSharedContracts:
     def test_waits_on_one_contract_pay_for_one(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_default_job(running_seconds=1)
-        alone = run_all([ReingestTrigger(address(1), poll_interval=0.25, adaptive=False)])
-        calls_alone = emulator.count(contract_address=address(1))
+        emulator.set_default_job(queued_seconds=600)
 
-        together = run_all([ReingestTrigger(address(2), poll_interval=0.25, adaptive=False) for _ in range(20)])
+        with once(lambda: emulator.count() >= 6, lambda: emulator.set_job(address(2), running_seconds=0)):
+            events = run_all([ReingestTrigger(address(2), poll_interval=0.25, adaptive=False) for _ in range(20)])
 
-        assert {event["status"] for event in [*alone, *together]} == {"finished"}
+        assert [event["status"] for event in events] == ["finished"] * 20
         # Twenty waits that each begin at another moment learn from each other, so none asks by itself.
-        assert emulator.count(contract_address=address(2)) <= 2 * calls_alone + 2
+        assert all(later.at - earlier.at >= 0.24 for earlier, later in pairwise(emulator.calls))
 
 
 class TestTheBudget:

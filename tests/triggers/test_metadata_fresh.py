@@ -15,7 +15,7 @@ from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger, Reinges
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import looks_of, minutes_ago, refresh, sensor_in, set_fresh
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
-from tests.waiting import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -149,7 +149,7 @@ class TestItsPolls:
             waiting = [trigger_of(contract_address=one) for one in (LOWER, OTHER_ADDRESS.lower())] * 10
             others = [ReingestTrigger(contract_address=ADDRESS, poll_interval=0.05)]
             tasks = [asyncio.create_task(events_of(trigger)) for trigger in (*waiting, *others)]
-            await asyncio.to_thread(eventually, lambda: emulator.count() > 40)
+            await until(lambda: emulator.count() > 40)
             assert len(polling._pollers[asyncio.get_running_loop()]) == 1
             for one in tasks:
                 one.cancel()
@@ -177,7 +177,7 @@ class TestItsPolls:
 
         async def cancel_in_the_middle() -> int:
             running = asyncio.create_task(events_of(trigger_of()))
-            await asyncio.to_thread(eventually, lambda: emulator.count() > 1)
+            await until(lambda: emulator.count() > 1)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             return sum(map(len, polling._pollers.values()))

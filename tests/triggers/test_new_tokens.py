@@ -16,7 +16,7 @@ from airflow_provider_alchemy.triggers.reingest import NewTokensTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.minting import CONFIRMATIONS, FIRST, NEWEST, has_looked, mint, sensor_in, windows_of
 from tests.tasks.lives import LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
-from tests.waiting import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -140,7 +140,7 @@ class TestItsPolls:
         async def all_of_them() -> int:
             waiting = [trigger_of(contract_address=one) for one in (LOWER, OTHER_ADDRESS.lower())] * 10
             tasks = [asyncio.create_task(events_of(trigger)) for trigger in waiting]
-            await asyncio.to_thread(eventually, has_looked(emulator, 60), 30)
+            await until(has_looked(emulator, 60))
             pollers = len(polling._pollers[asyncio.get_running_loop()])
             for one in tasks:
                 one.cancel()
@@ -164,7 +164,7 @@ class TestItsPolls:
     def test_a_cancelled_one_leaves_nothing_behind(self, emulator: AlchemyEmulator) -> None:
         async def cancel_in_the_middle() -> int:
             running = asyncio.create_task(events_of(trigger_of()))
-            await asyncio.to_thread(eventually, has_looked(emulator, 2), 30)
+            await until(has_looked(emulator, 2))
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             return sum(map(len, polling._pollers.values()))

@@ -16,7 +16,7 @@ from airflow_provider_alchemy.triggers.progress import Progress, ProgressVariabl
 from airflow_provider_alchemy.triggers import progress as module
 from tests.tasks.batches import BatchInstance, Variables
 from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
-from tests.waiting import eventually
+from tests.waiting import until
 
 LOG = logging.getLogger("tests.triggers.test_progress")
 
@@ -31,10 +31,6 @@ def record_of(finished: int = 0, contracts: int = 1000) -> BatchRecord:
 
 def progress_of(of: ProgressVariable | None = None) -> Progress:
     return Progress(of or variable(), LOG)
-
-
-async def until(condition: Any) -> None:
-    await asyncio.to_thread(eventually, condition)
 
 
 class TestItsName:
@@ -105,7 +101,7 @@ class TestSaving:
     async def test_an_end_among_few_is_saved_at_once(
         self, variables: Variables, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "UNSAVED_SECONDS", 60)
+        monkeypatch.setattr(module, "UNSAVED_SECONDS", 3600)
         progress, record = progress_of(), record_of()
         async with progress.keeping(record):
             await until(lambda: variables.writes == 1)
@@ -116,7 +112,7 @@ class TestSaving:
         assert BatchRecord.read(variables.kept["record"]) == record
 
     async def test_a_small_share_is_saved_together(self, variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "UNSAVED_SECONDS", 60)
+        monkeypatch.setattr(module, "UNSAVED_SECONDS", 3600)
         progress, record = progress_of(), record_of(500)
         async with progress.keeping(record):
             await until(lambda: variables.writes == 1)
@@ -180,7 +176,7 @@ class TestSaving:
         assert (most, BatchRecord.read(variables.kept["record"])) == (1, record)
 
     async def test_the_end_is_saved(self, variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "UNSAVED_SECONDS", 60)
+        monkeypatch.setattr(module, "UNSAVED_SECONDS", 3600)
         progress, record = progress_of(), record_of(500)
         async with progress.keeping(record):
             await until(lambda: variables.writes == 1)
@@ -211,17 +207,17 @@ class TestSaving:
 
         def slowly(key: str, value: str, description: str | None = None) -> None:
             began.set()
-            may_end.wait(5)
+            may_end.wait(300)
             write(key, value, description)
 
         monkeypatch.setattr(variables, "set", slowly)
 
         async def keep() -> None:
             async with progress_of().keeping(record_of()):
-                await asyncio.sleep(60)
+                await asyncio.sleep(3600)
 
         task = asyncio.create_task(keep())
-        await asyncio.to_thread(began.wait, 5)
+        await until(began.is_set)
         task.cancel()
         await asyncio.sleep(0.02)
         assert not task.done()

@@ -15,7 +15,8 @@ import pytest
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
 from tests.conftest import TaskLog
-from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, fire, rebuilt, sensor_in
+from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, fire, once, rebuilt, sensor_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -117,9 +118,10 @@ class TestItsEvent:
 
 class TestItsPolls:
     def test_they_share_one_connection(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_job(ADDRESS, queued_seconds=2, running_seconds=0)
+        emulator.set_job(ADDRESS, queued_seconds=600)
 
-        asyncio.run(events_of(trigger_of(poll_interval=0.1)))
+        with once(lambda: emulator.count() > 2, lambda: emulator.set_job(ADDRESS, running_seconds=0)):
+            asyncio.run(events_of(trigger_of(poll_interval=0.1)))
 
         assert (emulator.connections, emulator.count() > 2) == (1, True)
 
@@ -194,10 +196,7 @@ class TestCancellation:
     async def cancel_in_the_middle(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
         task = asyncio.create_task(events_of(trigger_of(poll_interval=0.02)))
-        deadline = asyncio.get_running_loop().time() + 10
-        while emulator.count() < 2:
-            assert asyncio.get_running_loop().time() < deadline, "the trigger did not poll"
-            await asyncio.sleep(0.005)
+        await until(lambda: emulator.count() >= 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -104,6 +104,11 @@ class Triggerer:
         """Whether nothing that is stored and passed on waits for its place to be kept."""
         return all(entry.pending for group in self.manager._groups.values() for entry in group._outstanding.values())
 
+    def is_waited_for_only_by(self, number: int) -> bool:
+        """Whether one watcher alone has not yet dealt with what was passed on."""
+        entries = [entry for group in self.manager._groups.values() for entry in group._outstanding.values()]
+        return bool(entries) and all(entry.pending == {number} for entry in entries)
+
     async def stop(self, *numbers: int) -> None:
         """Cancel watchers, by default all; what is not confirmed by then is not stored."""
         tasks = [self.tasks.pop(number) for number in (numbers or tuple(self.tasks))]

@@ -25,9 +25,6 @@ LONGEST_DELAY_SECONDS = 2.0
 LIVES_THAT_GET_ON = 5
 """Every so many, a triggerer lives until it has kept what was confirmed when it began."""
 
-WHOLE_SECONDS = 1_800
-"""Deadline for all of it; some three minutes on two cores that nobody else uses."""
-
 WATCHES = SCENARIOS[KILLED]
 NETWORK = WATCHES[0].network
 

@@ -22,6 +22,8 @@ KEPT = text(
 
 TRIGGERS = text("SELECT w.trigger_id FROM asset_watcher w JOIN asset a ON a.id = w.asset_id WHERE a.name = :asset")
 
+PROGRESS = text("SELECT (SELECT count(*) FROM asset_event), (SELECT max(updated_at)::text FROM asset_state_store)")
+
 UNDER_WAY = text(
     "SELECT EXISTS (SELECT FROM asset_dag_run_queue WHERE target_dag_id = :dag_id)"
     " OR EXISTS (SELECT FROM dag_run WHERE dag_id = :dag_id AND state NOT IN ('success', 'failed'))"
@@ -68,6 +70,12 @@ class Records:
     def last_event(self) -> int:
         with self._engine.connect() as connection:
             return int(connection.execute(text("SELECT coalesce(max(id), 0) FROM asset_event")).scalar_one())
+
+    def progress(self) -> tuple[int, str | None]:
+        """Read how far the watches have come: the number of events, and when a place was kept last."""
+        with self._engine.connect() as connection:
+            events, kept_at = connection.execute(PROGRESS).one()
+        return events, kept_at
 
     def ids(self, asset: str) -> Counter[str]:
         """Count how often each id was told for an asset."""

@@ -15,9 +15,6 @@ from tests.e2e.chain.dags.watchers import SCENARIOS, Watched
 from tests.e2e.chain.mill import ids_for, logs_for
 from tests.e2e.chain.records import Records
 
-DEADLINE_SECONDS = 240
-"""For anything that is waited for: two cores run a whole Airflow."""
-
 LOOK_SECONDS = 0.25
 """Between two looks: some read the database, and take a core from the triggerer that is waited for."""
 
@@ -46,7 +43,7 @@ class Stage:
     def begin(self, file: str, dag_ids: Iterable[str], watches: Iterable[Watched]) -> None:
         """Unpause DAGs, and wait until their watches have begun: what comes then is told."""
         for dag_id in dag_ids:
-            self.airflow.unpause_dag(dag_id, deadline_seconds=DEADLINE_SECONDS)
+            self.airflow.unpause_dag(dag_id)
         # Airflow makes the triggers of a DAG's assets when it parses its file.
         self.touch(file)
         begun = list(watches)
@@ -54,11 +51,7 @@ class Stage:
         def missing() -> list[Watched]:
             return [watched for watched in begun if not self.records.places(watched)]
 
-        wait_until(
-            lambda: not missing(),
-            deadline_seconds=DEADLINE_SECONDS,
-            failure=lambda: f"These watches have not begun: {missing()}",
-        )
+        self.until(lambda: not missing(), lambda: f"These watches have not begun: {missing()}")
 
     def touch(self, file: str) -> None:
         """Let a DAG file look new: others are parsed now and then only."""
@@ -92,14 +85,19 @@ class Stage:
         return bool(places) and min(places.values()) > last
 
     def until_told(self, asset: str, ids: set[str]) -> None:
-        wait_until(
-            lambda: ids <= self.records.ids(asset).keys(),
-            deadline_seconds=DEADLINE_SECONDS,
-            failure=lambda: f"{asset} was not told {sorted(ids - self.records.ids(asset).keys())[:3]}",
-        )
+        def untold() -> set[str]:
+            return ids - self.records.ids(asset).keys()
 
-    def until(self, condition: Callable[[], object], failure: str) -> None:
-        wait_until(condition, deadline_seconds=DEADLINE_SECONDS, failure=lambda: failure, interval_seconds=LOOK_SECONDS)
+        self.until(lambda: not untold(), lambda: f"{asset} was not told {sorted(untold())[:3]}")
+
+    def until(self, condition: Callable[[], object], failure: str | Callable[[], str]) -> None:
+        """Wait as long as watches get on, or the runs that they start."""
+        wait_until(
+            condition,
+            moves=lambda: (self.airflow.progress(), self.records.progress()),
+            failure=lambda: failure if isinstance(failure, str) else failure(),
+            interval_seconds=LOOK_SECONDS,
+        )
 
     def until_runs_end(self, scenario: str) -> None:
         """Wait until no run of a DAG is under way, and no stored event is to start one."""

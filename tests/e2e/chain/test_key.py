@@ -6,15 +6,10 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.chain.dags.watchers import CALM, SCENARIOS
-from tests.e2e.chain.kills import WHOLE_SECONDS
 from tests.e2e.chain.stage import LOGS, Stage
 from tests.key_search import places_of
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.usefixtures("troubled", "downtime", "killing"),
-    pytest.mark.timeout(WHOLE_SECONDS),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("troubled", "downtime", "killing")]
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.chain.dags.watchers import Watched
-from tests.e2e.chain.kills import KILLS, WATCHES, WHOLE_SECONDS, Killing
+from tests.e2e.chain.kills import KILLS, WATCHES, Killing
 from tests.e2e.chain.mill import ids_for, logs_for
 from tests.e2e.chain.records import counted
 from tests.e2e.chain.stage import Stage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(WHOLE_SECONDS)]
+pytestmark = pytest.mark.e2e
 
 
 def test_some_kills_came_between_reading_a_block_and_storing_its_events(stage: Stage, killing: Killing) -> None:

@@ -13,7 +13,6 @@ from cluster.running import EMULATOR, TRIGGERERS, WORKERS
 from local_airflow.ending import SERVERS
 from local_airflow.waiting import wait_until
 
-DEADLINE_SECONDS = 120.0
 SUBMISSION = "reingestContract"
 SLOW_SECONDS = 8.0
 UNANSWERED = 6
@@ -65,7 +64,7 @@ def worker_in_a_submission(cluster: Cluster) -> None:
 
     wait_until(
         lambda: _submissions(cluster) >= before + UNANSWERED,
-        deadline_seconds=DEADLINE_SECONDS,
+        moves=cluster.airflow.progress,
         failure=lambda: "No task submits anything",
     )
     killed(WORKERS[0])(cluster)

@@ -18,6 +18,7 @@ TASKS = text(
     " ORDER BY task_id, map_index"
 )
 RESULTS = text("SELECT task_id, map_index, value FROM xcom WHERE run_id = :run_id AND key = 'return_value'")
+PROGRESS = text("SELECT state, count(*), sum(try_number) FROM task_instance GROUP BY state ORDER BY state")
 PLACES = text("SELECT count(*) FROM asset_state_store WHERE key = :key")
 
 
@@ -65,6 +66,11 @@ class ClusterRecords:
             Task(task_id, map_index, state, tries, ended_at, _read(results.get((task_id, map_index))))
             for task_id, map_index, state, tries, ended_at in rows
         ]
+
+    def progress(self) -> object:
+        """Read how far all tasks have come: how many are in each state, and in which try."""
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(PROGRESS)]
 
     def watchers_with_a_place(self) -> int:
         """Count the assets whose watcher has kept where it is on the chain."""

@@ -19,9 +19,6 @@ from tests.e2e.cluster.records import ClusterRecords
 from tests.e2e.cluster.verdicts import ENDED, Verdict, early_ends, late_calls, wrong_ends
 from tests.e2e.cluster.waits import ScenarioWaits
 
-DEADLINE_SECONDS = 1200.0
-"""For each thing that is waited for: two cores run a whole cluster."""
-
 
 class Stage:
     """
@@ -40,7 +37,7 @@ class Stage:
     def begin_watching(self) -> None:
         """Let the watchers begin: what is announced from then on is theirs to tell."""
         airflow = self.cluster.airflow
-        airflow.unpause_dag(WATCHERS, deadline_seconds=DEADLINE_SECONDS)
+        airflow.unpause_dag(WATCHERS)
         # Airflow makes the triggers of a DAG's assets when it parses its file, and an old one seldom.
         os.utime(airflow.dags_folder / FILE)
         watchers = ScenarioWaits(WATCHERS, self.waits, self.cluster.emulator).contracts[Kind.WATCHER]
@@ -61,7 +58,7 @@ class Stage:
         waits = ScenarioWaits(name, self.waits, self.cluster.emulator)
         waits.plan()
         airflow = self.cluster.airflow
-        run = airflow.trigger_dag(WAITS, conf=waits.parameters, deadline_seconds=DEADLINE_SECONDS)
+        run = airflow.trigger_dag(WAITS, conf=waits.parameters)
         for blow in blows:
             if blow.is_early:
                 blow.strike(self.cluster)
@@ -80,6 +77,8 @@ class Stage:
         return verdict
 
     def _until(self, condition: Callable[[], bool], failure: Callable[[], str]) -> None:
+        """Wait as long as tasks, watches or the calls of scenarios get on."""
+
         def is_met() -> bool:
             # Airflow's scheduler ends when its database is gone: whoever runs one has it started again.
             revive(self.cluster)
@@ -89,7 +88,13 @@ class Stage:
                 # PostgreSQL may just be starting again.
                 return False
 
-        wait_until(is_met, deadline_seconds=DEADLINE_SECONDS, failure=failure, interval_seconds=0.5)
+        wait_until(is_met, moves=self._progress, failure=failure, interval_seconds=0.5)
+
+    def _progress(self) -> object:
+        try:
+            return self.records.progress(), self.chain.progress()
+        except DBAPIError:
+            return None
 
     def _until_under_way(self, run_id: str, waits: ScenarioWaits) -> None:
         def missing() -> list[str]:
@@ -100,7 +105,7 @@ class Stage:
         self._until(lambda: not missing(), lambda: f"Not all waits are under way: {missing()}")
 
     def _left_at_the_end(self, run_id: str, waits: ScenarioWaits) -> list[str]:
-        """Wait until all has ended; say in sentences what has not, within the deadline."""
+        """Wait until all has ended; say in sentences what has not, once nothing moves any more."""
 
         def left() -> list[str]:
             tasks = self.records.tasks(run_id)

@@ -12,7 +12,7 @@ from tests.e2e.cluster.stage import Stage
 PLAYS = 5
 """On a busy machine one triggerer may be so slow that the other takes all triggers of a scenario."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.e2e
 
 
 def test_everything_of_it_is_a_process_of_its_own(cluster: Cluster) -> None:

@@ -44,9 +44,8 @@ TOGETHER = {
     "surroundings": [emulator_gone(20), POSTGRESQL, REDIS],
 }
 SCENARIOS: dict[str, list[Blow]] = EACH if os.environ.get("CLUSTER_KILLS") == "each" else TOGETHER
-SCENARIO_SECONDS = 3600
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(SCENARIO_SECONDS)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module", params=SCENARIOS)

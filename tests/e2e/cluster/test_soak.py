@@ -20,7 +20,7 @@ from tests.e2e.cluster.figures import SLOPES
 MINUTES_VARIABLE = "SOAK_MINUTES"
 DEFAULT_MINUTES = 2.0
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

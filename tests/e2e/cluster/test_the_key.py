@@ -14,7 +14,7 @@ from cluster import Cluster
 from tests.e2e.cluster.stage import Stage
 from tests.key_search import Place, places_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.e2e
 
 CANARY = "canary"
 FAULTS: tuple[dict[str, object], ...] = (

@@ -7,7 +7,7 @@ import pytest
 from pendulum import DateTime
 
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
-from tests.e2e.waits.conftest import COUNTED, Stage
+from tests.e2e.waits.conftest import COUNTED, RETRIED, Stage
 from tests.e2e.waits.dags.alchemy_scenarios import MODES, address_of
 
 pytestmark = pytest.mark.e2e
@@ -121,13 +121,13 @@ def test_a_deferred_wait_sees_the_end_with_its_first_call_after_it(stage: Stage)
 
 
 def test_a_retry_joins_the_refresh_and_knows_when_it_was_submitted(stage: Stage) -> None:
-    address = address_of("retry_joins")
+    address = address_of(RETRIED)
 
-    result = stage.result("retry_joins", "refresh")
+    result = stage.result(RETRIED, "refresh")
 
     first, second, *_ = sorted(call.at for call in stage.emulator.calls if call.contract_address == address)
-    assert stage.task("retry_joins").try_number > 1
-    assert "An earlier try submitted the refresh" in stage.log("retry_joins", "refresh", try_number=2)
+    assert stage.task(RETRIED).try_number > 1
+    assert "An earlier try submitted the refresh" in stage.log(RETRIED, "refresh", try_number=2)
     assert result["polls"] == stage.emulator.count(contract_address=address)
     submitted_at = DateTime.fromisoformat(result["submitted_at"]).timestamp()
     assert first - 60 < submitted_at < second

@@ -26,9 +26,6 @@ from tests.e2e.without_worker.statistics import StatisticsServer
 
 DAGS = Path(__file__).parent / "dags"
 
-RUN_SECONDS = 180
-"""Deadline for a run: two cores run all of them at once."""
-
 DATED, DATE = "templates", "20260102"
 """The DAG whose run has a logical date, and which; a connection is named after it."""
 
@@ -52,18 +49,18 @@ class Stage:
         self._notes = notes
         self.runs = {dag_id: airflow.trigger_dag(dag_id) for dag_id in MOVED}
         self.killed_at = self._kill_triggerer()
+        self.states_at_kill = {dag_id: run.state() for dag_id, run in self.runs.items()}
+        airflow.start("triggerer")
         others = {*without_worker.DAG_IDS, mapped_group.DAG_ID} - {*MOVED, DATED}
         self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in sorted(others)}
         self.runs[DATED] = self._dated_run()
-        airflow.start("triggerer")
 
     def _kill_triggerer(self) -> float:
-        def counted() -> bool:
-            asked = [self.emulator.count(contract_address=address_of(dag_id)) for dag_id in MOVED]
-            # What was asked and not yet told would be lost with the triggerer.
-            return all(asked) and self.statistics.counters["airflow.alchemy.polls"] == sum(asked)
-
-        wait_until(counted, deadline_seconds=60, failure=lambda: f"Not all were asked: {self.statistics.counters}")
+        wait_until(
+            lambda: all(self.emulator.count(contract_address=address_of(dag_id)) for dag_id in MOVED),
+            moves=self.airflow.progress,
+            failure=lambda: "Not all are polled for",
+        )
         self.airflow.kill("triggerer", signal.SIGKILL)
         return time.time()
 
@@ -73,11 +70,11 @@ class Stage:
         api.send("PATCH", f"dags/{DATED}", {"is_paused": False})
         run_id, date = "dated", f"{DATE[:4]}-{DATE[4:6]}-{DATE[6:]}T00:00:00Z"
         api.send("POST", f"dags/{DATED}/dagRuns", {"dag_run_id": run_id, "logical_date": date})
-        return DagRun(DATED, run_id, api, self.runs[MOVED[0]].diagnose)
+        return DagRun(DATED, run_id, api, self.airflow)
 
     def ended(self, dag_id: str) -> DagRun:
         run = self.runs[dag_id]
-        run.wait(RUN_SECONDS)
+        run.wait()
         return run
 
     def task(self, dag_id: str, task_id: str = "wait") -> TaskInstance:
@@ -109,7 +106,7 @@ class Stage:
         self.ended(dag_id)
         wait_until(
             lambda: len(written()) >= number,
-            deadline_seconds=30,
+            moves=self.airflow.progress,
             failure=lambda: f"Of {dag_id}: {written()}",
         )
         return written()

@@ -11,9 +11,6 @@ from tests.e2e.without_worker.dags.without_worker import LIMIT_SECONDS, MOVED, a
 
 pytestmark = pytest.mark.e2e
 
-TOLERANCE_SECONDS = 5
-"""Less than a triggerer takes to be killed and replaced: that much later would a moved deadline be."""
-
 
 class TestRetries:
     def test_the_second_try_succeeds(self, stage: Stage) -> None:
@@ -81,18 +78,26 @@ class TestTimeouts:
 
 class TestATriggererThatIsKilled:
     def test_the_waits_were_in_their_middle(self, stage: Stage) -> None:
-        assert all(calls(stage, dag_id)[0].at < stage.killed_at < calls(stage, dag_id)[-1].at for dag_id in MOVED)
+        assert all(calls(stage, dag_id)[0].at < stage.killed_at for dag_id in MOVED)
+        assert stage.states_at_kill == dict.fromkeys(MOVED, "running")
 
     def test_the_next_one_ends_the_task_without_a_worker(self, stage: Stage) -> None:
         assert (stage.result("moved")["state"], stage.worker_starts("moved")) == ("finished", 0)
 
     @pytest.mark.parametrize("dag_id", ["moved_timeout", "moved_execution_timeout"])
     def test_no_deadline_is_moved(self, stage: Stage, dag_id: str) -> None:
-        stage.ended(dag_id)
-        began, *_, ended = (call.at for call in calls(stage, dag_id))
+        first, *others = (call.at for call in calls(stage, dag_id))
+        late = [at for at in others if at > first + LIMIT_SECONDS]
 
-        # The last look comes at the deadline; the first one as soon as the triggerer has the task.
-        assert ended - began == pytest.approx(LIMIT_SECONDS, abs=TOLERANCE_SECONDS)
+        # The deadline counts from before the first poll. After it there is a last poll, and perhaps one that was on its
+        # way. A deadline that counts from the second triggerer's start would leave time for many.
+        assert len(late) <= 2
+
+    @pytest.mark.parametrize("dag_id", ["moved_timeout", "moved_execution_timeout"])
+    def test_no_wait_is_cut_short(self, stage: Stage, dag_id: str) -> None:
+        run = stage.ended(dag_id)
+
+        assert run.duration_seconds() >= LIMIT_SECONDS
 
     def test_the_timeout_is_a_sensors_timeout_all_the_same(self, stage: Stage) -> None:
         (told,) = stage.callbacks("moved_timeout")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import subprocess
 import time
 from datetime import timedelta
+from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import DAG, BaseHook, get_current_context, task
 
 
@@ -52,12 +53,9 @@ with DAG("plain", schedule=None):
     PythonOperator(task_id="produce", python_callable=_produce) >> EmptyOperator(task_id="end")
     square.expand(number=[1, 2, 3])
 
+# Until a test writes the file.
 with DAG("waiting", schedule=None):
-    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=12), deferrable=True)
-
-# Longer than a triggerer takes to start on a busy machine.
-with DAG("waiting_long", schedule=None):
-    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=50), deferrable=True)
+    FileSensor(task_id="wait", filepath=f"{Path(__file__).parent}/{{{{ run_id }}}}", deferrable=True, poke_interval=1)
 
 with DAG("failing", schedule=None):
     fail()

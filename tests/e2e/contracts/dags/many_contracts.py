@@ -23,7 +23,7 @@ def contracts_of(dag_id: str) -> list[str]:
 def a_dag(dag_id: str, **arguments: Any) -> DAG:
     start = pendulum.datetime(2026, 1, 1, tz="UTC")
     with DAG(dag_id, schedule=None, start_date=start, catchup=False) as dag:
-        defaults: dict[str, Any] = {"poll_interval": 1, "timeout": 150, "retries": 2, "retry_delay": timedelta(0)}
+        defaults: dict[str, Any] = {"poll_interval": 1, "timeout": 3600, "retries": 2, "retry_delay": timedelta(0)}
         ReingestContractsOperator(
             task_id="refresh", contract_addresses=contracts_of(dag_id), **{**defaults, **arguments}
         )

@@ -56,7 +56,8 @@ with new_dag(KILLED):
     refresh(KILLED, retries=2, retry_delay=timedelta(seconds=1), pre_execute=note_the_process)
 
 with new_dag(PAUSED):
-    refresh(PAUSED, deferrable=True)
+    # Longer than a busy scheduler takes to hear that the worker ended: it takes a task for killed that goes on before.
+    refresh(PAUSED, deferrable=True, attempt_interval=30)
 
 with new_dag(QUEUED):
     refresh(QUEUED, method="queue")
@@ -93,7 +94,7 @@ for dag_id in FRESH:
             fresh_since="{{ dag_run.start_date }}",
             sample_size=50,
             poke_interval=2,
-            timeout=120,
+            timeout=3600,
             mode="reschedule" if mode == "reschedule" else "poke",
             deferrable=mode == "deferred",
         )

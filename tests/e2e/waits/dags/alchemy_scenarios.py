@@ -12,6 +12,9 @@ from airflow.sdk import DAG, task
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 
+PATIENCE_SECONDS = 3600
+"""The time-out of waits that have to end well."""
+
 PAUSE_SECONDS = 20
 """Airflow's scheduler takes a task for killed that goes on before it has heard that the task's worker ended: on a busy
 machine it hears that several seconds late."""
@@ -43,13 +46,13 @@ def a_dag(dag_id: str) -> DAG:
 
 def sensor(dag_id: str, **arguments: Any) -> None:
     with a_dag(dag_id):
-        defaults = {"poke_interval": 2, "timeout": 120, "contract_address": address_of(dag_id)}
+        defaults = {"poke_interval": 2, "timeout": PATIENCE_SECONDS, "contract_address": address_of(dag_id)}
         ReingestSensor(task_id="wait", **(defaults | arguments))
 
 
 def operator(dag_id: str, **arguments: Any) -> None:
     with a_dag(dag_id):
-        defaults = {"poll_interval": 2, "timeout": 120, "contract_address": address_of(dag_id)}
+        defaults = {"poll_interval": 2, "timeout": PATIENCE_SECONDS, "contract_address": address_of(dag_id)}
         ReingestContractOperator(task_id="refresh", **(defaults | arguments))
 
 
@@ -64,13 +67,14 @@ for form, arguments in WAITS.items():
 
 sensor("calls_of_a_wait", deferrable=True, poke_interval=5)
 sensor("killed_triggerer", deferrable=True, poke_interval=2)
-sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=PAUSE_SECONDS))
+# Long enough for the worker to come to the deferral, however busy the machine is.
+sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=3 * PAUSE_SECONDS))
 operator(
     "retry_joins",
     **WAITS["worker"],
     poll_interval=1,
-    execution_timeout=timedelta(seconds=5),
-    retries=3,
+    execution_timeout=timedelta(seconds=PAUSE_SECONDS),
+    retries=10,
     retry_delay=timedelta(seconds=1),
 )
 

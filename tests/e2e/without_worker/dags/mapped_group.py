@@ -19,7 +19,7 @@ with DAG(DAG_ID, schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC
             task_id="wait",
             contract_address=address,
             poke_interval=2,
-            timeout=120,
+            timeout=3600,
             start_from_trigger=True,
             end_from_trigger=True,
         )

@@ -24,7 +24,11 @@ BOTH: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
 START: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": False}
 END: dict[str, Any] = {"start_from_trigger": False, "end_from_trigger": True}
 WORKER: dict[str, Any] = {"start_from_trigger": False, "end_from_trigger": False, "deferrable": False}
-LIMIT_SECONDS = 35
+PATIENCE_SECONDS = 3600
+"""The time-out of waits that have to end well."""
+
+POLL_SECONDS = 2
+LIMIT_SECONDS = 60
 """The time-outs of the waits that are moved: longer than a triggerer takes to be replaced."""
 
 DAG_IDS: list[str] = []
@@ -61,12 +65,22 @@ SUCCESS: dict[str, Any] = {"on_success_callback": note("success")}
 
 
 def sensor(dag_id: str, **arguments: Any) -> ReingestSensor:
-    defaults = {"task_id": "wait", "poke_interval": 2, "timeout": 120, "contract_address": address_of(dag_id)}
+    defaults = {
+        "task_id": "wait",
+        "poke_interval": POLL_SECONDS,
+        "timeout": PATIENCE_SECONDS,
+        "contract_address": address_of(dag_id),
+    }
     return ReingestSensor(**(defaults | CALLBACKS | arguments))
 
 
 def operator(dag_id: str, **arguments: Any) -> ReingestContractOperator:
-    defaults = {"task_id": "wait", "poll_interval": 2, "timeout": 120, "contract_address": address_of(dag_id)}
+    defaults = {
+        "task_id": "wait",
+        "poll_interval": POLL_SECONDS,
+        "timeout": PATIENCE_SECONDS,
+        "contract_address": address_of(dag_id),
+    }
     return ReingestContractOperator(**(defaults | CALLBACKS | {"wait_for_completion": True} | arguments))
 
 
@@ -110,9 +124,9 @@ with a_dag("templates", params={"network": "eth-mainnet"}):
     )
 
 with a_dag("mapped"):
-    mapped: Any = ReingestSensor.partial(task_id="wait", poke_interval=2, timeout=120, **BOTH, **CALLBACKS).expand(
-        contract_address=[address_of("mapped_0"), address_of("mapped_1")]
-    )
+    mapped: Any = ReingestSensor.partial(
+        task_id="wait", poke_interval=POLL_SECONDS, timeout=PATIENCE_SECONDS, **BOTH, **CALLBACKS
+    ).expand(contract_address=[address_of("mapped_0"), address_of("mapped_1")])
 
     @task
     def addresses(results: Any) -> list[str]:
