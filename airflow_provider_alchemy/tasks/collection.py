@@ -97,16 +97,7 @@ class TokenTask(CollectionTask):
 
 
 class TokenJob:
-    """
-    Refreshes tokens, from where an earlier process of the task left off.
-
-    :param task: The task, its arguments rendered.
-    :param store: What outlives its processes.
-    :param tokens: The tokens; None: all of the collection.
-    :param state: Where it goes on; default: from what is in the store.
-    :raises AlchemyError: An argument or the connection cannot be right, the contract is no collection, or the refresh
-        costs more than the task may spend.
-    """
+    """Refreshes a task's tokens, or all of the collection, from where an earlier process of the task left off."""
 
     def __init__(
         self,

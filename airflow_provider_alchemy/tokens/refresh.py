@@ -9,7 +9,6 @@ answer and before its next call. Memory grows only with the tokens that are stil
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -63,12 +62,12 @@ MAX_QUEUE_CALLS = 16
 MAX_EMPTY_PAGES = 10
 """Pages in a row without a new token: a listing that goes on like that is broken, and each page costs 600 units."""
 
-MAX_CONSECUTIVE_FAILURES, MAX_SILENCE_SECONDS = 10, 60.0
+MAX_CONSECUTIVE_FAILURES, MAX_SILENCE = 10, timedelta(minutes=1)
 """So many calls in a row have failed, each after all its attempts, and so long none was answered: the service is down,
 and each attempt may be billed."""
 
 MAX_THROTTLED = timedelta(minutes=10)
-"""How long a call waits where the account is refused for its throughput."""
+"""How long all calls of the account may be refused for its throughput before they fail."""
 
 DEFAULT_ESTIMATE_SECONDS = 10.0
 """What Alchemy's API reference shows as ``estimatedMsToRefresh``."""
@@ -85,11 +84,8 @@ class RefreshOptions:
     token_attempts: int = 3
     interval_seconds: float = MIN_SECONDS_BETWEEN_ATTEMPTS
     spending_limit: SpendingLimit
-    save: Save | None = None
-    """Saves the state for another process, in a thread; None: nothing is saved."""
-
-    on_call: Callable[[Usage], None] | None = None
-    """Gets what each call cost."""
+    save: Save | None = None  # for another process; called in a thread
+    on_call: Callable[[Usage], None] | None = None  # gets what each call cost
 
 
 class CollectionRefresh:
@@ -115,7 +111,7 @@ class CollectionRefresh:
         self._empty_pages = 0
         self._queueing = asyncio.Semaphore(MAX_QUEUE_CALLS)
         self._failures = 0
-        self._answered_at = time.monotonic()
+        self._answered_at = datetime.now(UTC)
         self._error: AlchemyError | None = None
 
     async def run(self, max_pause_seconds: float = inf) -> bool:
@@ -133,7 +129,7 @@ class CollectionRefresh:
             if pause > 0:
                 await asyncio.sleep(pause)
                 # No call was made meanwhile: the service is not down for that.
-                self._failures, self._answered_at = 0, time.monotonic()
+                self._failures, self._answered_at = 0, datetime.now(UTC)
             await self._run_stage()
             now = datetime.now(UTC)
             state.end_stage(now, options.token_attempts, options.interval_seconds)
@@ -244,10 +240,8 @@ class CollectionRefresh:
             now = datetime.now(UTC)
             asked_at = min((usage.first_call_at for usage in usages.values() if usage.first_call_at), default=None)
             left = []
-            for tokens in regroup(
-                to_queue,
-                lambda token_id, _: reasons.get(token_id) or (_UNANSWERED if usages[token_id].calls else _UNSENT),
-            ):
+            default = {token_id: _UNANSWERED if usage.calls else _UNSENT for token_id, usage in usages.items()}
+            for tokens in regroup(to_queue, lambda token_id, _: reasons.get(token_id, default[token_id])):
                 if tokens.reason == _UNSENT:
                     left.append(replace(tokens, reason=""))
                     continue
@@ -288,7 +282,7 @@ class CollectionRefresh:
                 usage=usage,
                 max_attempts=max_attempts,
                 # Until then, to be refused for the account's throughput says nothing of these tokens.
-                deadline=datetime.now(UTC) + MAX_THROTTLED,
+                deadline=self._answered_at + MAX_THROTTLED,
                 spending_limit=self._options.spending_limit,
                 retries_unexpected=True,
             )
@@ -297,15 +291,15 @@ class CollectionRefresh:
             self._state.compute_units += usage.compute_units
             if self._options.on_call is not None:
                 self._options.on_call(usage)
-        self._failures, self._answered_at = 0, time.monotonic()
+        self._failures, self._answered_at = 0, datetime.now(UTC)
         return value
 
     def _concerns_all(self, error: AlchemyError) -> bool:
         """Whether an error is none of these tokens alone: the user has to act, or the service is down."""
         self._failures += 1
         may_pass = error.kind is ErrorKind.TRANSIENT or isinstance(error, AlchemyUnexpectedAnswerError)
-        silence_seconds = time.monotonic() - self._answered_at
-        is_down = self._failures >= MAX_CONSECUTIVE_FAILURES and silence_seconds >= MAX_SILENCE_SECONDS
+        silence = datetime.now(UTC) - self._answered_at
+        is_down = self._failures >= MAX_CONSECUTIVE_FAILURES and silence >= MAX_SILENCE
         return not may_pass or is_down
 
 

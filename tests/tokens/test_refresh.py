@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyError,
+    AlchemyRateLimitError,
     AlchemyServerError,
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
@@ -317,15 +319,17 @@ class TestTroubles:
         assert refresh.counts == counts(500)
         assert state.compute_units == emulator.compute_units == 5 * 1080
 
-    async def test_a_service_that_stays_down_ends_it(
-        self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("status", "kind"), [(500, AlchemyServerError), (429, AlchemyRateLimitError)])
+    async def test_a_service_that_stays_down_or_refuses_the_account_ends_it(
+        self, status: int, kind: type[AlchemyError], emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_SILENCE_SECONDS", 0.1)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_SILENCE", timedelta(0))
         emulator.set_collection(ADDRESS, tokens=5000)
-        emulator.add_fault("http", status=500, endpoint=BATCH)
+        emulator.add_fault("http", status=status, message="compute units per second", endpoint=BATCH)
         refresh = Refresh(emulator, settings={"max_attempts": 1}, options={"token_attempts": 1000})
 
-        assert isinstance(await refresh.failure(), AlchemyServerError)
+        assert isinstance(await refresh.failure(), kind)
 
         assert refresh.state.remaining + sum(one.count for one in refresh.state.unproven) > 0
 
@@ -380,11 +384,11 @@ class Book:
         key = (call.params or {}).get("startToken")
         self.asked.append(key)
         ids, next_key = self._pages[key]
-        return TokenPage(tuple(Token("0xabc", token_id) for token_id in ids), next_key=next_key)
+        return TokenPage(tuple(Token(ADDRESS, token_id) for token_id in ids), next_key=next_key)
 
     async def read(self, **known: Any) -> list[int]:
         """Read the pages, and give the tokens in order."""
-        state = CollectionState.begin("0xabc", "eth-mainnet")
+        state = CollectionState.begin(ADDRESS, "eth-mainnet")
         for name, value in known.items():
             setattr(state, name, value)
         options = RefreshOptions(spending_limit=SpendingLimit(), token_attempts=1)
