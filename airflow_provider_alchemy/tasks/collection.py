@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
@@ -25,7 +25,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyExecutionDeadlineError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    ErrorKind,
 )
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
 from airflow_provider_alchemy.api.logs import Log
@@ -98,16 +97,7 @@ class TokenTask(CollectionTask):
 
 
 class TokenJob:
-    """
-    Refreshes tokens, from where an earlier process of the task left off.
-
-    :param task: The task, its arguments rendered.
-    :param store: What outlives its processes.
-    :param tokens: The tokens; None: all of the collection.
-    :param state: Where it goes on; default: from what is in the store.
-    :raises AlchemyError: An argument or the connection cannot be right, the contract is no collection, or the refresh
-        costs more than the task may spend.
-    """
+    """Refreshes a task's tokens, or all of the collection, from where an earlier process of the task left off."""
 
     def __init__(
         self,
@@ -158,31 +148,30 @@ class TokenJob:
             state.compute_units += usage.compute_units
             self._store.save(state.to_dict())
 
-    def run(self, max_pause_seconds: float = inf) -> float | None:
+    def run(self, max_pause_seconds: float = inf) -> bool:
         """
-        Refresh tokens until each is proven or given up, or until a pause is too long to be spent here.
+        Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``.
 
-        :return: Seconds of the pause that is due now; None: the refresh is done.
-        :raises AlchemyError: What concerns all tokens, or the state's ``execution_deadline`` is over.
+        :raises AlchemyError: What concerns all tokens, or the time is over.
         """
         try:
-            pause = run_in_thread(lambda: self._run(max_pause_seconds))
+            is_done = run_in_thread(lambda: self._run(max_pause_seconds))
         except TimeoutError:
             self._store.save(self.state.to_dict())
-            raise execution_timeout_error(self.subject) from None
+            raise _execution_timeout_error(self._task) from None
         except AlchemySpendingLimitError as error:
             raise self._explained(error) from None
         except BaseException:
             # Such as Airflow's time-out: what is known is saved, and the retry asks for the rest.
             self._store.save(self.state.to_dict())
             raise
-        if pause is None:
+        if is_done:
             self.state.finished_at = self.state.finished_at or datetime.now(UTC)
             self._store.save(self.state.to_dict())
             self._log.log_summary(self.state)
-        return pause
+        return is_done
 
-    async def _run(self, max_pause_seconds: float) -> float | None:
+    async def _run(self, max_pause_seconds: float) -> bool:
         task, limit = self._task, self._task.max_compute_units
         options = RefreshOptions(
             token_attempts=task.token_attempts,
@@ -192,10 +181,11 @@ class TokenJob:
             on_call=count_calls,
         )
         token_ids = None if self._tokens is None else self._tokens.ids
-        async with AsyncAlchemyClient(self._settings) as client:
+        deadline = self.state.execution_deadline
+        seconds_left = None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
+        async with AsyncAlchemyClient(self._settings) as client, asyncio.timeout(seconds_left):
             refresh = CollectionRefresh(client, self.state, token_ids, options, self._log)
-            async with asyncio.timeout(_seconds_until(self.state.execution_deadline)):
-                return await refresh.run(max_pause_seconds)
+            return await refresh.run(max_pause_seconds)
 
     def _explained(self, error: AlchemySpendingLimitError) -> AlchemySpendingLimitError:
         state = self.state
@@ -237,7 +227,7 @@ class RefreshCollectionTask(TokenTask):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
         if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
-            raise airflow_exception(self._execution_timeout_error(), self, context)
+            raise airflow_exception(_execution_timeout_error(self), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -250,11 +240,11 @@ class RefreshCollectionTask(TokenTask):
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
             self._apply_execution_timeout(job.state)
-            pause = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
+            is_done = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
-        if pause is not None:
-            self._defer(job.state, pause, store)
+        if not is_done:
+            self._defer(job.state, store)
         return self._finish(context, job)
 
     def _apply_execution_timeout(self, state: CollectionState) -> None:
@@ -263,19 +253,16 @@ class RefreshCollectionTask(TokenTask):
         if state.execution_deadline is None and self.deferrable and self.execution_timeout is not None:
             state.execution_deadline = now + self.execution_timeout
         if state.execution_deadline is not None and state.execution_deadline <= now:
-            raise self._execution_timeout_error()
+            raise _execution_timeout_error(self)
 
-    def _execution_timeout_error(self) -> AlchemyExecutionDeadlineError:
-        return execution_timeout_error(f"Collection {self.contract_address}")
-
-    def _defer(self, state: CollectionState, pause_seconds: float, store: TokenStore) -> None:
+    def _defer(self, state: CollectionState, store: TokenStore) -> None:
         deadline = state.execution_deadline
-        seconds = min(pause_seconds, inf if deadline is None else _seconds_until(deadline) or 0.0)
+        due_at = min(moment for moment in (state.next_at, deadline) if moment is not None)
         values = state.to_dict()
         is_saved = store.save(values)
-        self.log.info("Waiting in the triggerer for %.0f s", seconds)
+        self.log.info("Waiting in the triggerer for %.0f s", (due_at - datetime.now(UTC)).total_seconds())
         self.defer(
-            trigger=NextAttemptTrigger((datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()),
+            trigger=NextAttemptTrigger(due_at.isoformat()),
             method_name="execute_complete",
             # Where a store has it, it goes no second way: it may be large.
             kwargs={} if is_saved else {"record": values},
@@ -373,8 +360,7 @@ class FallbackTask(ReingestTask, TokenTask):
                 "of the tokens with RefreshCollectionOperator(token_ids=…)"
             )
         elif isinstance(error, AlchemyTokensFailedError):
-            is_permanent = error.kind is ErrorKind.PERMANENT
-            retry = "Have their contract or their metadata corrected" if is_permanent else "Retry the task"
+            retry = "Have their contract or their metadata corrected" if error.is_permanent else "Retry the task"
             error.advice = f"{retry}; RefreshCollectionOperator names these tokens, and takes max_failed"
         raise airflow_exception(error, self, context)
 
@@ -399,11 +385,8 @@ def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
     log.info("%s: %s tokens that are not proven fresh", path, f"{number:,}")
 
 
-def execution_timeout_error(subject: str) -> AlchemyExecutionDeadlineError:
+def _execution_timeout_error(task: TokenTask) -> AlchemyExecutionDeadlineError:
+    subject = f"Collection {task.contract_address}"
     msg = "not all tokens were proven fresh when the task's execution_timeout was over"
     advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
     return AlchemyExecutionDeadlineError(msg, subject=subject, advice=advice)
-
-
-def _seconds_until(moment: datetime | None) -> float | None:
-    return None if moment is None else (moment - datetime.now(UTC)).total_seconds()

@@ -9,15 +9,12 @@ answer and before its next call. Memory grows only with the tokens that are stil
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import count
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, TypeVar
 
-from airflow_provider_alchemy.api import throttle
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
 from airflow_provider_alchemy.api.endpoints import (
     MAX_TOKENS_PER_CALL,
@@ -31,7 +28,6 @@ from airflow_provider_alchemy.api.endpoints import (
 )
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
-    AlchemyRateLimitError,
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
@@ -66,12 +62,12 @@ MAX_QUEUE_CALLS = 16
 MAX_EMPTY_PAGES = 10
 """Pages in a row without a new token: a listing that goes on like that is broken, and each page costs 600 units."""
 
-MAX_CONSECUTIVE_FAILURES, MAX_SILENCE_SECONDS = 10, 60.0
+MAX_CONSECUTIVE_FAILURES, MAX_SILENCE = 10, timedelta(minutes=1)
 """So many calls in a row have failed, each after all its attempts, and so long none was answered: the service is down,
 and each attempt may be billed."""
 
-MAX_THROTTLED_SECONDS = 600.0
-"""How long an account may be refused all of its calls for its throughput before its refresh gives up."""
+MAX_THROTTLED = timedelta(minutes=10)
+"""How long all calls of the account may be refused for its throughput before they fail."""
 
 DEFAULT_ESTIMATE_SECONDS = 10.0
 """What Alchemy's API reference shows as ``estimatedMsToRefresh``."""
@@ -88,23 +84,12 @@ class RefreshOptions:
     token_attempts: int = 3
     interval_seconds: float = MIN_SECONDS_BETWEEN_ATTEMPTS
     spending_limit: SpendingLimit
-    save: Save | None = None
-    """Saves the state for another process, in a thread; None: nothing is saved."""
-
-    on_call: Callable[[Usage], None] | None = None
-    """Gets what each call cost."""
+    save: Save | None = None  # for another process; called in a thread
+    on_call: Callable[[Usage], None] | None = None  # gets what each call cost
 
 
 class CollectionRefresh:
-    """
-    Refreshes the tokens of a collection.
-
-    :param client: Whose account, and the way to it.
-    :param state: How far the refresh is; changed while it runs.
-    :param token_ids: The given tokens; None: the collection is listed.
-    :param options: How it is refreshed.
-    :param log: For people.
-    """
+    """Refreshes the given tokens of a collection, or all that it lists, and writes to the state how far it is."""
 
     def __init__(
         self,
@@ -126,32 +111,31 @@ class CollectionRefresh:
         self._empty_pages = 0
         self._queueing = asyncio.Semaphore(MAX_QUEUE_CALLS)
         self._failures = 0
-        self._answered_at = time.monotonic()
+        self._answered_at = datetime.now(UTC)
         self._error: AlchemyError | None = None
 
-    async def run(self, max_pause_seconds: float = inf) -> float | None:
+    async def run(self, max_pause_seconds: float = inf) -> bool:
         """
         Refresh tokens until each is proven or given up, or until a pause is too long to be spent here.
 
-        :param max_pause_seconds: The longest pause that is spent here.
-        :return: Seconds of the pause that is due now; None: the refresh is done.
+        :return: Whether the refresh is done; if not, it goes on at the state's ``next_at``.
         :raises AlchemyError: What concerns all tokens: a refused key, a used-up quota, a service that is down.
         """
         state, options = self._state, self._options
         while state.stage is not Stage.DONE:
             pause = (state.next_at - datetime.now(UTC)).total_seconds() if state.next_at else 0.0
             if pause > max_pause_seconds:
-                return pause
+                return False
             if pause > 0:
                 await asyncio.sleep(pause)
                 # No call was made meanwhile: the service is not down for that.
-                self._failures, self._answered_at = 0, time.monotonic()
+                self._failures, self._answered_at = 0, datetime.now(UTC)
             await self._run_stage()
             now = datetime.now(UTC)
             state.end_stage(now, options.token_attempts, options.interval_seconds)
             await self._saver.save()
             self._log.log_stage(state, now)
-        return None
+        return True
 
     async def _run_stage(self) -> None:
         workers, supply = DEFAULT_WORKERS, self._state.supply
@@ -232,7 +216,7 @@ class CollectionRefresh:
                 raise
             self._log.log_failure(chunk.count, error)
             failure = error.reason
-        sent_at = _sent_at(usage) if refreshes else None
+        sent_at = usage.first_call_at if refreshes else None
         asked = [replace(tokens, asked_at=tokens.asked_at or sent_at) for tokens in chunk.token_sets]
         known = regroup(asked, lambda token_id, tokens: failure or judge(found.get(token_id), tokens.asked_at))
         state.complete(chunk, known)
@@ -254,12 +238,10 @@ class CollectionRefresh:
             # Also where the refresh stops here: what was queued is paid for. The hundred share their times, or the
             # state would be as large as the collection.
             now = datetime.now(UTC)
-            asked_at = min((sent_at for sent_at in map(_sent_at, usages.values()) if sent_at), default=None)
+            asked_at = min((usage.first_call_at for usage in usages.values() if usage.first_call_at), default=None)
             left = []
-            for tokens in regroup(
-                to_queue,
-                lambda token_id, _: reasons.get(token_id) or (_UNANSWERED if usages[token_id].calls else _UNSENT),
-            ):
+            default = {token_id: _UNANSWERED if usage.calls else _UNSENT for token_id, usage in usages.items()}
+            for tokens in regroup(to_queue, lambda token_id, _: reasons.get(token_id, default[token_id])):
                 if tokens.reason == _UNSENT:
                     left.append(replace(tokens, reason=""))
                     continue
@@ -294,50 +276,35 @@ class CollectionRefresh:
             state.estimated_seconds = min(max(state.estimated_seconds, seconds), QUEUE_RULE.total_seconds())
 
     async def _send(self, call: Call[T], usage: Usage, max_attempts: int | None = None) -> T:
-        max_attempts = max_attempts or self._client.settings.max_attempts
         try:
-            value = await self._send_unthrottled(call, usage, max_attempts)
+            value = await self._client.send(
+                call,
+                usage=usage,
+                max_attempts=max_attempts,
+                # Until then, to be refused for the account's throughput says nothing of these tokens.
+                deadline=self._answered_at + MAX_THROTTLED,
+                spending_limit=self._options.spending_limit,
+                retries_unexpected=True,
+            )
         finally:
             self._state.polls += usage.calls
             self._state.compute_units += usage.compute_units
             if self._options.on_call is not None:
                 self._options.on_call(usage)
-        self._failures, self._answered_at = 0, time.monotonic()
+        self._failures, self._answered_at = 0, datetime.now(UTC)
         return value
-
-    async def _send_unthrottled(self, call: Call[T], usage: Usage, max_attempts: int) -> T:
-        for refusals in count(max_attempts):
-            try:
-                return await self._client.send(
-                    call,
-                    usage=usage,
-                    max_attempts=max_attempts,
-                    spending_limit=self._options.spending_limit,
-                    retries_unexpected=True,
-                )
-            except AlchemyRateLimitError as error:
-                # It says nothing of these tokens, is not billed, and passes.
-                if time.monotonic() - self._answered_at >= MAX_THROTTLED_SECONDS:
-                    raise
-                await asyncio.sleep(throttle.backoff_seconds(refusals, error.retry_after_seconds))
-        raise AssertionError
 
     def _concerns_all(self, error: AlchemyError) -> bool:
         """Whether an error is none of these tokens alone: the user has to act, or the service is down."""
         self._failures += 1
         may_pass = error.kind is ErrorKind.TRANSIENT or isinstance(error, AlchemyUnexpectedAnswerError)
-        silence_seconds = time.monotonic() - self._answered_at
-        is_down = self._failures >= MAX_CONSECUTIVE_FAILURES and silence_seconds >= MAX_SILENCE_SECONDS
+        silence = datetime.now(UTC) - self._answered_at
+        is_down = self._failures >= MAX_CONSECUTIVE_FAILURES and silence >= MAX_SILENCE
         return not may_pass or is_down
 
 
 class Saver:
-    """
-    Saves a state while work goes on: one save at a time, each with all that happened before it began.
-
-    :param snapshot: Gives the state as JSON values.
-    :param save: Saves it; called in a thread. None: nothing is saved.
-    """
+    """Saves a state while work goes on: one save at a time, each with all that happened before it began."""
 
     def __init__(self, snapshot: Callable[[], dict[str, Any]], save: Save | None) -> None:
         self._snapshot = snapshot
@@ -362,8 +329,3 @@ class Saver:
                 # A thread cannot be cancelled, and the next save must not overtake it.
                 await asyncio.wait([save])
             self._saved = last
-
-
-def _sent_at(usage: Usage) -> datetime | None:
-    sent_at = usage.first_call_at
-    return None if sent_at is None else datetime.fromtimestamp(sent_at.timestamp(), UTC)

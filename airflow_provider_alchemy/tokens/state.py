@@ -8,16 +8,13 @@ is enough for another process to go on, and no more: of tokens that are proven i
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-from pendulum import UTC, DateTime
 
 from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
@@ -61,21 +58,13 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """
-    Tokens of which the same is known.
+    """Tokens of which the same is known."""
 
-    :param ids: Their ids, packed: ten thousand that follow each other take a few characters.
-    :param count: How many they are.
-    :param asked_at: When their refresh was first requested; None: not yet.
-    :param queued_at: When they were last queued with ``refreshNftMetadata``; None: never.
-    :param reason: Why they are not proven; empty before the first answer.
-    """
-
-    ids: str
+    ids: str  # packed: ten thousand that follow each other take a few characters
     count: int
-    asked_at: datetime | None = None
-    queued_at: datetime | None = None
-    reason: str = ""
+    asked_at: datetime | None = None  # when their refresh was first requested
+    queued_at: datetime | None = None  # when they were last queued with refreshNftMetadata
+    reason: str = ""  # why they are not proven; empty before the first answer
 
     @classmethod
     def of(cls, token_ids: Sequence[int], **known: Any) -> Self:
@@ -105,15 +94,11 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """
-    The tokens of one call, or of one call for each of them.
-
-    :param token_sets: The tokens.
-    :param queued_from: When their queueing began. If the process dies, what it queued until then counts as requested
-        at this time: a later request changes nothing for 15 minutes, so nothing would ever be newer than that one.
-    """
+    """The tokens of one call, or of one call for each of them."""
 
     token_sets: tuple[TokenSet, ...]
+    # When their queueing began. If the process dies, what it queued until then counts as requested at this time: a
+    # later request changes nothing for 15 minutes, so nothing would ever be newer than that one.
     queued_from: datetime | None = None
 
     @property
@@ -135,13 +120,11 @@ def judge(metadata: TokenMetadata | None, asked_at: datetime | None) -> str:
         return MISSING
     if metadata.error is not None:
         return metadata.error.value
-    return "" if asked_at is not None and metadata.is_newer_than(_just_before(asked_at)) else STALE
-
-
-@lru_cache(maxsize=64)
-def _just_before(asked_at: datetime) -> DateTime:
+    if asked_at is None:
+        return STALE
     # The service cuts its times to milliseconds: a refresh right after the request would seem to come before it.
-    return DateTime.fromtimestamp(math.floor(asked_at.timestamp() * 1000) / 1000 - 1e-6, UTC)
+    millisecond = asked_at.replace(microsecond=asked_at.microsecond // 1000 * 1000)
+    return "" if metadata.is_newer_than(millisecond - timedelta(microseconds=1)) else STALE
 
 
 def regroup(token_sets: Iterable[TokenSet], reason_of: Callable[[int, TokenSet], str]) -> list[TokenSet]:
@@ -158,24 +141,7 @@ def regroup(token_sets: Iterable[TokenSet], reason_of: Callable[[int, TokenSet],
 
 @dataclass(slots=True, kw_only=True)
 class CollectionState:
-    """
-    The refresh of a collection so far.
-
-    :param digest: Which tokens were given (``TokenList.digest``); empty: the whole collection, which is listed.
-    :param supply: How many tokens there are by what is known beforehand; None: it is not known.
-    :param attempt: Which attempt of the stage this is, from 1.
-    :param next_at: When the stage may begin; None: at once.
-    :param next_key: Where the next page of the listing begins; None: with the first token.
-    :param is_read: Whether all pages, or all given ids, were read.
-    :param tokens: How many tokens were read.
-    :param refreshed: How many of them are proven.
-    :param todo: Those that this stage still has to ask for.
-    :param in_flight: Those whose answers are awaited.
-    :param unproven: Those that this stage has asked for, for the next one.
-    :param failed: Those that are given up.
-    :param estimated_seconds: How long queued tokens may take, as the service said in this stage.
-    :param execution_deadline: When the task's ``execution_timeout`` is over, where it counts while deferred.
-    """
+    """The refresh of a collection so far."""
 
     # Fields that are not known are of another version, whose rules of a proof may be other ones.
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -183,25 +149,25 @@ class CollectionState:
     contract_address: str
     network: str
     method: Method = Method.BATCH
-    digest: str = ""
-    supply: int | None = None
+    digest: str = ""  # which tokens were given (TokenList.digest); empty: the whole collection, which is listed
+    supply: int | None = None  # how many tokens there are, as far as that is known beforehand
     stage: Stage = Stage.REFRESH
-    attempt: int = 1
-    next_at: datetime | None = None
-    next_key: str | None = None
-    is_read: bool = False
-    tokens: int = 0
-    refreshed: int = 0
-    todo: list[TokenSet] = field(default_factory=list)
+    attempt: int = 1  # of the stage
+    next_at: datetime | None = None  # when the stage may begin; None: at once
+    next_key: str | None = None  # where the next page of the listing begins; None: with the first token
+    is_read: bool = False  # whether all pages, or all given ids, were read
+    tokens: int = 0  # how many were read
+    refreshed: int = 0  # how many of them are proven
+    todo: list[TokenSet] = field(default_factory=list)  # what this stage still has to ask for
     in_flight: list[Chunk] = field(default_factory=list)
-    unproven: list[TokenSet] = field(default_factory=list)
-    failed: list[TokenSet] = field(default_factory=list)
-    estimated_seconds: float = 0.0
+    unproven: list[TokenSet] = field(default_factory=list)  # what it has asked for, and leaves to the next stage
+    failed: list[TokenSet] = field(default_factory=list)  # what is given up
+    estimated_seconds: float = 0.0  # how long queued tokens may take, as the service said in this stage
     polls: int = 0
     compute_units: int = 0
     submitted_at: datetime | None = None
     finished_at: datetime | None = None
-    execution_deadline: datetime | None = None
+    execution_deadline: datetime | None = None  # of a deferrable task with an execution_timeout
 
     @classmethod
     def begin(cls, contract_address: str, network: str, method: Method = Method.BATCH, digest: str = "") -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -29,7 +30,7 @@ def short_pauses(phase: Phase, short_intervals: float, monkeypatch: pytest.Monke
     monkeypatch.setattr(stream, "JOIN_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(stream, "PERMANENT_RETRY_SECONDS", SHORT_SECONDS)
     if phase is Phase.STAYS:
-        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED_SECONDS", 0.0)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
         monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.PAGE_ATTEMPTS", 2)
         monkeypatch.setattr("airflow_provider_alchemy.api.fresh_looks.PAGE_ATTEMPTS", 2)
 

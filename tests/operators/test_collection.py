@@ -161,6 +161,7 @@ class TestFailures:
         refused = Tries().failure(refresh(token_ids=[1, 2]))
 
         assert isinstance(refused, AlchemyTokensFailedError)
+        assert isinstance(refused, AirflowFailException)
         assert refused.is_permanent
         assert "2 contract_without_code" in str(refused)
 

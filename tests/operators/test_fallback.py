@@ -21,6 +21,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from tests.conftest import TaskLog
 from tests.operators.gone import (
     BATCH,
@@ -155,6 +156,10 @@ class TestOtherWaysToBeGone:
     def test_a_host_that_does_not_exist(
         self, stays_unknown: bool, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
+        # An address of numbers is not looked up.
+        host = emulator.url.replace("127.0.0.1", "localhost")
+        connection = json.loads(connection_json(emulator, compute_units_per_second=1_000_000, max_attempts=1))
+        monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps({**connection, "host": f"{host}/eth-mainnet"}))
         ask, asked = socket.getaddrinfo, []
 
         def unknown(*arguments: Any, **further: Any) -> Any:
@@ -173,7 +178,7 @@ class TestOtherWaysToBeGone:
         result = Life().lead(with_tokens())
         assert (result["state"], reingest_calls(emulator)) == ("finished", 0)
         assert result["compute_units"] == emulator.compute_units == PRICE
-        assert "reingestContract is gone (host 127.0.0.1" in task_log()
+        assert "reingestContract is gone (host localhost" in task_log()
 
 
 @pytest.mark.parametrize("start_from_trigger", [False, True])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,22 +60,24 @@ class TestTheError:
         assert LINE in str(error)
         assert HINT in str(error)
 
-    def test_started_in_the_triggerer_it_says_the_same(self, emulator: AlchemyEmulator) -> None:
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (lambda: refresh(start_from_trigger=True), HINT),
+            (lambda: sensor_in("deferred", start_from_trigger=True), ""),
+        ],
+        ids=["operator", "sensor"],
+    )
+    def test_started_in_the_triggerer_it_says_the_same(
+        self, make: Callable[[], Any], words: str, emulator: AlchemyEmulator
+    ) -> None:
         emulator.configure(reingest_gone=410)
 
         with pytest.raises(AlchemyEndpointGoneError) as caught:
-            lead_from_trigger(refresh(start_from_trigger=True))
+            lead_from_trigger(make())
 
         assert LINE in str(caught.value)
-        assert HINT in str(caught.value)
-
-    def test_a_sensor_that_starts_in_the_triggerer_says_what_to_write(self, emulator: AlchemyEmulator) -> None:
-        emulator.configure(reingest_gone=410)
-
-        with pytest.raises(AlchemyEndpointGoneError) as caught:
-            lead_from_trigger(sensor_in("deferred", start_from_trigger=True))
-
-        assert LINE in str(caught.value)
+        assert words in str(caught.value)
 
     def test_a_task_that_only_submits_says_the_same(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)

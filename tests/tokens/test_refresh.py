@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyError,
+    AlchemyRateLimitError,
     AlchemyServerError,
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
@@ -37,12 +39,12 @@ from airflow_provider_alchemy.tokens.refresh import (
 )
 from airflow_provider_alchemy.tokens.result import RefreshLog, result_of
 from airflow_provider_alchemy.tokens.state import CollectionState, Method, Stage
-from tests.api.conftest import USUAL
 from tests.tasks.tokens import BATCH, LISTING, QUEUE, counts, first_requests, really_refreshed
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_backoff")]
 
+SETTINGS: dict[str, Any] = {"compute_units_per_second": 1_000_000, "timeout": 60, "verify": False}
 ADDRESS = "0x00000000000000000000000000000000000000c0"
 LOG = RefreshLog(logging.getLogger(__name__), "Collection")
 FAULTS: list[dict[str, Any]] = [
@@ -90,11 +92,11 @@ class Refresh:
 
     async def run(self, **options: Any) -> CollectionState:
         emulated = {"api_key": self.emulator.api_key, "host": f"{self.emulator.url}/{self.network}"}
-        settings = ClientSettings(**USUAL | emulated | {"network": self.network} | self.settings)
+        settings = ClientSettings(**SETTINGS | emulated | {"network": self.network} | self.settings)
         known = {"interval_seconds": 0.05, "spending_limit": SpendingLimit(), "save": self.save}
         async with AsyncAlchemyClient(settings) as client:
             chosen = RefreshOptions(**{**known, **self.options, **options})
-            assert await CollectionRefresh(client, self.state, self.token_ids, chosen, LOG).run() is None
+            assert await CollectionRefresh(client, self.state, self.token_ids, chosen, LOG).run()
         return self.state
 
     async def failure(self, **options: Any) -> AlchemyError:
@@ -214,13 +216,13 @@ class TestBatch:
         emulator.set_collection(ADDRESS, tokens=5)
         emulator.set_tokens(ADDRESS, [0], stale=True)
         state = CollectionState.begin(ADDRESS, "eth-mainnet")
-        settings = ClientSettings(**USUAL, api_key=emulator.api_key, host=f"{emulator.url}/eth-mainnet")
+        settings = ClientSettings(**SETTINGS, api_key=emulator.api_key, host=f"{emulator.url}/eth-mainnet")
         async with AsyncAlchemyClient(settings) as client:
             options = RefreshOptions(spending_limit=SpendingLimit())
-            pause = await CollectionRefresh(client, state, range(5), options, LOG).run(max_pause_seconds=5)
+            assert not await CollectionRefresh(client, state, range(5), options, LOG).run(max_pause_seconds=5)
 
-        assert pause is not None
-        assert 5 < pause <= 10
+        assert state.next_at is not None
+        assert state.next_at.timestamp() - emulator.calls[-1].at >= 10
         assert (state.stage, state.attempt, emulator.count()) == (Stage.REFRESH, 2, 1)
 
 
@@ -317,15 +319,17 @@ class TestTroubles:
         assert refresh.counts == counts(500)
         assert state.compute_units == emulator.compute_units == 5 * 1080
 
-    async def test_a_service_that_stays_down_ends_it(
-        self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("status", "kind"), [(500, AlchemyServerError), (429, AlchemyRateLimitError)])
+    async def test_a_service_that_stays_down_or_refuses_the_account_ends_it(
+        self, status: int, kind: type[AlchemyError], emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_SILENCE_SECONDS", 0.1)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_SILENCE", timedelta(0))
         emulator.set_collection(ADDRESS, tokens=5000)
-        emulator.add_fault("http", status=500, endpoint=BATCH)
+        emulator.add_fault("http", status=status, message="compute units per second", endpoint=BATCH)
         refresh = Refresh(emulator, settings={"max_attempts": 1}, options={"token_attempts": 1000})
 
-        assert isinstance(await refresh.failure(), AlchemyServerError)
+        assert isinstance(await refresh.failure(), kind)
 
         assert refresh.state.remaining + sum(one.count for one in refresh.state.unproven) > 0
 
@@ -380,11 +384,11 @@ class Book:
         key = (call.params or {}).get("startToken")
         self.asked.append(key)
         ids, next_key = self._pages[key]
-        return TokenPage(tuple(Token("0xabc", token_id) for token_id in ids), next_key=next_key)
+        return TokenPage(tuple(Token(ADDRESS, token_id) for token_id in ids), next_key=next_key)
 
     async def read(self, **known: Any) -> list[int]:
         """Read the pages, and give the tokens in order."""
-        state = CollectionState.begin("0xabc", "eth-mainnet")
+        state = CollectionState.begin(ADDRESS, "eth-mainnet")
         for name, value in known.items():
             setattr(state, name, value)
         options = RefreshOptions(spending_limit=SpendingLimit(), token_attempts=1)

@@ -15,7 +15,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyServerError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    ErrorKind,
 )
 from airflow_provider_alchemy.tokens.result import (
     RefreshLog,
@@ -322,7 +321,7 @@ class TestTheVerdict:
         error = error_of(ended(100, *failed), max_failed, SUBJECT)
 
         assert isinstance(error, AlchemyTokensFailedError)
-        assert (error.kind is ErrorKind.PERMANENT) is is_permanent
+        assert error.is_permanent is is_permanent
 
 
 class TestTheReport:
@@ -336,8 +335,6 @@ class TestTheReport:
             {"token_id": "5000", "state": "failed", "reason": "no_such_token", "is_final": True, "requested_at": None},
         ]
 
-    def test_it_is_made_line_by_line(self) -> None:
+    def test_it_is_made_line_by_line_and_empty_where_all_are_proven(self) -> None:
         assert next(report_lines(ended(10**6, stale(10**4)))).endswith("}\n")
-
-    def test_where_all_are_proven_it_is_empty(self) -> None:
         assert list(report_lines(ended(1000))) == []

@@ -12,10 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from pendulum import UTC as PENDULUM_UTC
-from pendulum import DateTime
 
-from airflow_provider_alchemy.api.inputs import LARGEST_TOKEN_ID
+from airflow_provider_alchemy.api.inputs import MAX_TOKEN_ID
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.tokens.state import (
     MIN_SECONDS_BETWEEN_ATTEMPTS,
@@ -39,7 +37,7 @@ SECOND = timedelta(seconds=1)
 
 THROTTLED, GONE = "token_uri_throttled", "no_such_token"
 REASONS = ("", STALE, THROTTLED, GONE)
-token_ids = st.lists(st.integers(0, LARGEST_TOKEN_ID) | st.integers(0, 50), unique=True)
+token_ids = st.lists(st.integers(0, MAX_TOKEN_ID) | st.integers(0, 50), unique=True)
 
 
 def state_of(tokens: int = 0, method: Method = Method.BATCH, **known: Any) -> CollectionState:
@@ -99,7 +97,7 @@ class TestTheProof:
 def metadata(after_seconds: float | None, error: MetadataError | None = None) -> TokenMetadata:
     moment = None
     if after_seconds is not None:
-        moment = DateTime.fromtimestamp(ASKED_AT.timestamp() + after_seconds, PENDULUM_UTC)
+        moment = datetime.fromtimestamp(ASKED_AT.timestamp() + after_seconds, UTC)
     return TokenMetadata(token=Token("0xabc", 1), time_last_updated=moment, error=error)
 
 
@@ -152,20 +150,6 @@ class TestTaking:
         state.add([500])
 
         assert ids(taken(state).token_sets) == [*range(99), 500]
-
-    def test_an_empty_page_adds_nothing(self) -> None:
-        state = state_of()
-
-        state.add(())
-
-        assert (state.todo, state.tokens, state.take()) == ([], 0, None)
-
-    def test_what_is_put_back_is_next(self) -> None:
-        state = state_of(250)
-
-        state.put_back(taken(state))
-
-        assert ids(taken(state).token_sets) == list(range(100))
 
     def test_a_chunk_may_be_completed_in_part(self) -> None:
         state = state_of(250)
@@ -277,7 +261,7 @@ class TestTheWayThroughADatabase:
         numbers = {"supply": 7, "polls": 4, "compute_units": 5, "estimated_seconds": 0.5, "attempt": 2}
         times = {"submitted_at": NOW, "finished_at": NOW, "execution_deadline": NOW, "next_at": ASKED_AT}
         state = state_of(5, Method.QUEUE, digest="d", next_key="0x5", refreshed=1, **numbers, **times)
-        state.unproven = [TokenSet.of([8, LARGEST_TOKEN_ID], asked_at=ASKED_AT, queued_at=NOW, reason=STALE)]
+        state.unproven = [TokenSet.of([8, MAX_TOKEN_ID], asked_at=ASKED_AT, queued_at=NOW, reason=STALE)]
         state.failed = [TokenSet.of([9], reason=GONE)]
 
         assert restored(state) == state
