@@ -355,7 +355,7 @@ class TestTheSession:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        del poller
+        del poller, waits, running, task
         gc.collect()
 
         assert asyncio.all_tasks() == {asyncio.current_task()}
