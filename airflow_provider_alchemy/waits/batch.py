@@ -39,7 +39,13 @@ from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import CONNECTIONS, Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import (
+    DEFAULT_MAX_CONSECUTIVE_FAILURES,
+    Wait,
+    WaitState,
+    check_positions,
+    isoformat,
+)
 
 MAX_IN_FLIGHT = 1_000
 """Contracts that are waited for at once."""
@@ -91,6 +97,10 @@ class BatchState(WaitState):
     finished: str = ""
     failed: dict[str, str] = field(default_factory=dict)
     running: str = ""
+
+    def check(self) -> None:
+        """Raise ValueError where a position cannot be read, or is none in the list."""
+        check_positions((self.finished, self.running, *self.failed.values()), self.contracts)
 
     def describe(self, source: str) -> str:
         """Name the batch: ``Batch of 1,000 contracts on eth-mainnet (connection 'alchemy_default')``."""
