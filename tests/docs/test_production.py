@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 
 import airflow_provider_alchemy.tasks
 from airflow_provider_alchemy.api.endpoints import (
@@ -36,6 +35,7 @@ from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "docs/production.md").read_text(encoding="utf-8")
