@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
+from airflow_provider_alchemy.triggers.reingest import WaitEnd
 from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.faults.expectations import OK
 from tests.faults.scene import Scene
@@ -104,6 +105,11 @@ def end_of_trigger(trigger: Any, scene: Scene) -> str:
     scene.show(trigger.serialize())
     try:
         event = fire(rebuilt(trigger))
+        while event["status"] == WaitEnd.PROGRESS:
+            # A worker saves it and defers the rest.
+            scene.show(event)
+            trigger.state = event["state"]
+            event = fire(rebuilt(trigger))
     except Exception as error:  # noqa: BLE001 - a trigger tells all that goes wrong in its event: this is a wrong end
         scene.show_error(error)
         return f"raised {type(error).__name__}"
