@@ -332,7 +332,7 @@ class FreshnessGoal(Goal[FreshnessState]):
                     f"max_compute_units is {wait.max_compute_units:,}"
                 )
                 advice = "Raise max_compute_units, or name the tokens with token_ids, which needs no list"
-                raise AlchemySpendingLimitError(msg, advice=advice) from None
+                raise AlchemySpendingLimitError(msg, subject=wait.subject, advice=advice) from None
             keys.check(page, wait.subject)
             listed.update(dict.fromkeys(token.token_id for token in page.tokens))
             key = page.next_key

@@ -416,8 +416,9 @@ class Wait:
     def _after_failure(self, error: AlchemyError) -> float:
         state = self.state
         if isinstance(error, AlchemySpendingLimitError):
-            self.check_spending()
-            raise error
+            if error.subject is None:
+                self.check_spending()  # says more than the client, which knows of one call
+            raise error.about(self.subject)
         is_rate_limit = isinstance(error, AlchemyRateLimitError) and self.is_patient
         state.failures += not is_rate_limit
         is_over = not self.is_patient or state.failures > self.max_consecutive_failures
