@@ -18,8 +18,6 @@ from typing import Any
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow_provider_alchemy.api.collection_price import price_of
-from airflow_provider_alchemy.api.collection_record import Method
 
 from airflow_provider_alchemy import __version__
 from airflow_provider_alchemy.api import errors
