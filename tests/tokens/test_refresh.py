@@ -326,7 +326,7 @@ class TestTroubles:
         monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
         monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_SILENCE", timedelta(0))
         emulator.set_collection(ADDRESS, tokens=5000)
-        emulator.add_fault("http", status=status, message="compute units per second", endpoint=BATCH)
+        emulator.add_fault("http", status=status, endpoint=BATCH)
         refresh = Refresh(emulator, settings={"max_attempts": 1}, options={"token_attempts": 1000})
 
         assert isinstance(await refresh.failure(), kind)
