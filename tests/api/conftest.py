@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream, throttle
+from airflow_provider_alchemy.chain import stream as chain_stream, throttle
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
