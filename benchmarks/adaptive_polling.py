@@ -113,7 +113,8 @@ def play(case: Case, interval: Interval, first_delay: FirstDelay, chance: random
 def _progress_after(
     earlier: Progress | None, case: Case, plan: jobs.JobPlan, report: jobs.Report, now: float
 ) -> Progress:
-    percent, is_queued = report.progress, RefreshState.read(report.state) != RefreshState.IN_PROGRESS
+    percent: float | None = report.progress
+    is_queued = RefreshState.read(report.state) != RefreshState.IN_PROGRESS
     if case.reported is not None and not is_queued:
         percent = case.reported((now - plan.queued_seconds) / plan.running_seconds)
     return progress_after(earlier, _BEGIN + timedelta(seconds=now), read_progress(percent), is_queued=is_queued)

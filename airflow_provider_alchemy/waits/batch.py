@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -406,7 +405,7 @@ class BatchWait:
         failures = self.batch.failures
         if failures <= LOGGED_FAILURES:
             words = "%s failed (%s): %s"
-            self._log.warning(words, self.batch.addresses[position], reason_of(error), error.what)
+            self._log.warning(words, self.batch.addresses[position], error.reason, error.what)
         if failures == LOGGED_FAILURES:
             self._log.warning("Further failures are not logged: the task's XCom 'failed' lists all of them")
 

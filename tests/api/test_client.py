@@ -18,7 +18,7 @@ from airflow_provider_alchemy.api.redaction import URL_LOG
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.throttle import Throttle
 from airflow_provider_alchemy.api.usage import Usage
-from airflow_provider_alchemy.testing import AlchemyEmulator, metering
+from airflow_provider_alchemy.testing import AlchemyEmulator, account
 from tests.waiting import eventually
 
 from .conftest import USUAL, Connect
@@ -252,7 +252,7 @@ def test_the_budget_keeps_a_client_below_the_services_limit(
     connect: Connect, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The service counts over one second instead of ten, so that 8 calls at 4 a second take seconds, not minutes.
-    monkeypatch.setattr(metering, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(account, "WINDOW_SECONDS", 1.0)
     emulator.configure(units_per_second=4 * 480)
     client = connect(max_attempts=1)
     client.client._throttle = Throttle(4 * 480, window_seconds=1.0)

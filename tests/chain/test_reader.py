@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -269,7 +270,7 @@ class TestReading:
         assert made_at is not None
         assert before is not None
         assert before < made_at
-        assert made_at.timezone_name == "UTC"
+        assert made_at.utcoffset() == timedelta(0)
         assert await reader.block_time(newest + 5, Usage()) is None
 
     async def test_no_more_is_spent_than_allowed(self, chain: AlchemyEmulator, reader: ChainReader) -> None:

@@ -22,8 +22,9 @@ from airflow_provider_alchemy.chain.watch import Span
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import FaultKind
+from tests.waiting import until
 
-from .scenes import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, open_sender_to, until, update
+from .scenes import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, open_sender_to, update
 
 pytestmark = pytest.mark.integration
 
@@ -35,9 +36,9 @@ def has_all(chain: AlchemyEmulator, *watchers: tuple[Watcher, tuple[int, ...]]) 
     return lambda: all(len(one.ids) >= len(chain_ids(chain, *numbers)) for one, numbers in watchers)
 
 
-async def polled(chain: AlchemyEmulator, times: int, seconds: float = 60) -> None:
+async def polled(chain: AlchemyEmulator, times: int) -> None:
     polls = chain.count("eth_blockNumber") + times
-    await until(lambda: chain.count("eth_blockNumber") >= polls, seconds)
+    await until(lambda: chain.count("eth_blockNumber") >= polls)
 
 
 def span(first: int, last: int, *numbers: int, kinds: frozenset[EventKind] = METADATA) -> Span:
@@ -319,7 +320,7 @@ class TestTrouble:
             chain.mine_blocks(1 + number % 5)
             await polled(chain, 3)
         chain.mine_blocks(5)
-        await until(has_all(chain, *watchers), 60)
+        await until(has_all(chain, *watchers))
 
         for watcher, numbers in watchers:
             assert watcher.ids == chain_ids(chain, *numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api.usage import Usage
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 class TestAPoller:
     async def test_each_poll_is_told_of_once(self, statistics: Statistics, emulator: AlchemyEmulator) -> None:
         async with shared_poller("alchemy_default", None) as poller:
-            await poller.next_status(ADDRESS.lower(), delay_seconds=0, usage=Usage())
+            await poller.contract(ADDRESS.lower()).poll(Usage(), SpendingLimit(), max_attempts=1, deadline=None)
 
         assert statistics.counters["alchemy.polls"] == emulator.count() == 1
 

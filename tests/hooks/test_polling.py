@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_alchemy.api.errors import AlchemyAuthenticationError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.api.usage import Usage
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.shared import shared_poller
@@ -27,7 +27,8 @@ LOWER = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
 async def state(poller: Poller) -> RefreshState:
-    return (await poller.next_status(LOWER, delay_seconds=0, usage=Usage())).state
+    status = await poller.contract(LOWER).poll(Usage(), SpendingLimit(), max_attempts=1, deadline=None)
+    return status.state
 
 
 @pytest.fixture
@@ -202,7 +203,7 @@ class TestWhatIsLeft:
     async def test_a_cancelled_wait_leaves_no_task_and_no_poller(self) -> None:
         async def wait() -> None:
             async with shared_poller(CONN_ID, None) as poller:
-                await poller.next_status(LOWER, delay_seconds=3600, usage=Usage())
+                await poller.sleep(3600)
 
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(wait())

@@ -84,9 +84,9 @@ def test_signals_take_it_away_and_bring_it_back_with_its_jobs(run: Run) -> None:
             return False
 
     process.send_signal(signal.SIGUSR1)
-    eventually(lambda: not answers(), seconds=SECONDS)
+    eventually(lambda: not answers())
     process.send_signal(signal.SIGUSR2)
-    eventually(answers, seconds=SECONDS)
+    eventually(answers)
     process.send_signal(signal.SIGUSR2)  # it is there already
 
     assert requests.get(submit, timeout=SECONDS).json()["reingestionState"] == "in_progress"

@@ -218,13 +218,13 @@ def test_a_call_can_hang_until_the_client_gives_up(emulator: Emulator, ask: Call
     emulator.add_fault("hang")
     with pytest.raises(requests.exceptions.ReadTimeout):
         ask(timeout=(SECONDS, 0.1))
-    eventually(lambda: emulator.count() == 1, seconds=SECONDS)
+    eventually(lambda: emulator.count() == 1)
     assert (emulator.calls[0].http_status, emulator.compute_units) == (None, 0)
 
 
 def test_a_body_can_drip_byte_by_byte_or_be_late(emulator: Emulator, ask: Call) -> None:
     emulator.add_fault("drip", seconds=0.05, times=1)
-    emulator.add_fault("drip", seconds=0)
+    emulator.add_fault("drip")
     with ask(stream=True) as answer:
         assert answer.raw.read(3) == b'{"c'
     assert ask().json()["contractAddress"] == ADDRESS.lower()
@@ -239,7 +239,7 @@ def test_a_body_can_drip_byte_by_byte_or_be_late(emulator: Emulator, ask: Call) 
 def test_a_fault_before_the_service_leaves_no_trace_there(emulator: Emulator, call: Endpoint, kind: str) -> None:
     emulator.set_collection(ADDRESS, queue_seconds=0)
     updated_at = emulator.time_last_updated(ADDRESS, 1)
-    emulator.add_fault(kind, seconds=0)
+    emulator.add_fault(kind)
     for endpoint in ("reingestContract", "refreshNftMetadata", "getNFTMetadata", "getNFTMetadataBatch"):
         try:
             call(endpoint)

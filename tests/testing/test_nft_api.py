@@ -38,7 +38,7 @@ def test_a_job_is_seen_in_each_of_its_states(emulator: Emulator, ask: Call) -> N
     assert [one["progress"] for one in seen] == ["0", "100"]
     emulator.set_default_job(queued_seconds=10, running_seconds=30)
     emulator.configure(speed=1000, progress_form="percent")
-    eventually(lambda: ask(address=OTHER).json()["progress"] == "100%", seconds=SECONDS)
+    eventually(lambda: ask(address=OTHER).json()["progress"] == "100%")
     assert emulator.finished_at(OTHER) == pytest.approx(emulator.calls[4].at + 0.04)
 
 
@@ -142,7 +142,7 @@ def test_a_queued_refresh_moves_the_time_later(emulator: Emulator, ask: Call) ->
     emulator.set_collection(ADDRESS, queue_seconds=0.05)
     assert ask("refreshNftMetadata", body=token()).json() == {"status": "Queued", "estimatedMsToRefresh": 50}
     asked_at = emulator.calls[0].at
-    eventually(lambda: emulator.time_last_updated(ADDRESS, 1) > asked_at, seconds=SECONDS)
+    eventually(lambda: emulator.time_last_updated(ADDRESS, 1) > asked_at)
     assert emulator.time_last_updated(ADDRESS, 1) == pytest.approx(asked_at + 0.05, abs=0.002)
     emulator.configure(estimate_form="text", speed=10)
     assert ask("refreshNftMetadata", body=token(2)).json()["estimatedMsToRefresh"] == "5"

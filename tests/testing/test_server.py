@@ -66,7 +66,7 @@ def calling(emulator: Emulator, verify: str, number: int) -> tuple[list[threadin
     clients = [threading.Thread(target=lambda: ends.append(call(emulator, verify))) for _ in range(number)]
     for client in clients:
         client.start()
-    eventually(lambda: emulator.count() == number, seconds=SECONDS)
+    eventually(lambda: emulator.count() == number)
     return clients, ends
 
 

@@ -14,8 +14,9 @@ import pytest
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.chain.scenes import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.conftest import TaskLog
+from tests.waiting import until
 
 from .watchers import Store, ids_of, watcher
 

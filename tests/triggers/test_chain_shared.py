@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.chain.scenes import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract
+from tests.waiting import until
 
 from .watchers import Store, Triggerer, ids_of, shares_streams, watcher
 

@@ -13,8 +13,9 @@ from airflow_provider_alchemy.chain import stream as chain_stream
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
-from tests.chain.scenes import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.conftest import TaskLog
+from tests.waiting import until
 
 from .watchers import Store, Triggerer, ids_of, shares_streams, watcher
 

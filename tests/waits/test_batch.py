@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.errors import AlchemyError, is_final
+from airflow_provider_alchemy.api.errors import PERMANENT_REASONS, AlchemyError
 from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -400,7 +400,7 @@ class TestItsState:
 
     @given(batches())
     def test_a_new_try_keeps_what_finished_and_what_no_try_changes(self, batch: Batch) -> None:
-        final = set().union(*(found for reason, found in batch.failed.items() if is_final(reason)))
+        final = set().union(*(found for reason, found in batch.failed.items() if reason in PERMANENT_REASONS))
         again = crossed(batch)
         again.begin_new_try()
 
