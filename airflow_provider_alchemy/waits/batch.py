@@ -39,7 +39,13 @@ from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import CONNECTIONS, Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import (
+    DEFAULT_MAX_CONSECUTIVE_FAILURES,
+    Wait,
+    WaitState,
+    check_positions,
+    isoformat,
+)
 
 MAX_IN_FLIGHT = 1_000
 """Contracts that are waited for at once."""
@@ -91,6 +97,10 @@ class BatchState(WaitState):
     finished: str = ""
     failed: dict[str, str] = field(default_factory=dict)
     running: str = ""
+
+    def check(self) -> None:
+        """Raise ValueError where a position cannot be read, or is none in the list."""
+        check_positions((self.finished, self.running, *self.failed.values()), self.contracts)
 
     def describe(self, source: str) -> str:
         """Name the batch: ``Batch of 1,000 contracts on eth-mainnet (connection 'alchemy_default')``."""
@@ -225,9 +235,9 @@ class Batch:
 
 
 class _ContractGoal(ReingestGoal):
-    """The goal of one contract: what it costs counts for the batch, and a batch that stops wakes it."""
+    """The goal of one contract: what it costs counts for the batch, and a batch that stops makes no more calls."""
 
-    is_sleeping = False
+    is_calling = False
 
     def __init__(self, state: ReingestState, batch: BatchWait, position: int) -> None:
         super().__init__(state)
@@ -235,34 +245,19 @@ class _ContractGoal(ReingestGoal):
         self._position = position
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:  # noqa: ARG002
-        try:
-            async with self._sleeping():
-                await self._batch.room.acquire()
+        async with self._batch.turns:
+            self.is_calling = True
             try:
                 await super().poll(api, usage, self._batch.limit, wait)
+            except AlchemyHostNotFoundError as error:
+                # A host that has answered about any contract is no unknown network.
+                if not self._batch.was_answered:
+                    raise
+                raise AlchemyConnectionError(error.what) from None
             finally:
-                self._batch.room.release()
-        except AlchemyHostNotFoundError as error:
-            # A host that has answered about any contract is no unknown network.
-            if not self._batch.was_answered:
-                raise
-            raise AlchemyConnectionError(error.what) from None
-        finally:
-            self._batch.state.add(usage)
-        self._batch.was_answered = True
-        self._batch.batch.running.add(self._position)
-
-    async def sleep(self, api: Poller, seconds: float, max_seconds: float) -> None:
-        async with self._sleeping():
-            await super().sleep(api, seconds, max_seconds)
-
-    @asynccontextmanager
-    async def _sleeping(self) -> AsyncIterator[None]:
-        self.is_sleeping = True
-        try:
-            yield
-        finally:
-            self.is_sleeping = False
+                self.is_calling = False
+                self._batch.state.add(usage)
+        self._batch.accept_answer(self._position)
 
 
 class BatchWait:
@@ -302,10 +297,12 @@ class BatchWait:
         self._max_consecutive_failures = max_consecutive_failures
         self._max_resubmits = max_resubmits
         self._max_compute_units = max_compute_units
+        # One call under way until the service has answered one: a key that is refused is not tried by all contracts.
+        self.turns = asyncio.Semaphore(1)
+        self._is_accepted = False
         self._goals: dict[asyncio.Task[None], _ContractGoal] = {}
         self._is_stopping = False
-        self._error: BaseException | None = None
-        self._logged_failures = 0
+        self._error: Exception | None = None
 
     async def run(self, api: Poller) -> bool:
         """
@@ -331,7 +328,7 @@ class BatchWait:
                 done, _ = await asyncio.wait(self._goals, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     del self._goals[task]
-                if self._error is not None or self.batch.ended >= enough or loop.time() >= until:
+                if self.batch.ended >= enough or loop.time() >= until:
                     self._stop()
         finally:
             for task in self._goals:
@@ -340,6 +337,15 @@ class BatchWait:
         if self._error is not None:
             raise self._explained(self._error)
         return self.batch.ended == self.state.contracts
+
+    def accept_answer(self, position: int) -> None:
+        """Note that the service knows of a contract's refresh, and so accepts the account."""
+        self.batch.running.add(position)
+        self.was_answered = True
+        if not self._is_accepted:
+            self._is_accepted = True
+            for _ in range(CONNECTIONS - 1):
+                self.turns.release()
 
     def _start(self, api: Poller, position: int) -> None:
         state = ReingestState(
@@ -370,38 +376,38 @@ class BatchWait:
                 self.batch.finish(position, already_finished=goal.state.already_finished)
                 self._log_progress()
         except _STOPPING as error:
-            self._error = self._error or error
-            self._stop()
+            self._stop(error)
         except AlchemyError as error:
             self.batch.fail(position, error)
             self._log_failure(position, error)
             self._log_progress()
         except Exception as error:  # noqa: BLE001 - a bug ends the batch instead of one contract in silence
-            self._error = self._error or error
+            self._stop(error)
 
-    def _stop(self) -> None:
+    def _stop(self, error: Exception | None = None) -> None:
         """Let calls that are under way end, since they are billed, and make no more."""
         self._is_stopping = True
+        self._error = self._error or error
         for task, goal in self._goals.items():
-            if goal.is_sleeping:
+            if not goal.is_calling and task is not asyncio.current_task():
                 task.cancel()
 
-    def _explained(self, error: BaseException) -> BaseException:
+    def _explained(self, error: Exception) -> Exception:
         if not isinstance(error, AlchemySpendingLimitError):
             return error
         msg = (
             f"{self.state.contracts - self.batch.ended:,} of the refreshes had not ended when the task had spent "
             f"{self.state.compute_units:,} compute units: one more poll costs {ReingestGoal.poll_cost}, and "
-            f"max_compute_units is {self._max_compute_units}"
+            f"max_compute_units is {self._max_compute_units:,}"
         )
         return AlchemySpendingLimitError(msg, subject=self.subject)
 
     def _log_failure(self, position: int, error: AlchemyError) -> None:
-        self._logged_failures += 1
-        if self._logged_failures <= LOGGED_FAILURES:
+        failures = self.batch.failures
+        if failures <= LOGGED_FAILURES:
             words = "%s failed (%s): %s"
-            self._log.warning(words, self.batch.addresses[position], error.reason, error.what)
-        if self._logged_failures == LOGGED_FAILURES:
+            self._log.warning(words, self.batch.addresses[position], reason_of(error), error.what)
+        if failures == LOGGED_FAILURES:
             self._log.warning("Further failures are not logged: the task's XCom 'failed' lists all of them")
 
     def _log_progress(self) -> None:

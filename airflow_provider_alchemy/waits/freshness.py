@@ -30,7 +30,14 @@ from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.poller import Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import (
+    LOGGED_PROGRESS_STEP,
+    Goal,
+    Wait,
+    WaitState,
+    check_positions,
+    isoformat,
+)
 
 DEFAULT_MIN_FRESH = 1.0
 DEFAULT_SAMPLE_SIZE = 100
@@ -81,6 +88,12 @@ class FreshnessState(WaitState):
     fresh: str = ""
     failed: dict[str, str] = field(default_factory=dict)
     next_position: int = 0
+
+    def check(self) -> None:
+        """Raise ValueError where the tokens, a position or the share cannot be read."""
+        needed_of(self.min_fresh, 1)
+        tokens = math.inf if self.ids is None else len(unpack_ids(self.ids))
+        check_positions((self.fresh, *self.failed.values()), tokens)
 
     def choose(self, token_ids: Sequence[int]) -> None:
         """Set the tokens to wait for."""
@@ -319,7 +332,7 @@ class FreshnessGoal(Goal[FreshnessState]):
                     f"max_compute_units is {wait.max_compute_units:,}"
                 )
                 advice = "Raise max_compute_units, or name the tokens with token_ids, which needs no list"
-                raise AlchemySpendingLimitError(msg, advice=advice) from None
+                raise AlchemySpendingLimitError(msg, subject=wait.subject, advice=advice) from None
             keys.check(page, wait.subject)
             listed.update(dict.fromkeys(token.token_id for token in page.tokens))
             key = page.next_key

@@ -89,14 +89,14 @@ def progress_after(earlier: Progress | None, at: datetime, percent: float | None
     if is_queued and not percent:
         since = at if earlier is None or earlier.is_running else earlier.since
         return Progress(polled_at=at, since=since, is_running=False)
-    if earlier is None or not earlier.is_running:
-        idle_at = None if earlier is None else earlier.polled_at
+    idle_at = None if earlier is None else earlier.polled_at
+    if earlier is None or not earlier.is_running or _begins_again(earlier, percent):
         earlier = Progress(polled_at=at, since=at, is_running=True, idle_at=idle_at)
     base, last, changed_at = earlier.base, earlier.last, earlier.changed_at
     step, rises = earlier.step, earlier.rises
     if percent is not None:
         mark = Mark(at, percent)
-        if last is None or percent < last.percent:  # the first one, or the refresh began again
+        if last is None:
             base, changed_at = mark, at
         elif percent > last.percent:
             # From the newest segment alone where it is long enough: a refresh becomes slower or faster.
@@ -115,6 +115,10 @@ def progress_after(earlier: Progress | None, at: datetime, percent: float | None
         step=max(step, 1),
         rises=rises,
     )
+
+
+def _begins_again(earlier: Progress, percent: float | None) -> bool:
+    return percent is not None and earlier.last is not None and percent < earlier.last.percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

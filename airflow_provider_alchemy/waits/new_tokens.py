@@ -70,6 +70,10 @@ class NewTokensState(WaitState):
     ids: str = ""
     is_behind: bool = False
 
+    def check(self) -> None:
+        """Raise ValueError where the tokens cannot be read."""
+        unpack_ids(self.ids)
+
     @property
     def until_block(self) -> int | None:
         """The last block that was read; None: none was."""

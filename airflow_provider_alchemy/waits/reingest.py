@@ -30,6 +30,7 @@ RESULT_KEYS = (
 )
 """The keys of what operator and sensor return."""
 
+_COMPLETE = 100
 _QUEUED = frozenset({RefreshState.QUEUED, RefreshState.ALREADY_QUEUED, RefreshState.QUEUE_FAILED})
 
 
@@ -54,6 +55,13 @@ class ReingestState(WaitState):
     already_finished: bool = False
     queue_failures: int = 0
     max_resubmits: int = 0
+
+    def check(self) -> None:
+        """Raise ValueError where a progress is no percentage."""
+        marks = (self.progress.base, self.progress.last) if self.progress else ()
+        if any(mark is not None and not 0 <= mark.percent <= _COMPLETE for mark in marks):
+            msg = "the progress is no percentage"
+            raise ValueError(msg)
 
 
 class ReingestGoal(Goal[ReingestState]):
@@ -128,19 +136,18 @@ class ReingestGoal(Goal[ReingestState]):
     def log_progress(self, log: Log, subject: str) -> None:
         """Log where the state changed, or the progress moved by ten points."""
         state = self.state
-        if state.failures or state.status is None:
-            return
         percent = state.percent or 0
         shown = "" if state.percent is None else f", {state.percent:g} %"
-        logged_state = state.reported_state if state.status == RefreshState.UNKNOWN else state.status
-        if logged_state == state.logged_state and percent < state.logged_progress + LOGGED_PROGRESS_STEP:
-            log.debug("%s: %s%s", subject, state.status, shown)
-            return
-        if logged_state != state.logged_state and state.status == RefreshState.UNKNOWN:
+        logged_state = state.reported_state if state.status == RefreshState.UNKNOWN else state.status or ""
+        is_new = logged_state != state.logged_state
+        if is_new and state.status == RefreshState.UNKNOWN:
             words = "%s: unknown state %r, taken as pending until the deadline"
             log.warning(words, subject, state.reported_state)
-        state.logged_state, state.logged_progress = logged_state, percent
-        log.info("%s: %s%s", subject, state.status, shown)
+        if is_new or percent >= state.logged_progress + LOGGED_PROGRESS_STEP:
+            state.logged_state, state.logged_progress = logged_state, percent
+            log.info("%s: %s%s", subject, state.status, shown)
+        else:
+            log.debug("%s: %s%s", subject, state.status, shown)
         if state.status == RefreshState.QUEUE_FAILED and state.queue_failures <= state.max_resubmits:
             words = "%s: Alchemy could not queue the refresh (queue_failed); submitting it again (%d of %d)"
             log.warning(words, subject, state.queue_failures, state.max_resubmits)

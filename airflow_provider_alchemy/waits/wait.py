@@ -14,8 +14,8 @@ import math
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -30,6 +30,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
     ErrorKind,
 )
+from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
@@ -105,6 +106,9 @@ class WaitState:
         self.started_at = self.deadline = self.execution_deadline = None
         self.rounds = self.failures = 0
 
+    def check(self) -> None:
+        """Raise ValueError where what another process left cannot be right, beyond the types of its fields."""
+
     def describe(self, source: str) -> str:
         """Name what is waited for: ``Collection 0x… on eth-mainnet (connection 'alchemy_default')``."""
         network = f" on {self.network}" if self.network else ""
@@ -128,10 +132,25 @@ def from_json(state_type: Any, data: Any) -> Any:
         return None
     try:
         state = _adapter(state_type).validate_python(data)
-    except ValueError:
+        state.check()
+    except (ValueError, ArithmeticError):
         return None
-    times = (getattr(state, field.name) for field in fields(state_type))
-    return None if any(isinstance(at, datetime) and at.tzinfo is None for at in times) else state
+    return state if _has_aware_times(state) else None
+
+
+def check_positions(packed: Iterable[str], total: float) -> None:
+    """Raise ValueError where packed texts name positions that a list of so many items does not have."""
+    if any(position >= total for text in packed for position in unpack_ids(text)):
+        msg = f"the list has only {total:g} items"
+        raise ValueError(msg)
+
+
+def _has_aware_times(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if is_dataclass(value):
+        return all(_has_aware_times(getattr(value, field.name)) for field in fields(value))
+    return True
 
 
 @cache
@@ -195,7 +214,7 @@ class Goal(ABC, Generic[S]):
         """Give what the task returns."""
 
     def log_progress(self, log: Log, subject: str) -> None:
-        """Log what the last poll brought, where it is worth a line."""
+        """Log what an answered poll brought, where it is worth a line."""
 
     def summary(self) -> str:
         """Say for the last log line how it ended."""
@@ -320,7 +339,7 @@ class Wait:
             state.rounds += 1
         if error is None:
             state.failures = 0
-        self.goal.log_progress(self.log, self.subject)
+            self.goal.log_progress(self.log, self.subject)
         try:
             if self._is_done():
                 self._finish()
@@ -397,8 +416,9 @@ class Wait:
     def _after_failure(self, error: AlchemyError) -> float:
         state = self.state
         if isinstance(error, AlchemySpendingLimitError):
-            self.check_spending()
-            raise error
+            if error.subject is None:
+                self.check_spending()  # says more than the client, which knows of one call
+            raise error.about(self.subject)
         is_rate_limit = isinstance(error, AlchemyRateLimitError) and self.is_patient
         state.failures += not is_rate_limit
         is_over = not self.is_patient or state.failures > self.max_consecutive_failures

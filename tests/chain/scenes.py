@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from airflow_provider_alchemy.api.polling import Poller
-
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.chain.events import (
     BATCH_METADATA_UPDATE,

@@ -7,7 +7,6 @@ import configparser
 import importlib
 import inspect
 import json
-import pkgutil
 import re
 import shlex
 from datetime import timedelta
@@ -17,9 +16,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
 
-import airflow_provider_alchemy.tasks
 from airflow_provider_alchemy.api.endpoints import (
     ETH_BLOCK_NUMBER,
     ETH_GET_LOGS,
@@ -36,8 +33,10 @@ from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "airflow_provider_alchemy"
 PAGE = (PROJECT / "docs/production.md").read_text(encoding="utf-8")
 
 of_newest = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="the page is about Airflow 3.3")
@@ -188,23 +187,14 @@ def test_the_back_stop_and_the_longest_interval_are_ten_minutes() -> None:
     assert timedelta(seconds=DEFAULT_MAX_INTERVAL_SECONDS) == BACK_STOP
 
 
-def test_each_place_of_a_record_is_named() -> None:
-    package = airflow_provider_alchemy.tasks
-    modules = [
-        importlib.import_module(f"{package.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(package.__path__)
-    ]
-    keys = {value for module in modules for value in [getattr(module, "KEY", None), *_keys_of_classes(module)] if value}
-    (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("records")]
+def test_each_key_of_a_saved_state_is_named() -> None:
+    sources = [path.read_text("utf-8") for room in ("tasks", "sensors") for path in (PACKAGE / room).glob("*.py")]
+    given = re.compile(r'(?:\bKEY|store_key) = "(\w+)"|TaskStateStore\(context, "(\w+)"')
+    keys = {key for source in sources for pair in given.findall(source) for key in pair if key}
+    assert len(keys) == 5
+    (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("saved")]
     assert set(codes(row[0])) == keys
     assert f"(`{CURSOR_KEY}`)" in PAGE
-
-
-def _keys_of_classes(module: Any) -> list[str]:
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    return [
-        key for one in classes if one.__module__ == module.__name__ and isinstance(key := vars(one).get("key"), str)
-    ]
 
 
 @pytest.mark.parametrize("page", ["docs/production.md", "README.md"])

@@ -15,7 +15,7 @@ from tests.faults.cells import Lines
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
 SHORT_SECONDS = 0.05
-_BACK_OFFS = ("api.waiting", "api.throttle", "chain.reader", "chain.stream")
+_BACK_OFFS = ("api.throttle", "waits.wait", "waits.reingest", "chain.reader", "chain.stream")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def short_pauses(phase: Phase, short_intervals: float, monkeypatch: pytest.Monke
     if phase is Phase.STAYS:
         monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
         monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.PAGE_ATTEMPTS", 2)
-        monkeypatch.setattr("airflow_provider_alchemy.api.fresh_looks.PAGE_ATTEMPTS", 2)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.freshness.PAGE_ATTEMPTS", 2)
 
 
 @pytest.fixture

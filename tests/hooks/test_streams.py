@@ -16,7 +16,8 @@ from airflow_provider_alchemy.chain.watch import Watch
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.shared import _open_poller, open_stream
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.chain.scenes import FIRST_BLOCK, contract, until
+from tests.chain.scenes import FIRST_BLOCK, contract
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
