@@ -149,21 +149,13 @@ class TestFailures:
     ) -> None:
         emulator.set_collection(ADDRESS, token_type=token_type)
 
-        refused = Tries().failure(refresh())
+        refused, of_tokens = Tries().failure(refresh()), Tries().failure(refresh(token_ids=[1, 2]))
 
         assert isinstance(refused, AlchemyNoSuchCollectionError)
+        assert isinstance(of_tokens, AlchemyTokensFailedError) or token_type != "NOT_A_CONTRACT"
         assert isinstance(refused, AirflowFailException)
-        assert (emulator.count(), token_type in str(refused)) == (1, True)
-
-    def test_tokens_of_what_is_no_contract_fail_for_good(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, token_type="NOT_A_CONTRACT")
-
-        refused = Tries().failure(refresh(token_ids=[1, 2]))
-
-        assert isinstance(refused, AlchemyTokensFailedError)
-        assert isinstance(refused, AirflowFailException)
-        assert refused.is_permanent
-        assert "2 contract_without_code" in str(refused)
+        assert isinstance(of_tokens, AirflowFailException)
+        assert (emulator.count(METADATA), emulator.count(BATCH), token_type in str(refused)) == (1, 1, True)
 
     @pytest.mark.usefixtures("short_intervals")
     def test_too_many_stale_tokens_fail_the_task_after_everything_was_tried(
@@ -298,32 +290,20 @@ class TestPauses:
 
         assert (result["counts"], emulator.count(LISTING)) == (counts(250), 3)
 
-    def test_the_time_of_the_task_is_over_while_it_is_deferred(
-        self, emulator: AlchemyEmulator, short_intervals: float
+    @pytest.mark.parametrize(
+        ("pause_seconds", "slow_seconds"), [(60.0, 0.0), (0.05, 0.8)], ids=["deferred", "in a worker after a pause"]
+    )
+    @pytest.mark.usefixtures("short_intervals")
+    def test_the_execution_timeout_ends_it_wherever_it_is(
+        self, pause_seconds: float, slow_seconds: float, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_collection(ADDRESS, tokens=20)
         emulator.set_tokens(ADDRESS, [1], stale=True)
+        emulator.add_fault("slow", seconds=slow_seconds, endpoint=BATCH)
 
         failure = Tries().failure(
-            refresh(
-                deferrable=True,
-                attempt_interval=60 + short_intervals,
-                execution_timeout=timedelta(seconds=1),
-            )
+            refresh(deferrable=True, attempt_interval=pause_seconds, execution_timeout=timedelta(seconds=1.2))
         )
 
         assert isinstance(failure, AirflowTaskTimeout)
         assert "execution_timeout" in str(failure)
-
-    def test_the_time_of_the_task_is_over_in_a_worker_after_a_pause(
-        self, emulator: AlchemyEmulator, short_intervals: float
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=20)
-        emulator.set_tokens(ADDRESS, [1], stale=True)
-        emulator.add_fault("slow", seconds=0.8, endpoint=BATCH)
-
-        failure = Tries().failure(
-            refresh(deferrable=True, attempt_interval=short_intervals, execution_timeout=timedelta(seconds=1.2))
-        )
-
-        assert isinstance(failure, AirflowTaskTimeout)

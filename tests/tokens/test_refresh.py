@@ -489,7 +489,7 @@ class TestSaving:
 
         assert (store.saves, store.most_in_flight, first.cancelled()) == ([1, 2], 1, True)
 
-    async def test_one_that_fails_fails_nobody_else(self) -> None:
+    async def test_one_that_fails_fails_no_other(self) -> None:
         store = SlowStore()
         store.failing = {1}
         store.allowed.release(2)

@@ -32,28 +32,10 @@ NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 SUBJECT = "Collection 0xabc"
 
 
-class Lines(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.levels: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        self.levels.append(record.levelname)
-
-
 @pytest.fixture
-def lines() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
-def log(lines: Lines) -> RefreshLog:
-    logger = logging.getLogger(f"{__name__}.{id(lines)}")
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(lines)
-    return RefreshLog(logger, SUBJECT)
+def log(caplog: pytest.LogCaptureFixture) -> RefreshLog:
+    caplog.set_level(logging.DEBUG)
+    return RefreshLog(logging.getLogger(__name__), SUBJECT)
 
 
 def state_of(read: int = 0, method: Method = Method.BATCH, *, digest: str = "", **known: Any) -> CollectionState:
@@ -159,21 +141,21 @@ class TestTheLog:
         ],
     )
     def test_the_price_is_said_with_the_tokens_it_is_for(
-        self, state: CollectionState, price: int | None, words: str, log: RefreshLog, lines: Lines
+        self, state: CollectionState, price: int | None, words: str, log: RefreshLog, caplog: pytest.LogCaptureFixture
     ) -> None:
         log.log_price(state, price)
 
-        (line,) = lines.lines
+        (line,) = caplog.messages
         assert line.startswith(f"{SUBJECT}: ")
         assert words in line
 
-    def test_there_is_a_line_for_each_tenth(self, log: RefreshLog, lines: Lines) -> None:
+    def test_there_is_a_line_for_each_tenth(self, log: RefreshLog, caplog: pytest.LogCaptureFixture) -> None:
         prove(state_of(10_000, supply=10_000, is_read=True), log, 100)
 
-        assert [line.split(",")[0] for line in lines.lines] == [
+        assert [line.split(",")[0] for line in caplog.messages] == [
             f"Collection 0xabc: {percent} %" for percent in range(10, 101, 10)
         ]
-        assert lines.lines[2].endswith("3,000 tokens asked for, 3,000 proven fresh, 14,400 compute units")
+        assert caplog.messages[2].endswith("3,000 tokens asked for, 3,000 proven fresh, 14,400 compute units")
 
     @pytest.mark.parametrize(
         ("tokens", "known", "percents"),
@@ -188,11 +170,11 @@ class TestTheLog:
         ],
     )
     def test_progress_is_that_of_the_first_attempt_where_the_number_of_tokens_is_known(
-        self, tokens: int, known: dict[str, Any], percents: list[int], log: RefreshLog, lines: Lines
+        self, tokens: int, known: dict[str, Any], percents: list[int], log: RefreshLog, caplog: pytest.LogCaptureFixture
     ) -> None:
         prove(state_of(tokens, **{"is_read": True, **known}), log, tokens // 100)
 
-        assert [int(line.removeprefix(f"{SUBJECT}: ").split()[0]) for line in lines.lines] == percents
+        assert [int(line.removeprefix(f"{SUBJECT}: ").split()[0]) for line in caplog.messages] == percents
 
     @pytest.mark.parametrize(
         ("stage", "said"),
@@ -204,35 +186,35 @@ class TestTheLog:
         ],
     )
     def test_the_next_stage_is_said_with_its_reasons(
-        self, stage: Stage, said: list[str], log: RefreshLog, lines: Lines
+        self, stage: Stage, said: list[str], log: RefreshLog, caplog: pytest.LogCaptureFixture
     ) -> None:
         todo = [TokenSet.of([7], reason="ipfs_timeout"), TokenSet.of([1, 2], reason=STALE)]
 
         log.log_stage(state_of(stage=stage, attempt=2, next_at=NOW + timedelta(seconds=10), todo=todo), NOW)
 
-        assert lines.lines == [f"{SUBJECT}: {words}" for words in said]
+        assert caplog.messages == [f"{SUBJECT}: {words}" for words in said]
 
-    def test_of_many_failures_the_first_is_a_warning(self, log: RefreshLog, lines: Lines) -> None:
+    def test_of_many_failures_the_first_is_a_warning(self, log: RefreshLog, caplog: pytest.LogCaptureFixture) -> None:
         for number in range(3):
             log.log_failure(100, AlchemyServerError("the service failed"))
             log.log_refusal(number, AlchemyRequestError("not again"))
 
-        assert lines.levels == ["WARNING", "WARNING", *["DEBUG"] * 4]
-        assert "A call for 100 tokens failed, they are tried again: the service failed" in lines.lines[0]
+        assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", *["DEBUG"] * 4]
+        assert "A call for 100 tokens failed, they are tried again: the service failed" in caplog.messages[0]
 
-    def test_the_end_is_one_line_with_the_cost(self, log: RefreshLog, lines: Lines) -> None:
+    def test_the_end_is_one_line_with_the_cost(self, log: RefreshLog, caplog: pytest.LogCaptureFixture) -> None:
         log.log_summary(ended(1000, stale(2), polls=21, compute_units=10_960))
 
-        (line,) = lines.lines
+        (line,) = caplog.messages
         assert line == (
             "Collection 0xabc: 998 of 1,000 tokens refreshed and proven, 2 stale, after 90.5 s, 21 calls, 10,960 "
             "compute units"
         )
 
-    def test_that_there_was_nothing_to_do_is_said(self, log: RefreshLog, lines: Lines) -> None:
+    def test_that_there_was_nothing_to_do_is_said(self, log: RefreshLog, caplog: pytest.LogCaptureFixture) -> None:
         log.log_summary(ended(0))
 
-        assert lines.lines[0] == "Collection 0xabc: there is no token to refresh"
+        assert caplog.messages[0] == "Collection 0xabc: there is no token to refresh"
 
 
 class TestTheResult:
