@@ -44,13 +44,13 @@ class TestRefusedStarts:
         assert "leave out start_from_trigger" in text
 
     def test_a_task_of_a_mapped_group_is(self, kind: Any) -> None:
+        @task_group
+        def refresh(number: int) -> None:  # noqa: ARG001 - what is mapped does not matter
+            build(kind, start_from_trigger=True)
+
+        group = refresh.expand
         with new_dag(), pytest.raises(AlchemyArgumentError, match="Airflow starts no mapped task in the triggerer"):
-
-            @task_group
-            def refresh(number: int) -> None:  # noqa: ARG001 - what is mapped does not matter
-                build(kind, start_from_trigger=True)
-
-            refresh.expand(number=[1, 2])
+            group(number=[1, 2])
 
     def test_a_class_with_an_execute_of_its_own_is(self, kind: Any) -> None:
         class Own(kind):  # type: ignore[misc]

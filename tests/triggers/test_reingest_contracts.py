@@ -54,7 +54,7 @@ def ended(trigger: ReingestContractsTrigger) -> BatchState:
         if event["status"] != WaitEnd.PROGRESS:
             assert event["status"] == WaitEnd.FINISHED
             state = from_json(BatchState, event["state"])
-            assert state is not None
+            assert isinstance(state, BatchState)
             return state
         trigger.state = event["state"]
 
