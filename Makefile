@@ -12,7 +12,7 @@ E2E := $(patsubst tests/e2e/%/__init__.py,test-e2e-%,$(filter-out tests/e2e/smok
 # The pages, and the tests that read them: tests/tools/test_parts.py.
 PAGES := $(wildcard *.md) docs
 DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py tests/released/test_versions.py \
-	tests/testing/test_emulator_chain_readme.py tests/testing/test_remote_emulator.py tests/tools/test_parts.py \
+	tests/testing/test_control.py tests/tools/test_parts.py \
 	tests/triggers/test_chain_readme.py
 IN_PROCESS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # They need the processes, servers and tools of the newest environment.

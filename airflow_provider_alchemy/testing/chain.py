@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blockchain of one network: blocks as a function of time, the logs in them, and what reorganisations took away.
+"""The blockchain of one network, as a function of time: its blocks, its logs, and what reorganisations took away.
 
-Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and
-their hashes are computed when somebody asks. The chain does no I/O and knows no clock: the time is given to it.
+Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and their
+hashes are computed on demand. The events are written from the standards (ERC-4906, ERC-1155, ERC-721) and not from the
+code that reads such logs elsewhere in this package: a mistake there must not be repeated here.
 """
 
 from __future__ import annotations
@@ -12,17 +13,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
-from airflow_provider_alchemy.testing.chain_events import RawLog
-from airflow_provider_alchemy.testing.settings import Settings
+METADATA_UPDATE = "0xf8e1a15aba9398e019f0b49df1a4fde98ee17ae345cb5f6b5e2c27f5033e8ce7"
+BATCH_METADATA_UPDATE = "0x6bd5c950a8d8df17f772f5af37cb3655737899cbf903264b9795592da439661c"
+URI = "0x6bb7ff708619ba0610cba295a58592e0451dee2622938c8755667688daf3529b"
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""First topics: the Keccak-256 hash of each event's signature."""
 
+WORD_BYTES = 32
 _block_number_of = attrgetter("block_number")
-_first_of = attrgetter("first")
 
-_PAST_SECONDS = 12.0
-"""The time between two blocks of the past, where none comes by itself."""
+
+class RawLog(NamedTuple):
+    """One log before it has a place on the chain; the address is in lower case."""
+
+    contract_address: str
+    topics: tuple[str, ...]
+    data: str = "0x"
+
+
+def event(address: str, topic: str, *, indexed: Iterable[int] = (), words: Iterable[int] = ()) -> RawLog:
+    """Write an event's log: the indexed words go into the topics, the others into the data."""
+    data = "".join(f"{word:064x}" for word in words)
+    return RawLog(address, (topic, *(f"0x{word:064x}" for word in indexed)), f"0x{data}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,55 +72,26 @@ class ChainLog:
         return f"{self.network}:{self.transaction_hash}:{self.log_index}"
 
 
-class _Stretch(NamedTuple):
-    """Blocks of equal pace, up to the next stretch: the first one's number and time, and the seconds between two."""
-
-    first: int
-    at: float
-    seconds: float
-
-
-class _Fork(NamedTuple):
-    """From which block on the blocks are those of a reorganisation, up to the next fork."""
-
-    first: int
-    number: int
-
-
 class Chain:
-    """The chain of one network.
-
-    :param network: the network's slug.
-    :param seed: what the hashes are computed from, so that a test repeats.
-    :param newest: the number of the newest block at first.
-    :param past_seconds: the time between two blocks of the past.
-    :param now: seconds since the epoch: the time of the newest block.
-    """
+    """The chain of one network; hashes come from the seed, so that a test repeats."""
 
     def __init__(self, network: str, seed: int, newest: int, past_seconds: float, now: float) -> None:
         self._name = f"{seed}/{network}"
         self._network = network
         self._since = now
         self.newest = newest
-        self._stretches = [_Stretch(0, now - newest * past_seconds, past_seconds)]
-        self._forks = [_Fork(0, 0)]
+        # The first block of each stretch, its time, and the seconds between two blocks.
+        self._stretches = [(0, now - newest * past_seconds, past_seconds)]
+        # From which block on the blocks are those of which reorganisation.
+        self._forks = [(0, 0)]
         self._reorganisations = 0
         self._transactions = 0
-        self._logs: list[ChainLog] = []
-        self._gone: list[ChainLog] = []
+        self.logs: list[ChainLog] = []
+        self._removed: list[ChainLog] = []
         self._open: list[ChainLog] | None = None
 
-    @property
-    def logs(self) -> tuple[ChainLog, ...]:
-        """The logs that are on the chain now, in its order."""
-        return tuple(self._logs)
-
     def advance(self, now: float, seconds: float | None) -> None:
-        """Mine the blocks that are due.
-
-        :param now: seconds since the epoch.
-        :param seconds: the time between two blocks; None: no block is due, and the next one's time counts from now on.
-        """
+        """Mine the blocks that are due; without a pace none is, and the next one's time counts from now on."""
         if seconds is None or self._open is not None:
             self._since = now
         elif (blocks := int((now - self._since) / seconds)) > 0:
@@ -112,96 +99,74 @@ class Chain:
             self._since += blocks * seconds
 
     def mine(self, blocks: int, now: float) -> None:
-        """Mine empty blocks at once.
-
-        :param blocks: how many.
-        :param now: seconds since the epoch, the time of all of them.
-        :raises ValueError: a block is open.
-        """
         self._refuse_while_open()
         self._grow(blocks, now, 0.0)
 
     def open_block(self) -> int:
-        """Begin a block that takes every new log until it is closed; time stands still until then.
-
-        :return: the number that it will have.
-        :raises ValueError: another block is open.
-        """
+        """Begin a block that takes every new log until it is closed; time stands still until then."""
         self._refuse_while_open()
         self._open = []
         return self.newest + 1
 
     def close_block(self, now: float) -> None:
-        """Mine the open block.
-
-        :param now: seconds since the epoch, the time of the block.
-        """
-        self._logs += self._open or ()
+        self.logs += self._open or ()
         self._open, self._since = None, now
         self._grow(1, now, 0.0)
 
     def add(self, transactions: Iterable[Sequence[RawLog]], now: float) -> tuple[ChainLog, ...]:
-        """Put logs into the open block, or into a new one that is mined at once.
-
-        :param transactions: the logs of each transaction.
-        :param now: seconds since the epoch.
-        :return: the logs in their places.
-        """
-        before = () if self._open is None else self._open
-        logs = self._place(self.newest + 1, [(self._new_transaction(), raw) for raw in transactions], before)
+        """Put the logs of some transactions into the open block, or into a new one that is mined at once."""
+        named = []
+        for raw_logs in transactions:
+            self._transactions += 1
+            named.append((self._hash(f"transaction/{self._transactions}"), raw_logs))
+        logs = self._place(self.newest + 1, named, self._open or ())
         if self._open is not None:
             self._open += logs
         else:
-            self._logs += logs
+            self.logs += logs
             self._grow(1, now, 0.0)
         return logs
 
     def reorganise(self, depth: int, *, keep_logs: bool) -> tuple[ChainLog, ...]:
-        """Replace the newest blocks by as many others.
-
-        :param depth: how many.
-        :param keep_logs: whether the transactions of each block are in its replacement, in reverse order, or vanish.
-        :return: the logs in the new blocks.
-        :raises ValueError: a block is open, or there are not so many blocks.
-        """
+        """Replace the newest blocks by as many others, with the same transactions in reverse order or without any."""
         self._refuse_while_open()
         if depth > self.newest:
             msg = f"depth must be at most {self.newest}, the number of blocks after the very first, not {depth}"
             raise ValueError(msg)
         first = self.newest - depth + 1
-        gone = self.between(first, self.newest)
-        del self._logs[len(self._logs) - len(gone) :]
-        self._gone += gone
+        removed = self.between(first, self.newest)
+        del self.logs[len(self.logs) - len(removed) :]
+        self._removed += removed
         self._reorganisations += 1
-        del self._forks[bisect_left(self._forks, first, key=_first_of) :]
-        self._forks.append(_Fork(first, self._reorganisations))
-        mined = [log for number, old in groupby(gone, _block_number_of) for log in self._mine_again(number, old)]
-        self._logs += mined if keep_logs else ()
-        return tuple(mined) if keep_logs else ()
+        del self._forks[bisect_left(self._forks, (first, 0)) :]
+        self._forks.append((first, self._reorganisations))
+        mined: list[ChainLog] = []
+        for number, block in groupby(removed if keep_logs else (), _block_number_of):
+            transactions = [
+                (transaction, [RawLog(log.contract_address, log.topics, log.data) for log in logs])
+                for transaction, logs in groupby(block, attrgetter("transaction_hash"))
+            ]
+            mined += self._place(number, transactions[::-1], ())
+        self.logs += mined
+        return tuple(mined)
 
-    def between(self, first: int, last: int) -> Sequence[ChainLog]:
-        """Give the logs of some blocks.
+    def between(self, first: int, last: int) -> list[ChainLog]:
+        """Give the logs of some blocks in the order of the chain; the last block counts."""
+        start = bisect_left(self.logs, first, key=_block_number_of)
+        return self.logs[start : bisect_right(self.logs, last, lo=start, key=_block_number_of)]
 
-        :param first: the first block.
-        :param last: the last one, which counts.
-        :return: the logs in the order of the chain.
-        """
-        start = bisect_left(self._logs, first, key=_block_number_of)
-        return self._logs[start : bisect_right(self._logs, last, lo=start, key=_block_number_of)]
-
-    def gone_between(self, first: int, last: int) -> Sequence[ChainLog]:
-        """Give the logs that reorganisations took away from some blocks, the first to go first; arguments as there."""
-        return [log for log in self._gone if first <= log.block_number <= last]
+    def removed_between(self, first: int, last: int) -> list[ChainLog]:
+        return [log for log in self._removed if first <= log.block_number <= last]
 
     def mined_at(self, number: int) -> int:
         """Give the time of a block in whole seconds since the epoch; before the epoch there is none but 0."""
-        stretch = self._stretches[bisect_right(self._stretches, number, key=_first_of) - 1]
-        return max(0, int(stretch.at + (number - stretch.first) * stretch.seconds))
+        first, at, seconds = self._stretches[bisect_right(self._stretches, (number, inf)) - 1]
+        return max(0, int(at + (number - first) * seconds))
 
     def block_hash(self, number: int) -> str:
         """Give the hash of a block: no other block has it, also none that a reorganisation puts in its place."""
-        fork = self._forks[bisect_right(self._forks, number, key=_first_of) - 1]
-        return self._hash(f"block/{number}/{fork.number}")
+        _, reorganisation = self._forks[bisect_right(self._forks, (number, inf)) - 1]
+        return self._hash(f"block/{number}/{reorganisation}")
 
     def _refuse_while_open(self) -> None:
         if self._open is not None:
@@ -209,64 +174,19 @@ class Chain:
             raise ValueError(msg)
 
     def _grow(self, blocks: int, at: float, seconds: float) -> None:
-        self._stretches.append(_Stretch(self.newest + 1, at, seconds))
+        self._stretches.append((self.newest + 1, at, seconds))
         self.newest += blocks
-
-    def _new_transaction(self) -> str:
-        self._transactions += 1
-        return self._hash(f"transaction/{self._transactions}")
-
-    def _mine_again(self, number: int, gone: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
-        transactions = [
-            (transaction, [RawLog(log.contract_address, log.topics, log.data) for log in logs])
-            for transaction, logs in groupby(gone, attrgetter("transaction_hash"))
-        ]
-        return self._place(number, transactions[::-1], ())
 
     def _place(
         self, number: int, transactions: Sequence[tuple[str, Sequence[RawLog]]], before: Sequence[ChainLog]
     ) -> tuple[ChainLog, ...]:
-        block_hash, logs = self.block_hash(number), list[ChainLog]()
+        block_hash, logs = self.block_hash(number), [*before]
         following = before[-1].transaction_index + 1 if before else 0
         for index, (transaction, raw_logs) in enumerate(transactions, following):
             for raw in raw_logs:
-                place = len(before) + len(logs)
-                fields = (self._network, raw.contract_address, number, transaction, place, raw.topics, raw.data)
-                logs.append(ChainLog(*fields, index, block_hash))
-        return tuple(logs)
+                place = (self._network, raw.contract_address, number, transaction, len(logs))
+                logs.append(ChainLog(*place, raw.topics, raw.data, index, block_hash))
+        return tuple(logs[len(before) :])
 
     def _hash(self, what: str) -> str:
         return "0x" + sha256(f"{self._name}/{what}".encode()).hexdigest()
-
-
-class ChainBoard:
-    """The chains by network; one begins when it is first asked for.
-
-    :param seed: what the hashes are computed from.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._chains: dict[str, Chain] = {}
-
-    def get(self, network: str, settings: Settings, now: float) -> Chain:
-        """Give the chain of a network as it is now, to change it or to answer from it."""
-        chain = self.find(network, settings, now)
-        self._chains[network] = chain
-        return chain
-
-    def find(self, network: str, settings: Settings, now: float) -> Chain:
-        """Give the chain of a network as it is now, to look at only: one that nobody asked for is not kept."""
-        seconds = settings.seconds_between_blocks
-        chain = self._chains.get(network)
-        if chain is None:
-            return Chain(network, self._seed, settings.first_block, seconds or _PAST_SECONDS, now)
-        chain.advance(now, seconds)
-        return chain
-
-    def change_pace(self, before: Settings, after: Settings, now: float) -> None:
-        """Mine what was due on every chain by the settings before, and count from now on by those after."""
-        if before.seconds_between_blocks != after.seconds_between_blocks:
-            for chain in self._chains.values():
-                chain.advance(now, before.seconds_between_blocks)
-                chain.advance(now, None)

@@ -4,26 +4,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import requests
 
-from airflow_provider_alchemy.testing.calls import Auth, Call
-from airflow_provider_alchemy.testing.control import PREFIX
+from airflow_provider_alchemy.testing.calls import Call
+from airflow_provider_alchemy.testing.control import CALLS, PREFIX
 
 
 class RemoteEmulator:
-    """
-    The control interface of an emulator that runs as a process of its own, beside an Airflow or in a container.
+    """The control interface of an emulator that runs as a process of its own, beside an Airflow or in a container.
 
-    The commands are those that the emulator prints when it starts (``python -m
-    airflow_provider_alchemy.testing.emulator``), such as ``jobs``, ``faults`` and ``counters``.
+    The commands are those that the emulator prints when it starts, such as ``jobs``, ``faults`` and ``counters``.
 
-    :param url: The emulator's base URL, such as ``http://127.0.0.1:8765``.
-    :param authority: The file of the authority that signed its certificate; default: it serves plain HTTP, or one that
-        the system trusts.
-    :param timeout_seconds: How long an answer may take. Default 30 s: machines of continuous integration are slow.
+    :param url: the emulator's base URL, such as ``http://127.0.0.1:8765``.
+    :param authority: the file of the authority that signed its certificate; default: one that the system trusts.
+    :param timeout_seconds: how long an answer may take; default 30 s: machines of continuous integration are slow.
     """
 
     def __init__(self, url: str, *, authority: Path | None = None, timeout_seconds: float = 30.0) -> None:
@@ -34,51 +30,31 @@ class RemoteEmulator:
         self._session.trust_env = False
         self._session.verify = True if authority is None else str(authority)
 
-    def tell(self, command: str, /, **payload: Any) -> dict[str, Any]:
-        """
-        Change something.
+    def post(self, command: str, /, **payload: Any) -> dict[str, Any]:
+        """Change something with a command that is sent with POST, such as ``jobs``, and give its answer.
 
-        :param command: A command that is sent with POST, such as ``jobs``.
-        :param payload: What it takes.
-        :return: Its answer.
-        :raises ValueError: The emulator refuses; its sentence names the wrong field.
-        :raises ConnectionError: No emulator answers.
+        :raises ValueError: the emulator refuses; its sentence names the wrong field.
+        :raises ConnectionError: no emulator answers.
         """
-        return self._ask("POST", command, payload)
+        return self._request("POST", command, json=payload)
 
-    def look(self, command: str, /, **payload: Any) -> dict[str, Any]:
-        """
-        Ask something.
-
-        :param command: A command that is sent with GET, such as ``counters``.
-        :param payload: What it takes.
-        :return: Its answer.
-        :raises ValueError: The emulator refuses; its sentence names the wrong field.
-        :raises ConnectionError: No emulator answers.
-        """
-        return self._ask("GET", command, payload)
+    def get(self, command: str, /, **payload: Any) -> dict[str, Any]:
+        """Ask something with a command that is sent with GET, such as ``counters``; errors as for :meth:`post`."""
+        return self._request("GET", command, params=payload)
 
     def clear_faults(self) -> None:
-        """
-        Let nothing go wrong any more.
-
-        :raises ConnectionError: No emulator answers.
-        """
-        self._ask("DELETE", "faults", {})
+        """Let nothing go wrong any more."""
+        self._request("DELETE", "faults")
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that arrived, oldest first."""
-        return tuple(_call(row) for row in self.look("calls")["calls"])
+        return CALLS.validate_python(self.get("calls")["calls"])
 
     def is_there(self) -> bool:
-        """
-        Tell whether it answers.
-
-        :return: Whether it does, now.
-        """
+        """Whether it answers now."""
         try:
-            return bool(self.look("health"))
+            return bool(self.get("health"))
         except ConnectionError:
             return False
 
@@ -86,43 +62,25 @@ class RemoteEmulator:
         """Close the connections to it."""
         self._session.close()
 
-    def __enter__(self) -> RemoteEmulator:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _ask(self, method: str, command: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, method: str, command: str, **sent: Any) -> dict[str, Any]:
         url = f"{self.url}{PREFIX}{command}"
-        sent: dict[str, Any] = {"params": payload} if method == "GET" else {"json": payload}
         try:
             response = self._session.request(method, url, timeout=self._timeout_seconds, **sent)
         except requests.RequestException as error:
             msg = f"No emulator answers at {self.url} ({type(error).__name__})"
             raise ConnectionError(msg) from None
+        try:
+            answer: dict[str, Any] = response.json()
+        except ValueError:
+            answer = {}
         if not response.ok:
-            msg = f"The emulator at {self.url} refuses {command}: {_reason(response)}"
+            reason = answer.get("error", {}).get("message", f"HTTP {response.status_code}")
+            msg = f"The emulator at {self.url} refuses {command}: {reason}"
             raise ValueError(msg)
-        answer: dict[str, Any] = response.json()
         return answer
-
-
-def _reason(response: requests.Response) -> str:
-    try:
-        return str(response.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return f"HTTP {response.status_code}"
-
-
-def _call(row: dict[str, Any]) -> Call:
-    blocks = row["blocks"]
-    return Call(
-        **{
-            **row,
-            "auth": Auth(row["auth"]),
-            "token_ids": tuple(map(int, row["token_ids"])),
-            "blocks": (int(blocks[0]), int(blocks[1])) if blocks else None,
-        }
-    )

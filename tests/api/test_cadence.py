@@ -16,7 +16,7 @@ from pendulum import DateTime
 
 from airflow_provider_alchemy.api.cadence import Cadence, Course
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.testing.jobs import Job, JobPlan, ends_at, look
+from airflow_provider_alchemy.testing.jobs import Job, JobPlan, ends_at, report_at
 
 NOW = pendulum.datetime(2026, 11, 22, 10)
 ADAPTIVE = Cadence(interval_seconds=60, max_interval_seconds=600, adaptive=True)
@@ -51,7 +51,7 @@ def window(course: Course) -> tuple[float, float]:
 
 def report(plan: JobPlan, seconds: float) -> Look:
     """Look at the emulator's job."""
-    answer = look(plan, Job(submitted_at=0), seconds)
+    answer = report_at(plan, Job(submitted_at=0), seconds)
     return seconds, RefreshState.read(answer.state), answer.progress
 
 

@@ -16,7 +16,7 @@ from airflow_provider_alchemy.api.budget import UnitBudget, budget_of
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.settings import WINDOW_SECONDS
-from airflow_provider_alchemy.testing import AlchemyEmulator, metering
+from airflow_provider_alchemy.testing import AlchemyEmulator, account
 from tests.waiting import eventually
 
 from .conftest import Connect
@@ -259,7 +259,7 @@ def test_the_budget_keeps_a_client_below_the_services_limit(
     monkeypatch.setattr("time.sleep", clock.shift)
     monkeypatch.setattr("asyncio.sleep", sleep)
     # The service counts over one second instead of ten, so that 8 calls at 4 a second take seconds, not minutes.
-    monkeypatch.setattr(metering, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(account, "WINDOW_SECONDS", 1.0)
     emulator.configure(units_per_second=4 * 480)
     client = connect(max_attempts=1)
     held = 1.0 + budget_of(client.settings)._window_seconds - WINDOW_SECONDS

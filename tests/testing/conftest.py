@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running emulator, and one short way to call it as a client would."""
+"""A running emulator, and short ways to call it as a client would."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,17 @@ import requests
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
+OTHER = "0x" + "1" * 40
+FIRST = 20_000_000
+"""The newest block of a chain at first."""
 
-Ask = Callable[..., requests.Response]
-Send = Callable[..., requests.Response]
-Rpc = Callable[..., requests.Response]
+SECONDS = 60.0
+"""How long an answer may take on a busy machine."""
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+Call = Callable[..., requests.Response]
+Emulator = AlchemyEmulator
 
 
 @pytest.fixture
@@ -26,52 +34,44 @@ def emulator() -> Iterator[AlchemyEmulator]:
 
 
 @pytest.fixture
-def ask(emulator: AlchemyEmulator) -> Ask:
-    """Call an endpoint with the key in the path, following no redirect."""
+def ask(emulator: AlchemyEmulator) -> Call:
+    """Call an endpoint with the key in the path: with POST where there is a body, else with GET and a contract."""
 
-    def call(endpoint: str = "reingestContract", address: str = ADDRESS, **options: Any) -> requests.Response:
+    def call(
+        endpoint: str = "reingestContract", address: object = ADDRESS, *, body: object = None, **options: Any
+    ) -> requests.Response:
         version = options.pop("version", "v2" if endpoint == "reingestContract" else "v3")
-        network = options.pop("network", "")
-        key = options.pop("key", emulator.api_key)
-        return requests.get(
-            f"{emulator.url}{network and '/' + network}/nft/{version}/{key}/{endpoint}",
-            params={"contractAddress": address},
-            allow_redirects=False,
-            timeout=options.pop("timeout", 5),
-            **options,
-        )
+        network, key = options.pop("network", "eth-mainnet"), options.pop("key", emulator.api_key)
+        timeout, sent = options.pop("timeout", SECONDS), {"stream": options.pop("stream", False), "json": body}
+        query = {name: str(value) for name, value in options.items()}
+        method = "POST" if body is not None else "GET"
+        if body is None:
+            query["contractAddress"] = str(address)
+        url = f"{emulator.url}/{network}/nft/{version}/{key}/{endpoint}"
+        return requests.request(method, url, params=query, timeout=timeout, allow_redirects=False, **sent)
 
     return call
 
 
 @pytest.fixture
-def send(emulator: AlchemyEmulator) -> Send:
-    """Call a v3 endpoint: with POST where there is a body, else with GET and the query."""
-
-    def call(endpoint: str, body: object = None, *, network: str = "eth-mainnet", **query: object) -> requests.Response:
-        url = f"{emulator.url}/{network}/nft/v3/{emulator.api_key}/{endpoint}"
-        parameters = {name: str(value) for name, value in query.items()}
-        return requests.request("GET" if body is None else "POST", url, params=parameters, json=body, timeout=5)
-
-    return call
-
-
-@pytest.fixture
-def rpc(emulator: AlchemyEmulator) -> Rpc:
+def rpc(emulator: AlchemyEmulator) -> Call:
     """Call a method of the node API, with the key in the path."""
 
     def call(method: str, *params: object, network: str = "eth-mainnet") -> requests.Response:
         url = f"{emulator.url}/{network}/v2/{emulator.api_key}"
-        return requests.post(url, json=rpc_body(method, *params), timeout=5)
+        return requests.post(url, json=rpc_body(method, *params), timeout=SECONDS, allow_redirects=False)
 
     return call
 
 
-def rpc_body(method: str, *params: object, number: object = 1) -> dict[str, Any]:
-    """Write the body of a call of the node API."""
+def rpc_body(method: object, *params: object, number: object = 1) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": [*params]}
 
 
 def batch(*token_ids: object, address: str = ADDRESS, **fields: object) -> dict[str, Any]:
     """Write the body of ``getNFTMetadataBatch`` for tokens of one contract."""
     return {"tokens": [{"contractAddress": address, "tokenId": token_id} for token_id in token_ids], **fields}
+
+
+def token(number: object = "1", address: str = ADDRESS) -> dict[str, object]:
+    return {"contractAddress": address, "tokenId": number}

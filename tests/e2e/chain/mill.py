@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.testing.chain import ChainLog
-from airflow_provider_alchemy.testing.chain_events import (
+from airflow_provider_alchemy.testing.chain import (
     BATCH_METADATA_UPDATE,
     METADATA_UPDATE,
     TRANSFER,
     URI,
+    ChainLog,
 )
 from tests.e2e.chain.dags.watchers import Watched
 
