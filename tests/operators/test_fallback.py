@@ -30,9 +30,7 @@ from tests.operators.gone import (
     TOKENS,
     each_status,
     gone_in_the_middle,
-    in_the_worker_and_deferred,
     lead_from_trigger,
-    refresh,
     reingest_calls,
     with_tokens,
 )
@@ -46,7 +44,9 @@ from tests.tasks.lives import (
     StateStore,
     context_of,
     failure,
+    in_the_worker_and_deferred,
     once,
+    waiting_operator,
     was_asked,
 )
 
@@ -59,7 +59,7 @@ class TestTheArgument:
         with pytest.raises(
             AlchemyArgumentError, match=r"argument 'fallback' is .*; expected 'tokens' or None"
         ) as caught:
-            refresh(fallback=value)
+            waiting_operator(fallback=value)
 
         assert isinstance(caught.value, AirflowFailException)
 

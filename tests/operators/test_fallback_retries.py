@@ -12,15 +12,7 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
-from tests.operators.gone import (
-    PRICE,
-    REINGEST,
-    gone_in_the_middle,
-    in_the_worker_and_deferred,
-    lead_from_trigger,
-    reingest_calls,
-    with_tokens,
-)
+from tests.operators.gone import PRICE, REINGEST, gone_in_the_middle, lead_from_trigger, reingest_calls, with_tokens
 from tests.operators.gone import collection as collection  # noqa: PLC0414 - a fixture
 from tests.operators.gone import no_pauses as no_pauses  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import (
@@ -33,6 +25,7 @@ from tests.tasks.lives import (
     context_of,
     context_without_store,
     failure,
+    in_the_worker_and_deferred,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("collection")]
