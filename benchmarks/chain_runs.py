@@ -24,7 +24,8 @@ from benchmarks.chain_plan import (
     contracts_of,
     network_of,
 )
-from benchmarks.chain_stage import Sizes, Stage, wait_for
+from benchmarks.chain_stage import Sizes, Stage
+from local_airflow.waiting import wait_until
 
 LOGS, NEWEST = "eth_getLogs", "eth_blockNumber"
 SETTLE_SECONDS = 3.0
@@ -126,9 +127,9 @@ def measure_latency(stage: Stage, sizes: Sizes, events: int, seed: int = 0) -> l
         (log,) = emulator.reveal(contract, [number], network=networks[chain])
         emulator.mine_blocks(CONFIRMATIONS, network=networks[chain])
         confirmed_at[log.id] = time.time()
-    wait_for(
+    wait_until(
         lambda: confirmed_at.keys() == run_starts(stage.airflow.asset_events()).keys(),
-        "not all announcements have started the DAG",
+        failure=lambda: "not all announcements have started the DAG",
     )
     told = run_starts(stage.airflow.asset_events())
     stage.airflow.pause_dag(LATENCY)
@@ -234,7 +235,7 @@ def measure_catch_up(stage: Stage, sides: Sequence[CatchUpSide], blocks: int) ->
         emulator.reveal(contract, [0])
         emulator.mine_blocks(CONFIRMATIONS)
     _wait_until_told(stage, sides)
-    wait_for(lambda: len(_kept(stage)) == len(sides), "not all places are kept")
+    wait_until(lambda: len(_kept(stage)) == len(sides), failure=lambda: "not all places are kept")
     stage.airflow.kill("triggerer")
     before = [emulator.count(LOGS) for emulator in emulators]
     for emulator in emulators:
@@ -269,7 +270,7 @@ def _wait_until_told(stage: Stage, sides: Sequence[CatchUpSide]) -> None:
             for side in sides
         )
 
-    wait_for(are_told, "not all announcements are told")
+    wait_until(are_told, failure=lambda: "not all announcements are told")
 
 
 def _told(stage: Stage) -> dict[str, set[str]]:

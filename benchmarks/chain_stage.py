@@ -76,7 +76,7 @@ class Stage:
         :raises LocalAirflowError: They do not begin.
         """
         self.airflow.unpause_dag(dag_id)
-        wait_for(is_begun, f"the watchers of {dag_id} do not begin")
+        wait_until(is_begun, failure=lambda: f"the watchers of {dag_id} do not begin")
 
     def end(self, dag_id: str, network: str, quiet_seconds: float) -> None:
         """
@@ -93,7 +93,7 @@ class Stage:
             calls = self.calls(network)
             return not calls or time.time() - calls[-1].at > quiet_seconds
 
-        wait_for(is_quiet, f"the watchers of {dag_id} do not end")
+        wait_until(is_quiet, failure=lambda: f"the watchers of {dag_id} do not end")
 
     def calls(self, network: str) -> list[Call]:
         """
@@ -153,17 +153,6 @@ def connection_to(emulator: AlchemyEmulator) -> str:
     """
     fields = json.loads(connection_json(emulator, compute_units_per_second=UNLIMITED_UNITS_PER_SECOND))
     return json.dumps({**fields, "host": f"{emulator.url}/{{network}}"})
-
-
-def wait_for(condition: Callable[[], bool], failure: str) -> None:
-    """
-    Wait until something has happened.
-
-    :param condition: Tells whether it has.
-    :param failure: What it means that it has not.
-    :raises LocalAirflowError: It has not.
-    """
-    wait_until(condition, failure=lambda: failure)
 
 
 def _environment(sizes: Sizes, loop_file: Path) -> dict[str, str]:

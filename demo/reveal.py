@@ -63,7 +63,7 @@ def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
         raise LocalAirflowError(msg)
     for dag_id in (REFRESHES, PUBLISHES):
         airflow.unpause_dag(dag_id)
-    _wait(airflow, lambda: emulator.look("counters")["calls"], "the watcher reads no blocks")
+    _wait(airflow, lambda: emulator.get("counters")["calls"], "the watcher reads no blocks")
     console.print(f"A watcher in the triggerer reads the chain. DAG [bold]{REFRESHES}[/] waits for its asset.")
     block = _reveal(console, airflow, emulator)
     event = _wait(airflow, lambda: _event_of(airflow, "announced_on_chain"), "no event of the watched asset")
@@ -75,10 +75,10 @@ def play(console: Console, airflow: LocalAirflow, service: Service) -> bool:
 
 def _reveal(console: Console, airflow: LocalAirflow, emulator: RemoteEmulator) -> int:
     """Make the block, and wait until enough others follow; give its number."""
-    made = emulator.tell("reveal_batch", address=COLLECTION, first_id=0, last_id=TOKENS - 1)
+    made = emulator.post("reveal_batch", address=COLLECTION, first_id=0, last_id=TOKENS - 1)
     block = int(made["logs"][0]["block_number"])
     _say(console, f"block {block:,}: BatchMetadataUpdate(0, {TOKENS - 1}) of {COLLECTION}")
-    _wait(airflow, lambda: int(emulator.look("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
+    _wait(airflow, lambda: int(emulator.get("chain")["newest_block"]) >= block + CONFIRMATIONS, "no block follows")
     _say(console, f"block {block + CONFIRMATIONS:,}: {CONFIRMATIONS} blocks follow, so the announcement counts")
     return block
 

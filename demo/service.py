@@ -67,7 +67,7 @@ def open_service(home: Path, *, port: int, commands: Commands, stays: bool) -> I
 def _tell(emulator: RemoteEmulator, commands: Commands) -> None:
     try:
         for name, payload in commands.items():
-            emulator.tell(name, **payload)
+            emulator.post(name, **payload)
     except ValueError as refused:
         raise LocalAirflowError(str(refused)) from None
 

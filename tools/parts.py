@@ -130,7 +130,7 @@ class Runner:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether somebody ended it with Ctrl-C or a signal."""
+        """Whether Ctrl-C or another signal ended it."""
         return self._signals > 0
 
     @contextlib.contextmanager

@@ -161,7 +161,7 @@ def read_logs(request: ApiRequest) -> Asked:
     contracts = _texts(asked.get("address"), is_address, "an address is 0x and 40 hex digits")
     topics = asked.get("topics") or []
     is_list = isinstance(topics, list) and len(topics) <= MAX_TOPICS
-    require(is_list, f"invalid argument 0: topics are a list of at limit {MAX_TOPICS}")
+    require(is_list, f"invalid argument 0: topics are a list of at most {MAX_TOPICS}")
     return Asked(contracts=contracts, blocks=(first, last), topics=tuple(map(_read_topic, topics)))
 
 

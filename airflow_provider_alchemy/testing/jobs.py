@@ -76,7 +76,7 @@ def ends_at(plan: JobPlan, job: Job) -> float:
     return job.submitted_at + plan.queued_seconds + running
 
 
-def look(plan: JobPlan, job: Job, now: float) -> Report:
+def report_at(plan: JobPlan, job: Job, now: float) -> Report:
     """Give a job's state as its first call would report it; progress grows evenly and is 100 when finished only."""
     if now >= ends_at(plan, job):
         is_failure = _is_refused(plan, job) and plan.outcome is not Outcome.DOES_NOT_EXIST
@@ -100,7 +100,7 @@ def ask(plan: JobPlan, job: Job | None, now: float, settings: Settings) -> tuple
         job = Job(submitted_at=now)
     elif job.ended_with is Outcome.QUEUE_FAILED or (job.ended_with is Outcome.FINISHED and restarts):
         is_new, job = True, Job(submitted_at=now, submissions=job.submissions + 1)
-    report = look(plan, job, now)
+    report = report_at(plan, job, now)
     if report.state == QUEUED and not is_new:
         return job, Report(settings.repeated_state)
     return (replace(job, ended_with=Outcome(report.state)) if now >= ends_at(plan, job) else job), report

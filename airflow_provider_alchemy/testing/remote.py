@@ -30,7 +30,7 @@ class RemoteEmulator:
         self._session.trust_env = False
         self._session.verify = True if authority is None else str(authority)
 
-    def tell(self, command: str, /, **payload: Any) -> dict[str, Any]:
+    def post(self, command: str, /, **payload: Any) -> dict[str, Any]:
         """Change something with a command that is sent with POST, such as ``jobs``, and give its answer.
 
         :raises ValueError: the emulator refuses; its sentence names the wrong field.
@@ -38,8 +38,8 @@ class RemoteEmulator:
         """
         return self._request("POST", command, json=payload)
 
-    def look(self, command: str, /, **payload: Any) -> dict[str, Any]:
-        """Ask something with a command that is sent with GET, such as ``counters``; errors as for :meth:`tell`."""
+    def get(self, command: str, /, **payload: Any) -> dict[str, Any]:
+        """Ask something with a command that is sent with GET, such as ``counters``; errors as for :meth:`post`."""
         return self._request("GET", command, params=payload)
 
     def clear_faults(self) -> None:
@@ -49,12 +49,12 @@ class RemoteEmulator:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that arrived, oldest first."""
-        return CALLS.validate_python(self.look("calls")["calls"])
+        return CALLS.validate_python(self.get("calls")["calls"])
 
     def is_there(self) -> bool:
         """Whether it answers now."""
         try:
-            return bool(self.look("health"))
+            return bool(self.get("health"))
         except ConnectionError:
             return False
 

@@ -114,7 +114,7 @@ class _Conductor:
 
     def _tell_jobs(self) -> None:
         for contract, seconds in self._job_seconds.items():
-            self._cluster.emulator.tell("jobs", address=contract, running_seconds=seconds)
+            self._cluster.emulator.post("jobs", address=contract, running_seconds=seconds)
 
     def _wait_for_dags(self) -> None:
         tell_progress(f"Waiting for {len(self._dags)} DAGs …")

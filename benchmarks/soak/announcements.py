@@ -36,9 +36,9 @@ class Announcements:
         if self._clock() < self._next:
             return
         self._next = self._clock() + ANNOUNCE_SECONDS
-        made = self._service.tell("reveal", address=WATCHED_CONTRACT, token_ids=[len(self._announced)])
+        made = self._service.post("reveal", address=WATCHED_CONTRACT, token_ids=[len(self._announced)])
         self._announced += [log["id"] for log in made["logs"]]
-        self._service.tell("mine_blocks", blocks=CONFIRMATIONS)
+        self._service.post("mine_blocks", blocks=CONFIRMATIONS)
 
     def has_begun(self) -> bool:
         """Whether anything that was announced here has been told."""

@@ -34,7 +34,7 @@ BETWEEN_ATTEMPTS_SECONDS = 10.0
 class Service(Protocol):
     """What of the emulator's control interface is needed here."""
 
-    def tell(self, command: str, /, **payload: Any) -> dict[str, Any]:
+    def post(self, command: str, /, **payload: Any) -> dict[str, Any]:
         """Send a command."""
 
 
@@ -80,36 +80,36 @@ def plan_of(kind: Kind, number: int, service: Service, wait_seconds: float) -> P
 
 
 def _refresh(contract: str, service: Service, wait_seconds: float) -> Plan:
-    service.tell("jobs", address=contract, running_seconds=wait_seconds)
+    service.post("jobs", address=contract, running_seconds=wait_seconds)
     return Plan({CONTRACT: contract}, wait_seconds, _is_finished(contract))
 
 
 def _resubmitted(contract: str, service: Service, wait_seconds: float) -> Plan:
-    service.tell("jobs", address=contract, running_seconds=wait_seconds, queue_failures=QUEUE_FAILURES)
+    service.post("jobs", address=contract, running_seconds=wait_seconds, queue_failures=QUEUE_FAILURES)
     return Plan({CONTRACT: contract}, wait_seconds, _is_finished(contract))
 
 
 def _queue_failed(contract: str, service: Service, wait_seconds: float) -> Plan:
-    service.tell("jobs", address=contract, queued_seconds=wait_seconds, outcome="queue_failed")
+    service.post("jobs", address=contract, queued_seconds=wait_seconds, outcome="queue_failed")
     return Plan({CONTRACT: contract}, wait_seconds)
 
 
 def _does_not_exist(contract: str, service: Service, wait_seconds: float) -> Plan:
     del wait_seconds  # Alchemy says so at once.
-    service.tell("jobs", address=contract, outcome="does_not_exist")
+    service.post("jobs", address=contract, outcome="does_not_exist")
     return Plan({CONTRACT: contract}, 0.0)
 
 
 def _timed_out(contract: str, service: Service, wait_seconds: float) -> Plan:
     del wait_seconds  # Its own time-out ends it.
-    service.tell("jobs", address=contract, running_seconds=NEVER_SECONDS)
+    service.post("jobs", address=contract, running_seconds=NEVER_SECONDS)
     return Plan({CONTRACT: contract}, SHORTEST_TIME_OUT_SECONDS)
 
 
 def _batch(contract: str, service: Service, wait_seconds: float) -> Plan:
     contracts = [f"0x{int(contract, 16) + member:040x}" for member in range(BATCH_SIZE)]
     for one in contracts:
-        service.tell("jobs", address=one, running_seconds=wait_seconds)
+        service.post("jobs", address=one, running_seconds=wait_seconds)
     return Plan(
         {CONTRACTS: " ".join(contracts)},
         wait_seconds,
@@ -119,8 +119,8 @@ def _batch(contract: str, service: Service, wait_seconds: float) -> Plan:
 
 def _collection(contract: str, service: Service, wait_seconds: float) -> Plan:
     del wait_seconds  # The pause before the second attempt is its length.
-    service.tell("collections", address=contract, tokens=TOKENS)
-    service.tell("tokens", address=contract, token_ids=[*range(TOKENS)], stale_refreshes=STALE_REFRESHES)
+    service.post("collections", address=contract, tokens=TOKENS)
+    service.post("tokens", address=contract, token_ids=[*range(TOKENS)], stale_refreshes=STALE_REFRESHES)
     return Plan(
         {CONTRACT: contract},
         BETWEEN_ATTEMPTS_SECONDS,
@@ -129,10 +129,10 @@ def _collection(contract: str, service: Service, wait_seconds: float) -> Plan:
 
 
 def _fresh(contract: str, service: Service, wait_seconds: float) -> Plan:
-    service.tell("collections", address=contract, tokens=SAMPLE)
+    service.post("collections", address=contract, tokens=SAMPLE)
 
     def refresh() -> None:
-        service.tell("collections", address=contract, tokens=SAMPLE, last_updated=pendulum.now("UTC").isoformat())
+        service.post("collections", address=contract, tokens=SAMPLE, last_updated=pendulum.now("UTC").isoformat())
 
     return Plan(
         {CONTRACT: contract, SINCE: pendulum.now("UTC").isoformat()},
@@ -143,12 +143,12 @@ def _fresh(contract: str, service: Service, wait_seconds: float) -> Plan:
 
 
 def _minted(contract: str, service: Service, wait_seconds: float) -> Plan:
-    newest = service.tell("mine_blocks", blocks=1)["newest_block"]
+    newest = service.post("mine_blocks", blocks=1)["newest_block"]
     token_id = int(contract, 16) % 10_000
 
     def mint() -> None:
-        service.tell("mint", address=contract, token_ids=[token_id])
-        service.tell("mine_blocks", blocks=CONFIRMATIONS)
+        service.post("mint", address=contract, token_ids=[token_id])
+        service.post("mine_blocks", blocks=CONFIRMATIONS)
 
     return Plan(
         {CONTRACT: contract, SINCE_BLOCK: str(newest)},

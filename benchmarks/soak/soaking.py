@@ -180,7 +180,7 @@ class _Run:
 @contextmanager
 def _trouble(emulator: RemoteEmulator, scenario: Scenario) -> Iterator[None]:
     for fault in FAULTS if scenario.fault_probability else ():
-        emulator.tell("faults", **fault, probability=scenario.fault_probability)
+        emulator.post("faults", **fault, probability=scenario.fault_probability)
     try:
         yield
     finally:

@@ -65,7 +65,7 @@ class ScriptedService:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
 
-    def tell(self, command: str, /, **payload: Any) -> dict[str, Any]:
+    def post(self, command: str, /, **payload: Any) -> dict[str, Any]:
         self.told.append((command, payload))
         number = len(self.told)
         return {"newest_block": number, "logs": [{"id": f"log_{number}"}] if command == "reveal" else []}

@@ -12,13 +12,12 @@ import pytest
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.tasks.collection import FallbackTask
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.lives import ADDRESS, context_of, fire, once, rebuilt, was_asked
+from tests.tasks.lives import ADDRESS, context_of, fire, once, rebuilt, waiting_operator, was_asked
 
 TOKENS = 250
 METADATA, BATCH, PAGE, REINGEST = 160, 480, 600, 480
 PRICE = METADATA + 3 * (BATCH + PAGE)
 
-in_the_worker_and_deferred = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 each_status = pytest.mark.parametrize("status", [404, 410, 400])
 
 
@@ -33,18 +32,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FallbackTask, "attempt_interval", 0.0)
 
 
-def refresh(**arguments: Any) -> ReingestContractOperator:
-    defaults: dict[str, Any] = {
-        "task_id": "refresh",
-        "contract_address": ADDRESS,
-        "poll_interval": 0.05,
-        "timeout": 3600,
-    }
-    return ReingestContractOperator(**{"task_id": "refresh", **defaults, "wait_for_completion": True, **arguments})
-
-
 def with_tokens(**arguments: Any) -> ReingestContractOperator:
-    return refresh(fallback="tokens", **arguments)
+    return waiting_operator(fallback="tokens", **arguments)
 
 
 @contextmanager

@@ -31,9 +31,7 @@ from tests.operators.gone import (
     TOKENS,
     each_status,
     gone_in_the_middle,
-    in_the_worker_and_deferred,
     lead_from_trigger,
-    refresh,
     reingest_calls,
     with_tokens,
 )
@@ -50,7 +48,9 @@ from tests.tasks.lives import (
     context_of,
     context_without_store,
     failure,
+    in_the_worker_and_deferred,
     once,
+    waiting_operator,
     was_asked,
 )
 
@@ -60,7 +60,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("collection")]
 @pytest.mark.parametrize("value", ["token", "", True, 1, ["tokens"], "TOKENS"])
 def test_anything_but_tokens_is_refused_where_the_dag_is_parsed(value: Any) -> None:
     with pytest.raises(AlchemyArgumentError, match=r"argument 'fallback' is .*; expected 'tokens' or None") as caught:
-        refresh(fallback=value)
+        waiting_operator(fallback=value)
 
     assert isinstance(caught.value, AirflowFailException)
 

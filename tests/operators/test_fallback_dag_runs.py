@@ -12,11 +12,11 @@ import pytest
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.operators.gone import PRICE, REINGEST, gone_in_the_middle, in_the_worker_and_deferred, reingest_calls
+from tests.operators.gone import PRICE, REINGEST, gone_in_the_middle, reingest_calls
 from tests.operators.gone import collection as collection  # noqa: PLC0414 - a fixture
 from tests.operators.gone import no_pauses as no_pauses  # noqa: PLC0414 - a fixture
 from tests.tasks.dag_runs import new_dag, run
-from tests.tasks.lives import ADDRESS, OTHER_ADDRESS, RESULT_KEYS
+from tests.tasks.lives import ADDRESS, OTHER_ADDRESS, RESULT_KEYS, in_the_worker_and_deferred
 from tests.tasks.placing import BOTH, newest
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database", "collection")]

@@ -14,14 +14,7 @@ from airflow_provider_alchemy.api.errors import AlchemyEndpointGoneError, Alchem
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
-from tests.operators.gone import (
-    TOKENS,
-    each_status,
-    gone_in_the_middle,
-    in_the_worker_and_deferred,
-    lead_from_trigger,
-    refresh,
-)
+from tests.operators.gone import TOKENS, each_status, gone_in_the_middle, lead_from_trigger
 from tests.operators.gone import collection as collection  # noqa: PLC0414 - a fixture
 from tests.tasks.batches import BatchLife
 from tests.tasks.batches import refresh as refresh_many
@@ -31,7 +24,9 @@ from tests.tasks.lives import (
     context_of,
     failure,
     fire,
+    in_the_worker_and_deferred,
     sensor_in,
+    waiting_operator,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("collection")]
@@ -46,7 +41,7 @@ class TestTheError:
     def test_it_names_the_line_to_write(self, status: int, deferrable: bool, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=status)
 
-        error = failure(refresh(deferrable=deferrable))
+        error = failure(waiting_operator(deferrable=deferrable))
 
         assert isinstance(error, AirflowFailException)
         assert isinstance(error, AlchemyEndpointGoneError)
@@ -55,7 +50,7 @@ class TestTheError:
 
     def test_gone_while_it_is_deferred_it_says_the_same(self, emulator: AlchemyEmulator) -> None:
         with gone_in_the_middle(emulator):
-            error = failure(refresh(deferrable=True))
+            error = failure(waiting_operator(deferrable=True))
 
         assert LINE in str(error)
         assert HINT in str(error)
@@ -63,7 +58,7 @@ class TestTheError:
     @pytest.mark.parametrize(
         ("make", "words"),
         [
-            (lambda: refresh(start_from_trigger=True), HINT),
+            (lambda: waiting_operator(start_from_trigger=True), HINT),
             (lambda: sensor_in("deferred", start_from_trigger=True), ""),
         ],
         ids=["operator", "sensor"],
@@ -82,11 +77,11 @@ class TestTheError:
     def test_a_task_that_only_submits_says_the_same(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
 
-        assert HINT in str(failure(refresh(wait_for_completion=False)))
+        assert HINT in str(failure(waiting_operator(wait_for_completion=False)))
 
     def test_the_line_works(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
-        told = str(failure(refresh()))
+        told = str(failure(waiting_operator()))
         line, _, rest = told[told.index("RefreshCollectionOperator(") :].partition(" from ")
 
         names: dict[str, Any] = {}
@@ -102,7 +97,7 @@ class TestTheError:
         connection = {"conn_type": "alchemy", "host": emulator.url + "/{network}", "password": emulator.api_key}
         monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
 
-        error = failure(refresh(network="base-mainnet", alchemy_conn_id="mine"))
+        error = failure(waiting_operator(network="base-mainnet", alchemy_conn_id="mine"))
 
         assert isinstance(error, AlchemyNetworkError)
         assert f"{LINE[:-1]}, network='base-mainnet', alchemy_conn_id='mine')" in str(error)
@@ -127,7 +122,7 @@ class TestTheError:
     def test_what_is_not_gone_names_no_line(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=401)
 
-        told = str(failure(refresh()))
+        told = str(failure(waiting_operator()))
 
         assert "RefreshCollectionOperator" not in told
         assert "fallback" not in told

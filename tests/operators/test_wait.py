@@ -5,29 +5,25 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyQueueFailedError, AlchemyServerError
-from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.lives import ADDRESS, RESULT_KEYS, Life, failure, has_answered, once, was_asked
+from tests.tasks.lives import (
+    ADDRESS,
+    RESULT_KEYS,
+    Life,
+    failure,
+    has_answered,
+    in_the_worker_and_deferred,
+    once,
+    waiting_operator,
+    was_asked,
+)
 
 pytestmark = pytest.mark.integration
-
-in_the_worker_and_deferred = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
-
-
-def refresh(**arguments: Any) -> ReingestContractOperator:
-    defaults: dict[str, Any] = {
-        "task_id": "refresh",
-        "contract_address": ADDRESS,
-        "poll_interval": 0.05,
-        "timeout": 3600,
-    }
-    return ReingestContractOperator(**{"task_id": "refresh", **defaults, "wait_for_completion": True, **arguments})
 
 
 @in_the_worker_and_deferred
@@ -35,7 +31,7 @@ class TestWaiting:
     def test_it_returns_the_finished_refresh(self, deferrable: bool, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=0.1, running_seconds=0.1)
 
-        result = Life().lead(refresh(deferrable=deferrable))
+        result = Life().lead(waiting_operator(deferrable=deferrable))
 
         assert (result["state"], result["already_finished"], set(result)) == ("finished", False, RESULT_KEYS)
 
@@ -44,7 +40,7 @@ class TestWaiting:
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=0.1, running_seconds=0.1)
 
-        result = Life().lead(refresh(deferrable=deferrable))
+        result = Life().lead(waiting_operator(deferrable=deferrable))
 
         assert (result["polls"], result["compute_units"]) == (emulator.count(), emulator.compute_units)
 
@@ -52,7 +48,7 @@ class TestWaiting:
         emulator.configure(after_finished="restart")
         emulator.set_job(ADDRESS, running_seconds=0.1)
 
-        Life().lead(refresh(deferrable=deferrable))
+        Life().lead(waiting_operator(deferrable=deferrable))
 
         assert [call.state for call in emulator.calls].count("finished") == 1
         assert emulator.calls[-1].state == "finished"
@@ -60,13 +56,15 @@ class TestWaiting:
     def test_its_timeout_is_airflows(self, deferrable: bool, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
-        assert isinstance(failure(refresh(deferrable=deferrable, timeout=0.3)), AirflowSensorTimeout)
+        assert isinstance(failure(waiting_operator(deferrable=deferrable, timeout=0.3)), AirflowSensorTimeout)
 
     def test_durations_may_be_timedeltas(self, deferrable: bool, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
         began = time.monotonic()
 
-        failure(refresh(deferrable=deferrable, timeout=timedelta(seconds=0.3), poll_interval=timedelta(days=1)))
+        failure(
+            waiting_operator(deferrable=deferrable, timeout=timedelta(seconds=0.3), poll_interval=timedelta(days=1))
+        )
 
         assert time.monotonic() - began >= 0.3
 
@@ -76,7 +74,7 @@ class TestWaiting:
     ) -> None:
         emulator.set_job(ADDRESS, queued_seconds=0.1, outcome="queue_failed")
 
-        error = failure(refresh(deferrable=deferrable, max_resubmits=2))
+        error = failure(waiting_operator(deferrable=deferrable, max_resubmits=2))
 
         failed = [call.state for call in emulator.calls].count("queue_failed")
         assert (type(error), failed) == (AlchemyQueueFailedError, 3)
@@ -91,7 +89,7 @@ class TestWaiting:
             emulator.set_job(ADDRESS, running_seconds=0.1)
 
         with once(has_answered(emulator, "queue_failed"), mend):
-            result = Life().lead(refresh(deferrable=deferrable, max_resubmits=1000))
+            result = Life().lead(waiting_operator(deferrable=deferrable, max_resubmits=1000))
 
         assert (result["state"], result["polls"]) == ("finished", emulator.count())
 
@@ -102,7 +100,7 @@ class TestWaiting:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
         with once(was_asked(emulator), lambda: emulator.add_fault("http", status=500)):
-            error = failure(refresh(deferrable=deferrable, max_consecutive_failures=2))
+            error = failure(waiting_operator(deferrable=deferrable, max_consecutive_failures=2))
 
         assert type(error) is AlchemyServerError
 
@@ -111,7 +109,7 @@ def test_deferred_it_takes_no_worker_while_it_waits(emulator: AlchemyEmulator) -
     emulator.set_job(ADDRESS, queued_seconds=0.1, running_seconds=0.1)
     life = Life()
 
-    life.lead(refresh(deferrable=True))
+    life.lead(waiting_operator(deferrable=True))
 
     assert len(life.deferrals) == 1
 
@@ -120,7 +118,7 @@ def test_deferred_it_leaves_the_first_call_to_the_worker(emulator: AlchemyEmulat
     emulator.set_job(ADDRESS, running_seconds=0.1)
     life = Life()
 
-    life.lead(refresh(deferrable=True))
+    life.lead(waiting_operator(deferrable=True))
 
     assert life.deferrals[0].trigger.serialize()[1]["state"]["polls"] == 1
 
@@ -129,7 +127,7 @@ def test_a_refresh_that_is_finished_at_once_does_not_defer(emulator: AlchemyEmul
     emulator.set_job(ADDRESS, running_seconds=0)
     life = Life()
 
-    life.lead(refresh(deferrable=True))
+    life.lead(waiting_operator(deferrable=True))
 
     assert life.deferrals == []
 
@@ -140,7 +138,7 @@ def test_a_service_that_has_not_answered_yet_is_not_left_to_the_triggerer(emulat
     emulator.add_fault("http", status=500, times=3)
     life = Life()
 
-    life.lead(refresh(deferrable=True))
+    life.lead(waiting_operator(deferrable=True))
 
     assert life.deferrals[0].trigger.serialize()[1]["state"]["polls"] == 4
 
@@ -148,7 +146,7 @@ def test_a_service_that_has_not_answered_yet_is_not_left_to_the_triggerer(emulat
 def test_execution_timeout_is_honoured_while_it_is_deferred(emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, queued_seconds=600)
 
-    error = failure(refresh(deferrable=True, execution_timeout=timedelta(seconds=0.3)))
+    error = failure(waiting_operator(deferrable=True, execution_timeout=timedelta(seconds=0.3)))
 
     assert isinstance(error, AirflowTaskTimeout)
 
@@ -157,4 +155,4 @@ def test_execution_timeout_is_honoured_while_it_is_deferred(emulator: AlchemyEmu
 def test_a_duration_of_none_is_refused_by_name(argument: str) -> None:
     # A sensor takes it: None is Airflow's own default there.
     with pytest.raises(AlchemyArgumentError, match=argument):
-        refresh(**{argument: None})
+        waiting_operator(**{argument: None})

@@ -25,6 +25,7 @@ import time_machine
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
+from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.reingest import ReingestGoal
@@ -98,6 +99,15 @@ def sensor_in(mode: str, **arguments: Any) -> ReingestSensor:
     defaults: dict[str, Any] = {"task_id": "wait", "contract_address": ADDRESS, "poke_interval": 0.05, "timeout": 3600}
     mode_arguments = {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferred"}
     return ReingestSensor(**{**defaults, **mode_arguments, **arguments})
+
+
+def waiting_operator(**arguments: Any) -> ReingestContractOperator:
+    """Build an operator that submits a refresh and waits for its end."""
+    defaults: dict[str, Any] = {"task_id": "refresh", "contract_address": ADDRESS, "poll_interval": 0.05}
+    return ReingestContractOperator(**{**defaults, "timeout": 3600, "wait_for_completion": True, **arguments})
+
+
+in_the_worker_and_deferred = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 
 @dataclass

@@ -126,10 +126,10 @@ def test_no_answer_holds_a_key_and_a_body_must_be_json(emulator: Emulator, contr
 
 class TestARemoteEmulator:
     def test_does_what_it_is_asked_for_and_answers(self, remote: RemoteEmulator, ask: Call) -> None:
-        remote.tell("jobs", address=ADDRESS, outcome="does_not_exist")
+        remote.post("jobs", address=ADDRESS, outcome="does_not_exist")
         assert ask().json()["reingestionState"] == "does_not_exist"
-        assert remote.look("counters")["calls"] == 1
-        remote.tell("faults", kind="http", status=503)
+        assert remote.get("counters")["calls"] == 1
+        remote.post("faults", kind="http", status=503)
         assert ask().status_code == 503
         remote.clear_faults()
         assert ask().status_code == 200
@@ -143,20 +143,20 @@ class TestARemoteEmulator:
         assert remote.calls == emulator.calls
         assert (remote.calls[1].token_ids, remote.calls[2].blocks) == ((1, 2**200), (1, 2))
         # As texts, because many clients' JSON numbers end at 2**53.
-        assert remote.look("calls")["calls"][1]["token_ids"] == ["1", str(2**200)]
+        assert remote.get("calls")["calls"][1]["token_ids"] == ["1", str(2**200)]
 
     def test_names_what_the_emulator_refuses(self, remote: RemoteEmulator) -> None:
         with pytest.raises(ValueError, match=r"refuses jobs: .*outcome"):
-            remote.tell("jobs", address=ADDRESS, outcome="splendid")
+            remote.post("jobs", address=ADDRESS, outcome="splendid")
         with pytest.raises(ValueError, match=r"refuses unheard: There is no such command.*POST /_emulator/jobs"):
-            remote.tell("unheard")
+            remote.post("unheard")
 
     def test_is_there_until_it_is_gone(self, emulator: Emulator, remote: RemoteEmulator) -> None:
         assert remote.is_there()
         emulator.stop()
         assert not remote.is_there()
         with pytest.raises(ConnectionError, match=f"No emulator answers at {emulator.url}"):
-            remote.look("counters")
+            remote.get("counters")
 
     def test_shows_the_status_of_a_server_that_is_no_emulator(self) -> None:
         with (
@@ -164,7 +164,7 @@ class TestARemoteEmulator:
             RemoteEmulator(server.url) as remote,
             pytest.raises(ValueError, match="refuses counters: HTTP 404"),
         ):
-            remote.look("counters")
+            remote.get("counters")
 
 
 def readme_example(mark: str) -> str:

@@ -60,7 +60,7 @@ def both_triggerers_then_one(cluster: Cluster) -> None:
 def worker_in_a_submission(cluster: Cluster) -> None:
     """Kill a worker whose tasks have sent a submission that is not answered yet."""
     before = _submissions(cluster)
-    cluster.emulator.tell("faults", kind="slow", endpoint=SUBMISSION, seconds=SLOW_SECONDS, times=16)
+    cluster.emulator.post("faults", kind="slow", endpoint=SUBMISSION, seconds=SLOW_SECONDS, times=16)
 
     wait_until(
         lambda: _submissions(cluster) >= before + UNANSWERED,

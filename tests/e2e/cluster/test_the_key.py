@@ -31,7 +31,7 @@ FAULTS: tuple[dict[str, object], ...] = (
 def troubled(stage: Stage) -> Cluster:
     """Waits to which the service answers all that is no answer: what is said of that must not show the key."""
     for fault in FAULTS:
-        stage.cluster.emulator.tell("faults", times=4, **fault)
+        stage.cluster.emulator.post("faults", times=4, **fault)
     stage.play("troubled", [])
     return stage.cluster
 

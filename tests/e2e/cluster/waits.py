@@ -71,10 +71,10 @@ class ScenarioWaits:
 
     def plan(self) -> None:
         """Let nothing of it end by itself."""
-        self._emulator.tell("default_job", running_seconds=ENDLESS_SECONDS)
+        self._emulator.post("default_job", running_seconds=ENDLESS_SECONDS)
         for contract in self.contracts[Kind.COLLECTION]:
-            self._emulator.tell("collections", address=contract, tokens=TOKENS)
-            self._emulator.tell("tokens", address=contract, token_ids=list(range(TOKENS)), stale=True)
+            self._emulator.post("collections", address=contract, tokens=TOKENS)
+            self._emulator.post("tokens", address=contract, token_ids=list(range(TOKENS)), stale=True)
 
     def calls(self) -> list[Call]:
         """Give the calls that concern a contract of its own."""
@@ -99,27 +99,27 @@ class ScenarioWaits:
         self.released_at = time.time()
         for contract in self.refreshes:
             if contract in self.failing:
-                self._emulator.tell("jobs", address=contract, outcome=NO_COLLECTION)
+                self._emulator.post("jobs", address=contract, outcome=NO_COLLECTION)
                 continue
             ends_at = self.released_at + self._dice.uniform(0, ENDS_WITHIN_SECONDS)
-            self._emulator.tell("jobs", address=contract, running_seconds=ends_at - submitted[contract])
+            self._emulator.post("jobs", address=contract, running_seconds=ends_at - submitted[contract])
         for contract in self.contracts[Kind.COLLECTION]:
-            self._emulator.tell("tokens", address=contract, token_ids=list(range(TOKENS)))
+            self._emulator.post("tokens", address=contract, token_ids=list(range(TOKENS)))
 
     def mint(self) -> None:
         """Mint a token for each wait for one."""
         self.minted_at = time.time()
         for contract in self.contracts[Kind.MINTED]:
-            self._emulator.tell("mint", address=contract, token_ids=[MINTED_TOKEN])
-        self._emulator.tell("mine_blocks", blocks=CONFIRMATIONS)
+            self._emulator.post("mint", address=contract, token_ids=[MINTED_TOKEN])
+        self._emulator.post("mine_blocks", blocks=CONFIRMATIONS)
 
     def reveal(self) -> None:
         """Announce new metadata of a token to each watcher."""
         self._token_id += 1
         for contract in self.contracts[Kind.WATCHER]:
-            logs = self._emulator.tell("reveal", address=contract, token_ids=[self._token_id])["logs"]
+            logs = self._emulator.post("reveal", address=contract, token_ids=[self._token_id])["logs"]
             self.revealed.setdefault(contract, set()).update(log["id"] for log in logs)
-        self._emulator.tell("mine_blocks", blocks=CONFIRMATIONS)
+        self._emulator.post("mine_blocks", blocks=CONFIRMATIONS)
 
     def first_terminal_answers(self) -> dict[str, float]:
         """Tell when each contract's end was answered first."""
