@@ -107,6 +107,7 @@ class Throttle:
         gives_up_at = self.refusals + max_refusals
         # The others wait for the lock meanwhile, so that expensive calls do not starve behind cheap ones.
         left = seconds_until(deadline)
+        is_in_time = left > 0
         is_first = self._first_in_line.acquire(timeout=-1 if math.isinf(left) else max(left, 0.0))
         try:
             while True:
@@ -117,9 +118,12 @@ class Throttle:
                     return now
                 if self.refusals >= gives_up_at or (left < delay and self.refusal):
                     raise self.current_refusal()
-                if left <= 0:
+                if left > 0:
+                    time.sleep(min(delay, left))
+                elif is_in_time:
                     return self.start_over_budget(units, now)
-                time.sleep(min(delay, left))
+                else:
+                    time.sleep(delay)
         finally:
             if is_first:
                 self._first_in_line.release()
@@ -201,7 +205,8 @@ class Queue:
         Wait until a call may start; give that moment in monotonic seconds, for ``report`` or ``abandon``.
 
         A call goes first by ``priority`` seconds: bounded, it starves no other. At its deadline it starts without room,
-        or raises the service's refusal; it raises that as well after so many refusals of the account.
+        unless it came later still, or raises the service's refusal; it raises that as well after so many refusals of
+        the account.
         """
         now = time.monotonic()
         if self.throttle.is_accepted and not self._waiting and not self.throttle.try_start(units, now):
@@ -213,8 +218,10 @@ class Queue:
             # An empty context: this task serves every wait, and its log lines belong to none of them.
             self._runner = asyncio.create_task(self._hand_out(), context=contextvars.Context())
         left = seconds_until(deadline)
+        # A call that comes after its deadline may be one of many: those wait for room.
+        has_limit = not math.isinf(left) and (left > 0 or self.throttle.refusal is not None)
         try:
-            await asyncio.wait((turn,), timeout=None if math.isinf(left) else max(left, 0.0))
+            await asyncio.wait((turn,), timeout=max(left, 0.0) if has_limit else None)
         except asyncio.CancelledError:
             self._leave(turn)
             raise

@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+START_SECONDS = 1.0
+"""How long an interrupted wait lets its thread start: a signal within ``Thread.start`` may prevent that for good."""
+
 
 def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
@@ -28,20 +31,30 @@ def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     :return: What it returns. Of an exception group only the first exception is raised.
     """
     outcome: Future[T] = Future()
+    # A signal may come while the main thread holds a future's lock, and leave it locked: these two the main thread
+    # touches only after it was interrupted.
     started: Future[Callable[[], object]] = Future()
+    ended: Future[None] = Future()
+    is_interrupted = False
 
     async def cancellable() -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task is not None:
             started.set_result(lambda: loop.call_soon_threadsafe(task.cancel))
+        if is_interrupted:
+            raise asyncio.CancelledError
         return await work()
 
     def run() -> None:
         try:
             with asyncio.Runner() as runner:
-                outcome.set_result(runner.run(cancellable(), context=context))
+                value = runner.run(cancellable(), context=context)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            ended.set_result(None)
             outcome.set_exception(error)
+        else:
+            ended.set_result(None)
+            outcome.set_result(value)
 
     context = contextvars.copy_context()
     # A daemon: where it was interrupted while it started, the process must be able to end all the same.
@@ -50,11 +63,11 @@ def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         thread.start()
         return outcome.result()
     except BaseException as error:
-        if thread.is_alive() and not outcome.done():
-            with suppress(RuntimeError):  # the loop is closed: the work has ended
-                started.result()()
-        if thread.ident is not None:
-            thread.join()
+        if not outcome.done():
+            is_interrupted = True
+            with suppress(TimeoutError, RuntimeError):  # it never starts, or the loop is closed: the work has ended
+                started.result(START_SECONDS)()
+                ended.result()
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None

@@ -423,12 +423,13 @@ class Wait:
         state.failures += not is_rate_limit
         is_over = not self.is_patient or state.failures > self.max_consecutive_failures
         if is_over or not self._is_transient(error):
-            raise error
+            raise error.about(self.subject)
         self.check_deadlines(error)
-        if not self.goal.may_wait_out(error):
-            raise error
-        self.check_spending()
         delay = backoff_seconds(max(state.failures, 1), error.retry_after_seconds)
+        # A call gives up before a pause that outlasts the deadline: there the last poll follows.
+        if self._cut(delay) == delay and not self.goal.may_wait_out(error):
+            raise error.about(self.subject)
+        self.check_spending()
         if self.goal.is_accepted():
             # After a submission was accepted the next poll is soon enough.
             delay = max(delay, self.goal.delay_seconds(self.interval))

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from tests.tasks.lives import (
     ADDRESS,
     AN_HOUR_AND_MORE,
@@ -99,7 +100,7 @@ class TestTimeout:
     def test_it_cuts_the_back_off_of_failed_polls(
         self, mode: str, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_alchemy.api.answers.MAX_RETRY_AFTER_SECONDS", A_DAY)
+        monkeypatch.setattr("airflow_provider_alchemy.api.responses.MAX_RETRY_AFTER_SECONDS", A_DAY)
         emulator.add_fault("http", status=429, retry_after=A_DAY)
 
         # It would stand still for a day.
@@ -146,7 +147,8 @@ class TestInterval:
             life.lead(sensor)
 
         assert sensor.interval() == Interval(seconds=0.1, exponential=True, max_seconds=0.2)
-        assert all(deferral.trigger._cadence() == sensor.interval() for deferral in life.deferrals)
+        goal = ReingestGoal(ReingestState(contract_address=ADDRESS))
+        assert all(deferral.trigger.wait(goal, "test").interval == sensor.interval() for deferral in life.deferrals)
 
 
 @pytest.mark.usefixtures("endless")

@@ -252,4 +252,4 @@ def test_an_event_that_cannot_be_reached_does_not_fail_the_task(
     result = Processes(partial(sensor, outlets=[THIS])).lead()
 
     assert result["state"] == "finished"
-    assert "Could not attach the result to the event of outlet" in task_log()
+    assert "Could not add the result to the event of outlet" in task_log()
