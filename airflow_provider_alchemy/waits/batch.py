@@ -288,8 +288,6 @@ class BatchWait:
         self.subject = state.describe(source)
         self.was_answered = bool(batch.finished or batch.running)
         self.limit = SpendingLimit(None if max_compute_units is None else max_compute_units - state.compute_units)
-        # Not more than can be sent: where the key is refused, as few calls follow.
-        self.room = asyncio.Semaphore(CONNECTIONS)
         self._source = source
         self._interval = interval
         self._log = log
