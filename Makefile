@@ -18,7 +18,7 @@ IN_PROCESS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # They need the processes, servers and tools of the newest environment.
 NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging tests/faults tests/key_search tests/tools
 # They import no Airflow, and the libraries under them are the same in all environments: tests/packaging/test_pins.py.
-SAME_EVERYWHERE := tests/api tests/testing tests/tokens
+SAME_EVERYWHERE := tests/api tests/testing
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \

@@ -87,6 +87,7 @@ class AlchemyError(Exception):
     def without(self, key: str) -> Self:
         """Take a key out of the error's texts: people paste it into other fields, and servers send it back."""
         self.what, self.advice = redact(self.what, key), redact(self.advice, key)
+        self.message = redact(self.message, key)
         self.args = (self.what,)
         return self
 

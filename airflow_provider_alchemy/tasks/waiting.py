@@ -205,7 +205,8 @@ class WaitingTask(CollectionTask):
             state = new
             if self.is_rescheduled and not store.is_available:
                 self._resume_without_store(context, state, store.first_poke_at())
-        state.set_deadlines(self.time_limit_seconds(), self.execution_timeout if self.deferrable else None)
+        # Where a worker waits Airflow enforces it too, with a signal that Python can lose: in a finalizer, say.
+        state.set_deadlines(self.time_limit_seconds(), None if self.is_rescheduled else self.execution_timeout)
         return state
 
     def _resume_without_store(self, context: Any, state: Any, first_poke_at: datetime | None) -> None:

@@ -56,7 +56,7 @@ class WaitState:
     :param network: The network's slug; empty until the connection was read.
     :param started_at: When the wait began.
     :param deadline: When it gives up. A moment, not a duration, so that no restart moves it.
-    :param execution_deadline: When the task's ``execution_timeout`` is over; None: never, or Airflow enforces it.
+    :param execution_deadline: When the task's ``execution_timeout`` is over; None: never, or each poke has its own.
     :param submitted_at: When the service was first asked.
     :param finished_at: When the first answer came that ended the wait well.
     :param status: What the service last said; None until it has answered.

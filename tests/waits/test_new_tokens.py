@@ -47,7 +47,7 @@ class Chain:
     def __init__(self, newest: Any, minted: dict[int, list[int]] | None = None, *failures: AlchemyError) -> None:
         self._newest = iter(newest) if isinstance(newest, list) else itertools.repeat(newest)
         self._minted = minted or {}
-        self._failures = list(failures)
+        self.failures = list(failures)
         self.read: list[range] = []
         self.times = 0
 
@@ -58,8 +58,8 @@ class Chain:
         if method == "eth_getBlockByNumber":
             self.times += 1
             return {"result": {"timestamp": hex(int(NOW.timestamp()) + BLOCK_SECONDS * (int(params[0], 16) - 1000))}}
-        if self._failures:
-            return self._failures.pop(0)
+        if self.failures:
+            return self.failures.pop(0)
         blocks = range(int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16) + 1)
         self.read.append(blocks)
         return {"result": [log(block, token) for block in blocks for token in self._minted.get(block, [])]}
@@ -208,7 +208,7 @@ class TestItsEnd:
         self, error: AlchemyError, is_over: bool, clock: Clock
     ) -> None:
         goal = goal_from(ids="7", since_block=100, next_block=120, is_behind=True)
-        poll = polls_of(clock, Chain(200, None, *[error] * 3), goal)
+        poll = polls_of(clock, Chain(200, None, *[error] * 10), goal)
 
         assert (once(poll) is None) is is_over
 
@@ -218,9 +218,10 @@ class TestItsEnd:
         assert once(poll) == 60
 
     def test_each_part_that_was_read_clears_the_count_of_failures(self, clock: Clock) -> None:
-        poll = polls_of(clock, Chain(200), goal_from(failures=1), max_consecutive_failures=1)
+        goal = goal_from(since_block=100, next_block=100, failures=1, min_tokens=2)
+        poll = polls_of(clock, chain := Chain([200, 300, 300], {100: [7]}), goal, max_consecutive_failures=1)
         once(poll)
-        poll.service = Service(answer=lambda _: BUSY)
+        chain.failures += [BUSY] * 20
         once(poll)
 
         with pytest.raises(AlchemyServerError):
