@@ -142,7 +142,7 @@ class TestWhatIsAsked:
         result = Life().lead(sensor_in(mode, token_ids=[255, "0xff", "0xFF", "255", "7", 7, 0x10]))
 
         assert (looks_of(emulator), result["token_ids"]) == ([(255, 7, 16)], ["255", "7", "16"])
-        assert "4 of its token ids are named more than once" in task_log()
+        assert "4 of the token ids are named more than once" in task_log()
 
     def test_no_tokens_are_finished_without_a_call(
         self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog
@@ -150,7 +150,7 @@ class TestWhatIsAsked:
         result = Life().lead(sensor_in(mode, token_ids=[]))
 
         assert (result["state"], result["counts"]["tokens"], emulator.count()) == ("finished", 0, 0)
-        assert "there are no tokens to wait for" in task_log()
+        assert "finished, 0 of 0 tokens" in task_log()
 
 
 class TestTheProof:
@@ -264,7 +264,7 @@ class TestTheLog:
 
         Life().lead(sensor_in(mode))
 
-        assert "finished, 10 of 10 tokens newer than" in task_log()
+        assert "finished, 10 of 10 tokens were newer than" in task_log()
         assert "3 polls, 1,240 compute units" in task_log()
 
     def test_polls_without_news_say_nothing(

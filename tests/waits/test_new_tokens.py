@@ -141,9 +141,9 @@ class TestWhichBlocks:
     def test_what_was_read_before_a_failure_is_not_read_again(self, clock: Clock) -> None:
         chain = Chain(50_000)
         poll = polls_of(clock, chain, goal_from())
-        chain._failures = [BUSY]
+        chain.failures = [BUSY]
         assert (once(poll) or 0) >= 1
-        chain._failures = []
+        chain.failures = []
         once(poll)
 
         assert [block for blocks in chain.read for block in blocks] == list(range(100, 50_000 - 11))
