@@ -140,9 +140,9 @@ class NewTokensSensor(WaitingSensor):
             saved.status = None
         return saved
 
-    def resume_first_poke(self, state: NewTokensState, at: datetime, pokes: int) -> None:
+    def resume_first_poke(self, state: NewTokensState, at: datetime) -> None:
         """Go on without a store after earlier pokes: read from the block that was the newest at the first one."""
-        super().resume_first_poke(state, at, pokes)
+        super().resume_first_poke(state, at)
         if state.asked_block is None and state.asked_time is None:
             state.asked_time = at - BLOCK_DELAY
 

@@ -66,6 +66,11 @@ def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool 
         # Instance attributes, because Airflow's class attributes are shared by every task of the class.
         configured = conf.getboolean(CONFIG_SECTION, argument, fallback=False)
         setattr(task, argument, task.deferrable and bool(configured if value is None else value))
+    if task.end_from_trigger and not CAN_END_IN_TRIGGERER:
+        task.end_from_trigger = False
+        if end_from_trigger:
+            sentence = f"Task {task.task_id!r} ends in a worker: {END} needs Airflow 3.3"
+            warnings.warn(sentence, UserWarning, stacklevel=4)
     only_start_is_asked = bool(start_from_trigger) and not end_from_trigger
     for argument, obstacles in (
         (START, _obstacles_to_start),
@@ -78,11 +83,6 @@ def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool 
             if asked[argument]:
                 msg = f"task {task.task_id!r} cannot have {argument}=True: {obstacle}"
                 raise final(AlchemyArgumentError(msg, advice=f"Change that, or leave out {argument}"))
-    if task.end_from_trigger and not CAN_END_IN_TRIGGERER:
-        task.end_from_trigger = False
-        if end_from_trigger:
-            sentence = f"Task {task.task_id!r} ends in a worker: {END} needs Airflow 3.3"
-            warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def ends_in_triggerer(task: Any) -> bool:

@@ -55,9 +55,9 @@ class ReingestTask(WaitingTask):
             )
         return saved
 
-    def resume_first_poke(self, state: ReingestState, at: datetime, pokes: int) -> None:
+    def resume_first_poke(self, state: ReingestState, at: datetime) -> None:
         """Go on without a store after earlier pokes: they submitted the refresh, so no answer is the first."""
-        super().resume_first_poke(state, at, pokes)
+        super().resume_first_poke(state, at)
         state.submitted_at, state.status = at, RefreshState.UNKNOWN.value
 
     def goes_on_after(self, error: AlchemyError, state: ReingestState) -> bool:

@@ -86,11 +86,9 @@ class WaitingTask(CollectionTask):
             saved.begin_new_try()
         return saved
 
-    def resume_first_poke(self, state: Any, at: datetime, pokes: int) -> None:
-        """Go on without a store after earlier pokes: the time-out runs from the first, and each has cost a poll."""
+    def resume_first_poke(self, state: Any, at: datetime) -> None:
+        """Go on without a store after earlier pokes: all that is known is when the first one was."""
         state.started_at = at
-        state.rounds = state.polls = pokes
-        state.compute_units = pokes * self.goal_type.poll_cost
 
     def restore(self, state: Any) -> None:
         """Put back into a state what the trigger's event leaves out because the task knows it."""
@@ -204,20 +202,20 @@ class WaitingTask(CollectionTask):
         if state is None:
             state = new
             if self.is_rescheduled and not store.is_available:
-                self._resume_without_store(context, state, store.first_poke_at())
+                self._resume_without_store(state, store.first_poke_at())
         # Where a worker waits Airflow enforces it too, with a signal that Python can lose: in a finalizer, say.
         state.set_deadlines(self.time_limit_seconds(), None if self.is_rescheduled else self.execution_timeout)
         return state
 
-    def _resume_without_store(self, context: Any, state: Any, first_poke_at: datetime | None) -> None:
+    def _resume_without_store(self, state: Any, first_poke_at: datetime | None) -> None:
         if first_poke_at is not None:
-            # Airflow 2 does not tell how often a task was rescheduled: at least once, then.
-            self.resume_first_poke(state, first_poke_at, context.get("task_reschedule_count") or 1)
-        elif self.loss_between_pokes:
-            self.log.warning(
-                "Airflow keeps nothing between two pokes before 3.3: %s; deferrable=True and mode='poke' do not",
-                self.loss_between_pokes,
-            )
+            self.resume_first_poke(state, first_poke_at)
+            return
+        limit = "" if self.max_compute_units is None else "max_compute_units limits each poke alone"
+        losses = "; ".join(loss for loss in (self.loss_between_pokes, limit) if loss)
+        if losses:
+            words = "Airflow keeps nothing between two pokes before 3.3: %s. deferrable=True and mode='poke' keep it"
+            self.log.warning(words, losses)
 
     def _wait(self, state: WaitState, source: str) -> Wait:
         return Wait(

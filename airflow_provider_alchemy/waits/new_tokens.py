@@ -108,8 +108,8 @@ class NewTokensGoal(Goal[NewTokensState]):
         state.status = WAITING
         if state.since_block is None and not await self._find_first_block(reader, newest, usage, limit, wait):
             return
-        ends_at = time.monotonic() + MAX_POLL_SECONDS
-        while (blocks := self._next_blocks(newest)) is not None and time.monotonic() < ends_at:
+        ends_at, has_time = time.monotonic() + MAX_POLL_SECONDS, True
+        while (blocks := self._next_blocks(newest)) is not None and has_time:
             contracts, kinds = (state.contract_address,), (EventKind.MINT,)
             last, logs = await reader.read(blocks, contracts, kinds, usage, limit)
             state.failures = 0
@@ -121,6 +121,7 @@ class NewTokensGoal(Goal[NewTokensState]):
                 for first, last_id in log.token_ranges:
                     self.tokens.update(range(first, last_id + 1))
             state.ids = pack_ids(sorted(self.tokens))
+            has_time = time.monotonic() < ends_at
 
     def is_done(self) -> bool:
         """Whether enough tokens were minted, and all confirmed blocks were read."""

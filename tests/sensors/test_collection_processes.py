@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
 )
 
-from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import looks_of, refresh, sensor_in, set_fresh
@@ -128,26 +128,6 @@ class TestRescheduled:
         assert (result["counts"]["fresh"], len({*looks_of(emulator)})) == (20, 1)
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, 20 of 20 tokens")
-
-    def test_without_a_store_the_pokes_of_which_nothing_is_kept_are_counted_all_the_same(
-        self, emulator: AlchemyEmulator
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        context = context_without_store(TaskInstance())
-
-        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
-            result = Life().lead(sensor_in("reschedule"), context)
-
-        # At least what a poll costs is known of each, not what its list cost.
-        assert result["polls"] > len(looks_of(emulator)) > 2
-        assert result["compute_units"] > 480 * len(looks_of(emulator))
-
-    def test_without_a_store_the_units_end_the_wait_all_the_same(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-
-        error = failure(sensor_in("reschedule", max_compute_units=3_000), context_without_store(TaskInstance()))
-
-        assert isinstance(error, AlchemySpendingLimitError)
 
     def test_without_a_store_the_timeout_counts_from_the_first_poke(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)

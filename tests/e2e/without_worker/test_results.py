@@ -75,4 +75,4 @@ def test_a_task_that_pushes_no_xcom_leaves_none(stage: Stage, key: str) -> None:
 def test_its_log_ends_with_what_it_cost(stage: Stage) -> None:
     result = stage.result("both")
 
-    assert f"{result['polls']} polls, {result['compute_units']} compute units" in stage.log("both")
+    assert f"{result['polls']} polls, {result['compute_units']:,} compute units" in stage.log("both")
