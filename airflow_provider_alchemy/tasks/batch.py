@@ -100,6 +100,8 @@ class ReingestContractsTask(CollectionTask):
         self._store(context).save(to_json(state))
         batch = Batch(state, self._addresses(state, contract_addresses))
         if status == WaitEnd.PROGRESS:
+            # Not the trigger: Airflow begins the triggerer's log of a task anew with each deferral.
+            self.log.info("%s: %s", self._subject(state), batch.describe())
             self._defer(batch)
         error = None if status == WaitEnd.FINISHED else error_from_dict(values.get("error") or {})
         return self._conclude(context, batch, error)

@@ -371,13 +371,11 @@ class BatchWait:
                 wait.check_deadlines()
             if await wait.run(api, leaves=lambda: self._is_stopping) is None:
                 self.batch.finish(position, already_finished=goal.state.already_finished)
-                self._log_progress()
         except _STOPPING as error:
             self._stop(error)
         except AlchemyError as error:
             self.batch.fail(position, error)
             self._log_failure(position, error)
-            self._log_progress()
         except Exception as error:  # noqa: BLE001 - a bug ends the batch instead of one contract in silence
             self._stop(error)
 
@@ -406,14 +404,6 @@ class BatchWait:
             self._log.warning(words, self.batch.addresses[position], error.reason, error.what)
         if failures == LOGGED_FAILURES:
             self._log.warning("Further failures are not logged: the task's XCom 'failed' lists all of them")
-
-    def _log_progress(self) -> None:
-        """Log at each tenth of the contracts but the last, of which the summary says more."""
-        contracts = self.state.contracts
-        share = self.batch.ended * 10 // contracts * 10
-        if self.state.logged_progress < share < 100:  # noqa: PLR2004 - percent
-            self.state.logged_progress = share
-            self._log.info("%s: %s", self.subject, self.batch.describe())
 
 
 class _DebugLog:

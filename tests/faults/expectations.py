@@ -147,6 +147,8 @@ QUEUED_TOKENS = Habit(
         **_at(("TokensFailed(stale)", "TokensFailed(stale)"), "400", "413"),
         # The service has done its work, only its answer was late: reading proves it.
         **_at((OK, OK), "too slow"),
+        # An account that is refused for ten minutes may read no more than it may queue.
+        **_at((OK, "TokensFailed({reason})"), *_BUSY),
     },
 )
 LISTED = Habit({**_USUAL, Turn.AUTHORS: WAITS_IT_OUT})

@@ -331,27 +331,13 @@ class TestGoingOn:
 
 
 class TestItsLog:
-    def test_it_names_the_batch_at_each_tenth_of_the_contracts_but_the_last(
-        self, clock: Clock, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.INFO)
-        lead(clock, batch_of(1_000), Refreshes(clock, 600))
-
-        lines = [record.message for record in caplog.records]
-        assert [line.split("): ")[1].split(" ended")[0] for line in lines] == [
-            f"{at} of 1,000" for at in range(100, 1000, 100)
-        ]
-        assert lines[0].startswith("Batch of 1,000 contracts on eth-mainnet (connection 'mine'): 100 of 1,000 ended (")
-        assert "(100 finished, 0 failed), " in lines[0]
-        assert lines[0].endswith(" compute units")
-
     def test_twenty_failures_have_a_line_and_no_more(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         others = dict.fromkeys(range(0, 1_000, 5), "does_not_exist")
         lead(clock, batch_of(1_000), Refreshes(clock, 90, others))
 
         lines = [record.message for record in caplog.records]
-        assert len(lines) == 20 + 1 + 9
+        assert len(lines) == 20 + 1
         assert sum(" failed (does_not_exist): " in line for line in lines) == 20
         assert sum("Further failures are not logged" in line for line in lines) == 1
 
