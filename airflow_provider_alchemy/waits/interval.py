@@ -66,11 +66,9 @@ class Progress:
             return None
         passed, left = (at - self.last.at).total_seconds(), _COMPLETE - self.last.percent
         if self.base != self.last:
+            gain = max(self.last.percent - self.base.percent, 0)
             # Each percentage is cut, by up to a step, so the gain and what is left may be a step less or more.
-            gain, step = (
-                self.last.percent - self.base.percent,
-                self.step if self.rises >= _RISES_THAT_SHOW_A_STEP else 1,
-            )
+            step = max(self.step, 1) if self.rises >= _RISES_THAT_SHOW_A_STEP else 1
             seconds = (self.last.at - self.base.at).total_seconds()
             earliest = max(left - step, 0) * seconds / (gain + step)
             latest = left * seconds / (gain - step) if gain > step else math.inf
