@@ -11,7 +11,7 @@ APART := tests/faults tests/benchmarks
 E2E := $(patsubst tests/e2e/%/__init__.py,test-e2e-%,$(filter-out tests/e2e/smoke/%,$(wildcard tests/e2e/*/__init__.py)))
 # The pages, and the tests that read them: tests/tools/test_parts.py.
 PAGES := $(wildcard *.md) docs
-DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py tests/released/test_versions.py \
+DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py \
 	tests/testing/test_control.py tests/tools/test_parts.py \
 	tests/triggers/test_chain_readme.py
 IN_PROCESS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

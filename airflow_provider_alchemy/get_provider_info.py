@@ -39,16 +39,9 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.alchemy")],
         "operators": [_modules("operators.reingest", "operators.collection")],
-        "sensors": [_modules("sensors.reingest", "sensors.collection", "sensors.chain")],
+        "sensors": [_modules("sensors.reingest", "sensors.freshness", "sensors.new_tokens")],
         "triggers": [
-            _modules(
-                "triggers.reingest",
-                "triggers.reingest_contracts",
-                "triggers.metadata_fresh",
-                "triggers.collection",
-                "triggers.chain",
-                "triggers.new_tokens",
-            )
+            _modules("triggers.reingest", "triggers.collection", "triggers.chain"),
         ],
         "extra-links": [
             "airflow_provider_alchemy.links.collection.ContractLink",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What an adaptive cadence costs and how late it is, next to a fixed one: ``python -m benchmarks.adaptive_polling``.
+What an adaptive interval costs and how late it is, next to a fixed one: ``python -m benchmarks.adaptive_polling``.
 
-The clock is virtual, the cadence and the course are the provider's own, and the emulator's jobs answer. What matters
-is the chance of how a look falls into a job, so each case is played many times over.
+The clock is virtual, the interval is the provider's own, and the emulator's jobs answer. What matters is the chance of
+how a poll falls into a job, so each case is played many times over.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean, pstdev, quantiles
 from typing import Any
 
-import pendulum
-from pendulum import DateTime
-
-from airflow_provider_alchemy.api.cadence import Cadence, Course
-from airflow_provider_alchemy.api.models import RefreshState, read_progress
+from airflow_provider_alchemy.api.endpoints import read_progress
+from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.testing import jobs
 from airflow_provider_alchemy.testing.settings import Settings
+from airflow_provider_alchemy.waits.interval import Interval, Progress, progress_after
 from benchmarks.tables import Table
 
 INTERVAL_SECONDS = 60.0
 MAX_INTERVAL_SECONDS = 600.0
-FIXED = Cadence(interval_seconds=INTERVAL_SECONDS)
-ADAPTIVE = Cadence(interval_seconds=INTERVAL_SECONDS, max_interval_seconds=MAX_INTERVAL_SECONDS, adaptive=True)
+FIXED = Interval(seconds=INTERVAL_SECONDS)
+ADAPTIVE = Interval(seconds=INTERVAL_SECONDS, max_seconds=MAX_INTERVAL_SECONDS, adaptive=True)
 
 PHASES = 2000
 FEWER_PHASES = 400
@@ -38,11 +37,11 @@ WAITS_AT_ONCE = 1000
 THROUGHPUT_WINDOW_SECONDS = 10
 """Alchemy counts an account's throughput over it."""
 
-_EPOCH = pendulum.datetime(2026, 11, 22).timestamp()
+_BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 _SETTINGS = Settings()
 
 FirstDelay = Callable[[random.Random, float], float]
-"""From the delay that the cadence names, the delay between the submission and the second look."""
+"""From the delay that the interval gives, the delay between the submission and the second poll."""
 
 RECOMMENDED = "after() + 0 to 1/2 interval"
 FIRST_DELAYS: dict[str, FirstDelay] = {
@@ -76,50 +75,49 @@ class Case:
 @dataclass(frozen=True)
 class Wait:
     """
-    One wait, from the submission to the look that saw the end.
+    One wait, from the submission to the poll that saw the end.
 
-    :param looks: When it looked, in seconds since the submission.
+    :param polls: When it polled, in seconds since the submission.
     :param delay_seconds: How long after the end it saw it.
     :param length_seconds: How long the refresh took, with its time in the queue.
     """
 
-    looks: list[float]
+    polls: list[float]
     delay_seconds: float
     length_seconds: float
 
 
-def play(case: Case, cadence: Cadence, first_delay: FirstDelay, chance: random.Random) -> Wait:
+def play(case: Case, interval: Interval, first_delay: FirstDelay, chance: random.Random) -> Wait:
     """
     Play one wait in virtual time.
 
     :param case: The refresh.
-    :param cadence: How often the wait looks.
-    :param first_delay: When it looks for the second time.
+    :param interval: How often the wait polls.
+    :param first_delay: When it polls for the second time.
     :param chance: Where randomness comes from.
     :return: What happened.
     """
     plan = jobs.JobPlan(queued_seconds=chance.uniform(*case.queued), running_seconds=chance.uniform(*case.running))
-    looks, now, course = [0.0], 0.0, Course()
+    polls, now, progress = [0.0], 0.0, None
     job, report = jobs.ask(plan, None, now, _SETTINGS)
     while report.state != RefreshState.FINISHED:
-        if cadence.adaptive:
-            course = course.seen(RefreshState.read(report.state), _progress(case, plan, report, now), _moment(now))
-        delay = cadence.after(len(looks), course)
-        now += first_delay(chance, delay) if len(looks) == 1 else delay
-        looks.append(now)
+        progress = _progress_after(progress, case, plan, report, now)
+        delay = interval.after(len(polls), progress)
+        now += first_delay(chance, delay) if len(polls) == 1 else delay
+        polls.append(now)
         job, report = jobs.ask(plan, job, now, _SETTINGS)
     end = jobs.ends_at(plan, job)
-    return Wait(looks, now - end, end)
+    return Wait(polls, now - end, end)
 
 
-def _progress(case: Case, plan: jobs.JobPlan, report: jobs.Report, now: float) -> float | None:
-    if case.reported is None or report.state != RefreshState.IN_PROGRESS:
-        return read_progress(report.progress)
-    return read_progress(case.reported((now - plan.queued_seconds) / plan.running_seconds))
-
-
-def _moment(now: float) -> DateTime:
-    return DateTime.fromtimestamp(_EPOCH + now, pendulum.UTC)
+def _progress_after(
+    earlier: Progress | None, case: Case, plan: jobs.JobPlan, report: jobs.Report, now: float
+) -> Progress:
+    percent: float | None = report.progress
+    is_queued = RefreshState.read(report.state) != RefreshState.IN_PROGRESS
+    if case.reported is not None and not is_queued:
+        percent = case.reported((now - plan.queued_seconds) / plan.running_seconds)
+    return progress_after(earlier, _BEGIN + timedelta(seconds=now), read_progress(percent), is_queued=is_queued)
 
 
 def _cases() -> tuple[list[Case], list[Case]]:
@@ -142,8 +140,8 @@ def _cases() -> tuple[list[Case], list[Case]]:
     return main, others
 
 
-def _in_steps(step: int, course: Callable[[float], float] = lambda done: done) -> Callable[[float], float]:
-    return lambda done: int(100 * course(done)) // step * step
+def _in_steps(step: int, progress: Callable[[float], float] = lambda done: done) -> Callable[[float], float]:
+    return lambda done: int(100 * progress(done)) // step * step
 
 
 def _stalled(done: float) -> float:
@@ -192,11 +190,11 @@ def _compare(case: Case, first: str, phases: int) -> dict[str, Any]:
     return {"case": case.name, "first_delay": first, "fixed": fixed, "adaptive": adaptive, "share_of_calls": share}
 
 
-def _figures(case: Case, cadence: Cadence, first_delay: FirstDelay, phases: int) -> dict[str, Any]:
+def _figures(case: Case, interval: Interval, first_delay: FirstDelay, phases: int) -> dict[str, Any]:
     chance = random.Random(case.name)  # noqa: S311 - a simulation
-    waits = [play(case, cadence, first_delay, chance) for _ in range(phases)]
+    waits = [play(case, interval, first_delay, chance) for _ in range(phases)]
     return {
-        "calls": _spread([len(wait.looks) for wait in waits]),
+        "calls": _spread([len(wait.polls) for wait in waits]),
         "delay_seconds": _spread([wait.delay_seconds for wait in waits]),
         "relative_delay": fmean(wait.delay_seconds / wait.length_seconds for wait in waits),
     }
@@ -219,8 +217,8 @@ def _burst(first: str) -> dict[str, Any]:
     waits = [play(case, ADAPTIVE, FIRST_DELAYS[first], chance) for _ in range(WAITS_AT_ONCE)]
     return {
         "first_delay": first,
-        "second_looks": _most_in_a_window([wait.looks[1] for wait in waits]),
-        "all_later_looks": _most_in_a_window([look for wait in waits for look in wait.looks[2:]]),
+        "second_polls": _most_in_a_window([wait.polls[1] for wait in waits]),
+        "all_later_polls": _most_in_a_window([poll for wait in waits for poll in wait.polls[2:]]),
     }
 
 
@@ -237,26 +235,26 @@ def tables(figures: dict[str, Any]) -> list[Table]:
     """
     heads = ("calls, fixed", "adaptive", "share", "delay, fixed", "adaptive", "95 % within", "of the length, fixed")
     note = (
-        f"Fixed: every {INTERVAL_SECONDS:g} s, the second look after {OF_THE_FIXED}. Adaptive: {INTERVAL_SECONDS:g} to "
+        f"Fixed: every {INTERVAL_SECONDS:g} s, the second poll after {OF_THE_FIXED}. Adaptive: {INTERVAL_SECONDS:g} to "
         f"{MAX_INTERVAL_SECONDS:g} s. Mean \u00b1 standard deviation; calls with the submission; delay in seconds from "
-        "the end of the refresh to the look that sees it."
+        "the end of the refresh to the poll that sees it."
     )
     return [
         Table(
-            f"The refreshes that matter, {figures['phases']:,} phases each, by the rule for the second look",
-            ("refresh", "second look", *heads, "adaptive"),
+            f"The refreshes that matter, {figures['phases']:,} phases each, by the rule for the second poll",
+            ("refresh", "second poll", *heads, "adaptive"),
             [(row["case"], row["first_delay"], *_cells(row)) for row in figures["main"]],
             (note,),
         ),
         Table(
-            f"All others, {figures['fewer_phases']:,} phases each, second look {RECOMMENDED}, queued 5 to 120 s",
+            f"All others, {figures['fewer_phases']:,} phases each, second poll {RECOMMENDED}, queued 5 to 120 s",
             ("refresh", *heads, "adaptive"),
             [(row["case"], *_cells(row)) for row in figures["others"]],
         ),
         Table(
             f"{WAITS_AT_ONCE:,} waits that begin at once: most calls in {THROUGHPUT_WINDOW_SECONDS} s",
-            ("second look", "second looks", "later looks"),
-            [(row["first_delay"], f"{row['second_looks']}", f"{row['all_later_looks']}") for row in figures["bursts"]],
+            ("second poll", "second polls", "later polls"),
+            [(row["first_delay"], f"{row['second_polls']}", f"{row['all_later_polls']}") for row in figures["bursts"]],
         ),
     ]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.chain_places import KEY
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from benchmarks.chain_plan import (
     CATCH_UP,
     CONFIRMATIONS,
@@ -255,7 +255,7 @@ def _kept(stage: Stage) -> list[str]:
     kept = []
     for conn_id, emulator in stage.limited.items():
         (first, *_) = emulator.chain_logs()
-        place = stage.airflow.asset_state(conn_id, KEY)
+        place = stage.airflow.asset_state(conn_id, CURSOR_KEY)
         slots = (place or {}).get("slots", {}).values()
         if any(int(block) > first.block_number for slot in slots for block in slot):
             kept.append(conn_id)

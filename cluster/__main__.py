@@ -25,7 +25,7 @@ from cluster.running import EMULATOR, Cluster, open_cluster
 from local_airflow import LocalAirflow, LocalAirflowError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "example_dags"
-# The emulator's own pace and allowance: what somebody tries here is to look like the real thing.
+# The emulator's own pace and spending_limit: what somebody tries here is to look like the real thing.
 EMULATOR_OPTIONS = ("--queued-seconds=5", "--running-seconds=20")
 ALLOWANCE = 300
 REVIVAL_SECONDS = 10.0

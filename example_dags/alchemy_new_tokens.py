@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import dag, task
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 
 COLLECTION = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 

@@ -44,7 +44,6 @@ def alchemy_refresh_minted() -> None:
         task_id="refresh",
         contract_address=COLLECTION,
         token_ids=token_ids,
-        method="auto",
         retries=2,
         retry_delay=timedelta(minutes=5),
     )

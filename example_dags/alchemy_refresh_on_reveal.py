@@ -22,7 +22,7 @@ from airflow.sdk import AssetWatcher
 
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 
 COLLECTION = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
@@ -44,11 +44,11 @@ ANNOUNCED = Asset(
 def alchemy_refresh_on_reveal() -> None:
     @task
     def announced(triggering_asset_events: Any = None) -> list[str]:
-        news = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+        payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         return [
             f"block {one['last_block']}: tokens {one['first_id']} to {one['last_id']} changed "
             f"({', '.join(one['event_ids'][:3])})"
-            for one in news
+            for one in payloads
         ]
 
     refresh = RefreshCollectionOperator(

@@ -15,7 +15,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 
 COLLECTION = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 

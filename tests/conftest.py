@@ -119,9 +119,18 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     def short(failures: int, retry_after_seconds: float | None = None) -> float:  # noqa: ARG001 - the real one's
         return 0.02
 
-    monkeypatch.setattr("airflow_provider_alchemy.api.waiting.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.retries.backoff_seconds", short)
-    monkeypatch.setattr("airflow_provider_alchemy.api.turns.backoff_seconds", short)
+    for module in ("api.throttle", "waits.wait", "waits.reingest"):
+        monkeypatch.setattr(f"airflow_provider_alchemy.{module}.backoff_seconds", short)
+    for module in ("chain.reader", "chain.stream", "triggers.chain"):
+        monkeypatch.setattr(f"airflow_provider_alchemy.{module}.backoff_seconds", short)
+
+
+@pytest.fixture
+def chain(emulator: AlchemyEmulator, quick_backoff: None, monkeypatch: pytest.MonkeyPatch) -> AlchemyEmulator:  # noqa: ARG001
+    """The emulator with blocks on command only, for streams that wait no longer than a test needs."""
+    monkeypatch.setattr("airflow_provider_alchemy.chain.stream.JOIN_SECONDS", 0.05)
+    emulator.configure(block_seconds=None)
+    return emulator
 
 
 @pytest.fixture

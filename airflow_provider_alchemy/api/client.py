@@ -1,77 +1,245 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two clients: endpoints and transport put together, usable without Airflow."""
+"""
+The two clients, requests for threads and aiohttp for event loops: the only place that opens connections.
+
+They move bytes. What to send, what an answer or a failure means, when a call may start and what it costs is decided by
+the modules that both share. Either library is loaded by the first client that needs it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import ssl
+import time
+from base64 import b64encode
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pendulum import DateTime
+from airflow_provider_alchemy.api import throttle
+from airflow_provider_alchemy.api.endpoints import Call, Request, build_request
+from airflow_provider_alchemy.api.errors import (
+    AlchemyBadAnswerError,
+    AlchemyConfigurationError,
+    AlchemyError,
+    AlchemyRateLimitError,
+    AlchemyTimeoutError,
+    AlchemyUnexpectedAnswerError,
+    ErrorKind,
+)
+from airflow_provider_alchemy.api.redaction import URL_LOG, KeyFilter, Redactor
+from airflow_provider_alchemy.api.responses import Answer, explain, read_answer
+from airflow_provider_alchemy.api.settings import ClientSettings, is_loopback
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 
-from airflow_provider_alchemy.api import endpoints
-from airflow_provider_alchemy.api.endpoints import Call
-from airflow_provider_alchemy.api.errors import AlchemyAddressError
-from airflow_provider_alchemy.api.metering import Allowance, Meter
-from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, read_contract_address
-from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import TokenCalls
-from airflow_provider_alchemy.api.token_client import AsyncTokenClient, TokenClient
-from airflow_provider_alchemy.api.transport import AsyncTransport, SyncTransport
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import aiohttp
+    import requests
 
 T = TypeVar("T")
 
+MAX_BODY_BYTES = 16 * 2**20
+"""More than any answer of the API: a body that never ends must not fill a worker's memory."""
 
-class AlchemyClient(TokenClient):
+CHUNK_BYTES = 2**16
+
+
+class Sender(Protocol):
+    """What makes calls in an event loop: a client, or a poller that many waits share."""
+
+    @property
+    def settings(self) -> ClientSettings:
+        """Whose account, and the way to it."""
+
+    async def send(
+        self,
+        call: Call[T],
+        *,
+        usage: Usage,
+        max_attempts: int,
+        spending_limit: SpendingLimit,
+        retries_unexpected: bool = False,
+    ) -> T:
+        """Make a call."""
+
+
+class _Attempts:
+    """Decides whether a call that failed is tried again, and after how many seconds: one rule for both clients."""
+
+    __slots__ = ("_deadline", "_failures", "_left", "_retries_unexpected", "_waits_out_throttling")
+
+    def __init__(
+        self,
+        max_attempts: int,
+        deadline: datetime | None,
+        *,
+        retries_unexpected: bool = False,
+        waits_out_throttling: bool = False,
+    ) -> None:
+        self._left = max_attempts
+        self._failures = 0
+        self._deadline = deadline
+        self._retries_unexpected = retries_unexpected
+        self._waits_out_throttling = waits_out_throttling or deadline is not None
+
+    @property
+    def max_refusals(self) -> float:
+        """How often the service may refuse the account before the call gives up."""
+        return float("inf") if self._waits_out_throttling else self._left
+
+    def seconds_after(self, error: AlchemyError) -> float:
+        """Give the seconds to wait before the next attempt; raise the error where there is none."""
+        if isinstance(error, AlchemyRateLimitError):
+            # The throttle knows when the account's calls go on.
+            self._left -= 0 if self._waits_out_throttling else 1
+            delay = 0.0
+        elif error.kind is ErrorKind.TRANSIENT or (
+            self._retries_unexpected and isinstance(error, AlchemyUnexpectedAnswerError)
+        ):
+            self._left -= 1
+            self._failures += 1
+            delay = throttle.backoff_seconds(self._failures, error.retry_after_seconds)
+        else:
+            raise error
+        if self._left <= 0 or delay > throttle.seconds_until(self._deadline):
+            raise error
+        return delay
+
+
+class _Client:
+    """What both clients share: everything but the bytes."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._throttle = throttle.throttle_of(settings)
+        self._redactor = Redactor(settings.api_key)
+        self._host = urlsplit(settings.base_url).netloc
+        self._proxy = proxy(settings)
+
+    def _begin(self, usage: Usage) -> None:
+        usage.calls += 1
+        if usage.first_call_at is None:
+            usage.first_call_at = datetime.now(UTC)
+
+    def _read(self, call: Call[T], outcome: Answer | AlchemyError, usage: Usage) -> T:
+        """Bill a request and read its outcome."""
+        if _was_billed(outcome):
+            usage.compute_units += call.endpoint.compute_units
+        try:
+            if isinstance(outcome, AlchemyError):
+                raise outcome
+            return call.read(read_answer(outcome))
+        except AlchemyError as error:
+            usage.throttled += isinstance(error, AlchemyRateLimitError)
+            error.advice = call.advice_on(error)
+            raise error.without(self.settings.api_key).about(call.subject) from None
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+        return Answer(status, self._redactor(body.decode("utf-8", errors="replace")), headers)
+
+    def _explain(self, error: Exception) -> AlchemyError:
+        return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
+
+    def _too_large(self, status: int) -> AlchemyError:
+        msg = f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB"
+        return AlchemyUnexpectedAnswerError(msg, http_status=status)
+
+
+class AlchemyClient(_Client):
     """
-    Alchemy's NFT API for threads.
+    Alchemy's API for threads: one ``requests`` session for its life.
 
     :param settings: Whose account, and the way to it.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        self.settings = settings
-        self._calls = TokenCalls(settings)
-        self._transport = SyncTransport(settings)
+        super().__init__(settings)
+        import requests  # noqa: PLC0415 - see above
 
-    def reingest_contract(
+        self._session: requests.Session = requests.Session()
+        # The environment's .netrc would replace the Authorization header; its proxies are read above.
+        self._session.trust_env = False
+        self._session.verify = authorities(settings)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if self._proxy:
+            self._session.proxies = {"http": self._proxy, "https": self._proxy}
+        self._filter = KeyFilter(settings.api_key)
+        URL_LOG.addFilter(self._filter)
+
+    def send(
         self,
-        contract_address: str,
+        call: Call[T],
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
-        deadline: DateTime | None = None,
-    ) -> RefreshStatus:
+        deadline: datetime | None = None,
+    ) -> T:
         """
-        Submit the refresh of a collection, or join and report the one that runs (480 compute units).
+        Make a call, within the account's throughput and with retries.
 
-        After the first answer that ends a refresh do not call again: whether that starts a new one is not known.
-
-        :param contract_address: The collection's contract.
-        :param meter: Counts requests and units, also where the call fails.
-        :param max_attempts: Attempts; default: the settings'.
-        :param deadline: No sleep between attempts outlasts it.
-        :return: The refresh's status.
-        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
+        :param call: The call: what a function of ``api.endpoints`` gives.
+        :param usage: Counts the requests and units, also where the call fails.
+        :param max_attempts: Attempts; default: the settings'. Refusals for throughput (HTTP 429) count as attempts only
+            where there is no deadline.
+        :param deadline: No sleep outlasts it.
+        :return: The call's value.
+        :raises AlchemyError: What went wrong.
         """
-        address = _read_address(contract_address, self.settings)
-        call = endpoints.reingest_contract(address, self.settings)
-        return self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+        usage = usage or Usage()
+        attempts = _Attempts(max_attempts or self.settings.max_attempts, deadline)
+        units = call.endpoint.throughput_units
+        while True:
+            began_at = self._throttle.wait(units, deadline=deadline, max_refusals=attempts.max_refusals)
+            self._begin(usage)
+            try:
+                value = self._read(call, self._exchange(build_request(call, self.settings)), usage)
+            except AlchemyError as error:
+                self._throttle.report(began_at, error)
+                delay = attempts.seconds_after(error)
+            else:
+                self._throttle.report(began_at)
+                return value
+            time.sleep(delay)
 
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        """
-        Read what Alchemy knows of a contract, without any side effect (160 compute units).
+    def _exchange(self, request: Request) -> Answer | AlchemyError:
+        try:
+            return self._fetch(request)
+        except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
+            # Returned, not raised: an exception raised here would carry the library's as its context.
+            return self._explain(error)
 
-        :param contract_address: The contract.
-        :param meter: Counts requests and units, also where the call fails.
-        :return: The contract's metadata.
-        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
-        """
-        address = _read_address(contract_address, self.settings)
-        return self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+    def _fetch(self, request: Request) -> Answer | AlchemyError:
+        ends = time.monotonic() + self.settings.timeout
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            timeout=self.settings.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            # requests limits the silence between two bytes, not the whole: a dripping answer would never end.
+            read = getattr(response.raw, "read1", response.raw.read)
+            body = bytearray()
+            while chunk := read(CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if time.monotonic() > ends:
+                    raise TimeoutError
+                if len(body) > MAX_BODY_BYTES:
+                    return self._too_large(response.status_code)
+            return self._answer(response.status_code, bytes(body), response.headers)
 
     def close(self) -> None:
         """Close the HTTP session."""
-        self._transport.close()
+        self._session.close()
+        URL_LOG.removeFilter(self._filter)
 
     def __enter__(self) -> Self:
         return self
@@ -82,70 +250,149 @@ class AlchemyClient(TokenClient):
         self.close()
 
 
-class AsyncAlchemyClient(AsyncTokenClient):
+class AsyncAlchemyClient(_Client):
     """
-    Alchemy's NFT API for event loops: the same calls as ``AlchemyClient``.
+    Alchemy's API for one event loop: one ``aiohttp`` session for its life, opened by its first call.
 
     :param settings: Whose account, and the way to it.
-    :param connections: How many connections it keeps at most. Default 100, aiohttp's.
+    :param connections: How many connections it keeps at most; further calls wait for one. Default 100, aiohttp's.
+    :param waits_out_throttling: Whether a call waits for as long as the service refuses the account, as calls of a wait
+        do: their wait ends them. Default False: a call without a deadline gives up after ``max_attempts``.
     """
 
-    def __init__(self, settings: ClientSettings, *, connections: int = 100) -> None:
-        self.settings = settings
-        self._calls = TokenCalls(settings)
-        self._transport = AsyncTransport(settings, connections)
+    def __init__(self, settings: ClientSettings, *, connections: int = 100, waits_out_throttling: bool = False) -> None:
+        super().__init__(settings)
+        self._connections = connections
+        self._waits_out_throttling = waits_out_throttling
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._free = asyncio.Semaphore(connections)
+        self._proxy_url: str | None = None
+        self._proxy_headers: dict[str, str] = {}
+        self._tunnel_headers: dict[str, str] = {}
+        self._queue: throttle.Queue | None = None
 
     async def send(
-        self, call: Call[T], *, meter: Meter, max_attempts: int, allowance: Allowance, is_patient: bool = False
+        self,
+        call: Call[T],
+        *,
+        usage: Usage | None = None,
+        max_attempts: int | None = None,
+        deadline: datetime | None = None,
+        spending_limit: SpendingLimit | None = None,
+        priority: float = 0.0,
+        retries_unexpected: bool = False,
     ) -> T:
         """
-        Make any call of this API, for those who spend what others share.
+        Make a call, within the account's throughput and with retries.
 
-        :param call: The call, its arguments checked.
-        :param meter: Counts requests and units, also where the call fails.
-        :param max_attempts: Attempts.
-        :param allowance: What may be spent; each attempt is paid for from it before it is made.
-        :param is_patient: Whether an answer that the API reference does not know is worth another attempt.
+        :param call: The call: what a function of ``api.endpoints`` gives.
+        :param usage: Counts the requests and units, also where the call fails.
+        :param max_attempts: Attempts; default: the settings'. Refusals for throughput (HTTP 429) count as attempts only
+            where there is no deadline.
+        :param deadline: No sleep outlasts it.
+        :param spending_limit: What it may cost: each attempt is paid for before it is made. Default: any amount.
+        :param priority: Seconds by which it goes before other calls that wait for their turn. Default 0.
+        :param retries_unexpected: Whether an answer that the API reference does not know is worth another attempt, as
+            it is where hundreds of calls are one task. Default False.
         :return: The call's value.
-        :raises AlchemySpendingLimitError: Not enough is left of the allowance.
         :raises AlchemyError: What went wrong.
         """
-        return await self._transport.send(
-            call, meter=meter, max_attempts=max_attempts, allowance=allowance, is_patient=is_patient
+        attempts = _Attempts(
+            max_attempts or self.settings.max_attempts,
+            deadline,
+            retries_unexpected=retries_unexpected,
+            waits_out_throttling=self._waits_out_throttling,
         )
+        queue = self._queue = self._queue or self._throttle.queue()
+        units, price = call.endpoint.throughput_units, call.endpoint.compute_units
+        while True:
+            with paid(price, spending_limit or SpendingLimit(), usage or Usage()) as spent:
+                began_at = await queue.wait(
+                    units, priority=priority, deadline=deadline, max_refusals=attempts.max_refusals
+                )
+                try:
+                    value = await self.attempt(call, spent)
+                except AlchemyError as error:
+                    queue.report(began_at, error)
+                    delay = attempts.seconds_after(error)
+                except BaseException:
+                    queue.abandon()
+                    raise
+                else:
+                    queue.report(began_at)
+                    return value
+            await asyncio.sleep(delay)
 
-    async def reingest_contract(
-        self,
-        contract_address: str,
-        *,
-        meter: Meter | None = None,
-        max_attempts: int | None = None,
-        deadline: DateTime | None = None,
-    ) -> RefreshStatus:
-        """Do what ``AlchemyClient.reingest_contract`` does."""
-        address = _read_address(contract_address, self.settings)
-        call = endpoints.reingest_contract(address, self.settings)
-        return await self._transport.send(call, meter=meter, max_attempts=max_attempts, deadline=deadline)
+    async def attempt(self, call: Call[T], usage: Usage) -> T:
+        """Make a call once and now."""
+        self._begin(usage)
+        return self._read(call, await self._exchange(build_request(call, self.settings)), usage)
 
-    async def reingest_contract_once(self, contract_address: str, *, meter: Meter | None = None) -> RefreshStatus:
-        """
-        Do what ``reingest_contract`` does, once and now: for a poller, which keeps budget and retries itself.
+    async def _exchange(self, request: Request) -> Answer | AlchemyError:
+        try:
+            return await self._fetch(request)
+        except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
+            # Returned, not raised: an exception raised here would carry the library's as its context.
+            return self._explain(error)
 
-        :param contract_address: The contract, checked and in lower case.
-        :param meter: Counts the request and its units, also where the call fails.
-        :return: The refresh's status.
-        :raises AlchemyError: What went wrong.
-        """
-        return await self._transport.attempt(endpoints.reingest_contract(contract_address, self.settings), meter=meter)
+    async def _fetch(self, request: Request) -> Answer | AlchemyError:
+        from yarl import URL  # noqa: PLC0415 - see above
 
-    async def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        """Do what ``AlchemyClient.get_contract_metadata`` does."""
-        address = _read_address(contract_address, self.settings)
-        return await self._transport.send(endpoints.get_contract_metadata(address, self.settings), meter=meter)
+        session = self._session or await self._open_once()
+        # Not aiohttp's own time-out: it would count the wait for a connection, and where it is over at the same moment
+        # as a time limit round the call, it swallows the cancellation by that one.
+        async with (
+            self._free,
+            asyncio.timeout(self.settings.timeout),
+            session.request(
+                request.method,
+                # Marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
+                URL(request.url, encoded=True),
+                headers=request.headers | self._proxy_headers,
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._proxy_url,
+                proxy_headers=self._tunnel_headers,
+            ) as response,
+        ):
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    return self._too_large(response.status)
+            return self._answer(response.status, bytes(body), response.headers)
+
+    async def _open_once(self) -> aiohttp.ClientSession:
+        # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
+        async with self._opening:
+            self._session = self._session or await self._open()
+            return self._session
+
+    async def _open(self) -> aiohttp.ClientSession:
+        import aiohttp  # noqa: PLC0415 - see above
+
+        # A proxy reads the headers of plain requests. In a tunnel they are for the service alone.
+        self._proxy_url, headers = split_proxy(self._proxy)
+        is_tunnel = self.settings.base_url.startswith("https:")
+        self._tunnel_headers, self._proxy_headers = (headers, {}) if is_tunnel else ({}, headers)
+        # Reading the authorities from disk takes long enough to hold up the other triggers of the loop.
+        context = await asyncio.to_thread(ssl_context, self.settings)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=self._connections),
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        # aiohttp would send a GET again by itself after a reset: uncounted, outside the budget, and billed.
+        session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        return session
 
     async def aclose(self) -> None:
         """Close the HTTP session."""
-        await self._transport.aclose()
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,8 +403,56 @@ class AsyncAlchemyClient(AsyncTokenClient):
         await self.aclose()
 
 
-def _read_address(contract_address: str, settings: ClientSettings) -> str:
-    try:
-        return read_contract_address(contract_address)
-    except AlchemyAddressError as error:
-        raise error.without(settings.api_key) from None
+def _was_billed(outcome: Answer | AlchemyError) -> bool:
+    """An answer shows it by its status; where none or not all came, the request was sent and may well be billed."""
+    if isinstance(outcome, Answer):
+        return outcome.is_billed
+    return isinstance(outcome, AlchemyTimeoutError | AlchemyBadAnswerError | AlchemyUnexpectedAnswerError)
+
+
+def proxy(settings: ClientSettings) -> str | None:
+    """Give the settings' proxy, else the environment's, which is not used for this machine itself."""
+    if settings.proxy or is_loopback(urlsplit(settings.base_url).hostname or ""):
+        return settings.proxy
+    from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415 - see above
+
+    return select_proxy(settings.base_url, get_environ_proxies(settings.base_url, no_proxy=None))
+
+
+def split_proxy(proxy_url: str | None) -> tuple[str | None, dict[str, str]]:
+    """
+    Take user and password out of a proxy's URL, as requests does by itself, and give them as a header.
+
+    aiohttp shows a proxy's URL, password included, where a connection to it is left unclosed.
+    """
+    from requests.utils import get_auth_from_url, urldefragauth  # noqa: PLC0415 - see above
+
+    user, password = get_auth_from_url(proxy_url) if proxy_url else ("", "")
+    if not proxy_url or not (user or password):
+        return proxy_url, {}
+    # Latin-1, as requests and aiohttp write it where they read it from the URL themselves.
+    credentials = b64encode(f"{user}:{password}".encode("latin-1")).decode()
+    return urldefragauth(proxy_url), {"Proxy-Authorization": f"Basic {credentials}"}
+
+
+def authorities(settings: ClientSettings) -> bool | str:
+    """Give what to check certificates against: a file (the settings', the environment's, else certifi's), or not."""
+    verify = settings.verify
+    if isinstance(verify, str) and not Path(verify).is_file():
+        msg = f"field 'verify' of {settings.source} is {verify!r}, which is no file on this machine"
+        raise AlchemyConfigurationError(
+            msg, advice="Expected true, false, or a file with certificate authorities"
+        ).without(settings.api_key)
+    if verify is not True:
+        return verify
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415 - see above
+
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+
+
+def ssl_context(settings: ClientSettings) -> ssl.SSLContext | bool:
+    """Make what aiohttp checks certificates with; it reads files: not for an event loop."""
+    trusted = authorities(settings)
+    if not settings.base_url.startswith("https:"):
+        return True
+    return ssl.create_default_context(cafile=trusted) if isinstance(trusted, str) else trusted

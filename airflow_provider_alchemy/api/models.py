@@ -1,31 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States, statuses, addresses and networks: frozen values that check themselves."""
+"""States, statuses, contracts, tokens and their metadata: frozen values."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from eth_utils.address import is_checksum_address
-
-from airflow_provider_alchemy.api.errors import (
-    AlchemyAddressError,
-    AlchemyArgumentError,
-    AlchemyNoSuchCollectionError,
-)
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
 
 DEFAULT_NETWORK = "eth-mainnet"
 
-LONGEST_LABEL = 63
-"""A part of a host name has no more characters (RFC 1035, section 2.3.4)."""
-
 _NO_COLLECTION = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
 """The token types of what is no NFT contract (Alchemy's API reference, "getContractMetadata")."""
-
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_NETWORK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class RefreshState(StrEnum):
@@ -65,7 +52,7 @@ _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshStatus:
     """
-    What Alchemy says of a collection's refresh.
+    What Alchemy reports of a collection's refresh.
 
     :param contract_address: The collection's contract, in lower case.
     :param network: The network's slug, for example ``eth-mainnet``.
@@ -106,8 +93,8 @@ class ContractMetadata:
     :param network: The network's slug.
     :param name: The collection's name, None where it has none.
     :param symbol: The collection's symbol, None where it has none.
-    :param total_supply: Number of tokens, None where the contract does not tell.
-    :param token_type: For example ``ERC721``, ``ERC1155`` or ``NOT_A_CONTRACT``; None where it is not told.
+    :param total_supply: Number of tokens, None where it is unknown.
+    :param token_type: For example ``ERC721``, ``ERC1155`` or ``NOT_A_CONTRACT``; None where it is unknown.
     """
 
     contract_address: str
@@ -119,7 +106,7 @@ class ContractMetadata:
 
     def check_is_collection(self, subject: str) -> None:
         """
-        Refuse a contract that has no tokens. One whose type Alchemy does not tell may have some.
+        Refuse a contract that has no tokens. One without a known type may have some.
 
         :param subject: The collection and the connection, for the error.
         :raises AlchemyNoSuchCollectionError: It is no NFT contract.
@@ -129,69 +116,153 @@ class ContractMetadata:
             raise AlchemyNoSuchCollectionError(msg, subject=subject)
 
 
-def read_contract_address(value: Any, argument: str = "contract_address") -> str:
+MAX_AHEAD = timedelta(hours=1)
+"""How far the service's clock may be ahead of this machine's: a time beyond that proves no refresh."""
+
+
+class MetadataError(StrEnum):
     """
-    Check a contract address before anything is sent.
+    Why a token's metadata could not be refreshed: the texts of ``raw.error`` in Alchemy's API reference.
 
-    Mixed case must pass the checksum of EIP-55, which catches a wrong letter before it costs units.
-
-    :param value: The address as a person or a template wrote it.
-    :param argument: The argument's name, for the error.
-    :return: The address in lower case: addresses are compared without case.
-    :raises AlchemyAddressError: The value is no address, or fails its checksum.
+    The first six are worth another try, the others but UNKNOWN are final.
     """
-    expected = "expected 0x and 40 hexadecimal digits, such as 0xE9FCa552b9eb110c2d170962aF740725F71F5644"
-    if not isinstance(value, str):
-        msg = f"argument {argument!r} is {value!r} and no text; {expected}"
-        raise AlchemyAddressError(msg)
-    text = value.strip()
-    if not text:
-        msg = f"argument {argument!r} is empty, or its template rendered to nothing; {expected}"
-        raise AlchemyAddressError(msg)
-    if not _ADDRESS.fullmatch(text):
-        msg = f"argument {argument!r} is {text[:100]!r}, which is no contract address; {expected}"
-        raise AlchemyAddressError(msg)
-    digits = text[2:]
-    if digits not in {digits.lower(), digits.upper()} and not is_checksum_address(text):
-        msg = (
-            f"argument {argument!r} is {text!r}, whose capital letters do not match its EIP-55 checksum: at least "
-            "one character is wrong"
-        )
-        raise AlchemyAddressError(msg, advice="Copy the address again; all in lower case it is not checked")
-    return text.lower()
+
+    URI_NOT_OK = "token_uri_not_ok"
+    URI_THROTTLED = "token_uri_throttled"
+    IPFS_TIMEOUT = "ipfs_timeout"
+    CENTRALIZED_TIMEOUT = "centralized_timeout"
+    ARWEAVE_TIMEOUT = "arweave_timeout"
+    INTERNAL = "internal"
+    NO_CODE = "contract_without_code"
+    BROKEN_URI = "broken_token_uri"
+    MALFORMED_URI = "malformed_token_uri"
+    NO_SUCH_TOKEN = "no_such_token"  # nosec B105 # noqa: S105 - a state of a token, no secret
+    NO_URI = "no_token_uri"
+    BAD_URI = "bad_token_uri"
+    UNKNOWN = "unknown_error"
+    """A text that the reference does not know: worth another try, because nothing says that it is not."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same token will fail again."""
+        return self in _FINAL_ERRORS
+
+    @classmethod
+    def read(cls, text: str) -> MetadataError:
+        """
+        Read a ``raw.error``.
+
+        :param text: The text of the answer.
+        :return: The error; UNKNOWN for a text that is not documented.
+        """
+        words = " ".join(text.lower().split())
+        return next((error for start, error in _ERROR_TEXTS if words.startswith(start)), cls.UNKNOWN)
 
 
-def read_network(value: Any, field: str = "argument 'network'") -> str:
+_FINAL_ERRORS = frozenset(
+    {
+        MetadataError.NO_CODE,
+        MetadataError.BROKEN_URI,
+        MetadataError.MALFORMED_URI,
+        MetadataError.NO_SUCH_TOKEN,
+        MetadataError.NO_URI,
+        MetadataError.BAD_URI,
+    }
+)
+
+_ERROR_TEXTS: tuple[tuple[str, MetadataError], ...] = (
+    ("token uri responded with a non 200", MetadataError.URI_NOT_OK),
+    ("throttled token uri", MetadataError.URI_THROTTLED),
+    ("ipfs gateway timed out", MetadataError.IPFS_TIMEOUT),
+    ("centralized gateway timed out", MetadataError.CENTRALIZED_TIMEOUT),
+    ("arweave gateway timed out", MetadataError.ARWEAVE_TIMEOUT),
+    ("internal service", MetadataError.INTERNAL),
+    ("contract does not have any code", MetadataError.NO_CODE),
+    ("contract returned a broken token uri", MetadataError.BROKEN_URI),
+    ("malformed token uri", MetadataError.MALFORMED_URI),
+    ("token does not exist", MetadataError.NO_SUCH_TOKEN),
+    ("failed to get token uri", MetadataError.NO_URI),
+    ("bad token uri", MetadataError.BAD_URI),
+)
+"""How each text begins; some go on with advice, which may be reworded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
     """
-    Check a network's slug. It becomes part of a host name, so nothing else may slip in.
+    A token of a collection.
 
-    :param value: The slug as a person or a template wrote it.
-    :param field: What holds it, for the error.
-    :return: The slug.
-    :raises AlchemyArgumentError: The value cannot be a slug. Whether the network exists is for the service to say.
+    :param contract_address: The collection's contract, in lower case.
+    :param token_id: The token's id.
     """
-    text = value.strip() if isinstance(value, str) else value
-    if not isinstance(text, str) or not _NETWORK.fullmatch(text) or len(text) > LONGEST_LABEL:
-        problem = "is empty, or its template rendered to nothing" if text == "" else f"is {value!r}"
-        msg = f"{field} {problem}; expected a network's slug in lower case, such as {DEFAULT_NETWORK}"
-        raise AlchemyArgumentError(msg)
-    return text
+
+    contract_address: str
+    token_id: int
 
 
-def read_progress(value: Any) -> float | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMetadata:
     """
-    Read a ``progress``: documented as a string, seen as null, ``0``, ``5``, ``"5"``, ``"5%"`` and ``""``.
+    What Alchemy knows of a token (``getNFTMetadata``).
 
-    :param value: What the answer holds.
-    :return: 0 to 100 (an int where it is whole); None for anything else, because nothing depends on it.
+    :param token: The token.
+    :param time_last_updated: When the metadata was last refreshed, aware; None where it is unknown or cannot be read.
+    :param error: Why it could not be refreshed; None where it could.
+    :param error_text: The error's text as it came, which matters where the error is UNKNOWN.
+    :param name: The token's name, None where it has none.
+    :param description: Its description, None where it has none.
+    :param token_type: For example ``ERC721``; None where it is unknown.
+    :param token_uri: Where the metadata comes from, None where it is unknown.
+    :param image_url: A picture of it, from Alchemy's cache where there is one; None where there is none.
     """
-    if isinstance(value, str):
-        try:
-            value = float(value.strip().removesuffix("%"))
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 <= value <= 100:  # noqa: PLR2004 - a percentage; not a number (NaN) is outside too
-        return None
-    return int(value) if value == int(value) else float(value)
+
+    token: Token
+    time_last_updated: datetime | None
+    error: MetadataError | None = None
+    error_text: str = ""
+    name: str | None = None
+    description: str | None = None
+    token_type: str | None = None
+    token_uri: str | None = None
+    image_url: str | None = None
+
+    def is_newer_than(self, moment: datetime) -> bool:
+        """
+        Whether this proves that the metadata was refreshed.
+
+        :param moment: What it is to be later than, such as the request for the refresh.
+        :return: Whether the metadata is later, and there is no error. A refresh that was accepted is no proof, and
+            neither is a time that lies in the future.
+        """
+        updated = self.time_last_updated
+        return self.error is None and updated is not None and moment < updated < datetime.now(UTC) + MAX_AHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPage:
+    """
+    A page of a collection's tokens (``getNFTsForContract``).
+
+    :param tokens: Its tokens, in the service's order.
+    :param metadata: What is known of them, where it was asked for; else empty.
+    :param next_key: Where the next page begins; None: this is the last.
+    """
+
+    tokens: tuple[Token, ...]
+    metadata: tuple[TokenMetadata, ...] = ()
+    next_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefresh:
+    """
+    Alchemy's answer to the request to refresh a token (``refreshNftMetadata``). It is no proof of a refresh.
+
+    :param token: The token.
+    :param status: The answer's status as it came, for example ``Queued``.
+    :param estimated_seconds: How long it may take, None where it is unknown.
+    """
+
+    token: Token
+    status: str
+    estimated_seconds: float | None = None

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 
 REDACTED = "***"
 
+URL_LOG = logging.getLogger("urllib3.connectionpool")
+"""The log of the library under requests, which writes each request's path at DEBUG."""
+
 
 class Redactor:
-    """
-    Takes a key out of texts, in each form in which an HTTP library or a proxy may show it.
-
-    :param key: The API key; empty: nothing is taken out.
-    """
+    """Takes a key out of texts, in each form in which an HTTP library or a proxy may show it."""
 
     __slots__ = ("_encoded", "_part", "_written")
 
@@ -26,12 +26,7 @@ class Redactor:
         self._written = re.compile("".join(map(_in_any_form, key)))
 
     def __call__(self, text: str) -> str:
-        """
-        Take the key out of a text.
-
-        :param text: The text of a body or of somebody's exception.
-        :return: The text with ``***`` in the key's places.
-        """
+        """Give a text with ``***`` in the key's places."""
         if not self._encoded:
             return text
         text = text.replace(self._encoded, REDACTED)
@@ -39,7 +34,7 @@ class Redactor:
 
 
 def _in_any_form(character: str) -> str:
-    """Match a character; each library has its own mind about which ones a URL must quote, and which ones JSON."""
+    """Match a character; libraries differ in which ones they quote in a URL, and which ones they escape in JSON."""
     if character.isalnum():
         return character
     code = ord(character)
@@ -49,11 +44,21 @@ def _in_any_form(character: str) -> str:
 
 
 def redact(text: str, key: str) -> str:
-    """
-    Take a key out of one text.
-
-    :param text: The text of a body or of somebody's exception.
-    :param key: The API key; empty: nothing is taken out.
-    :return: The text with ``***`` in the key's places.
-    """
+    """Take a key out of one text."""
     return Redactor(key)(text)
+
+
+class KeyFilter(logging.Filter):
+    """Takes a key out of log records."""
+
+    def __init__(self, api_key: str) -> None:
+        super().__init__()
+        self._redactor = Redactor(api_key)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite a record that shows the key; none is dropped."""
+        text = record.getMessage()
+        shown = self._redactor(text)
+        if shown != text:
+            record.msg, record.args = shown, ()
+        return True

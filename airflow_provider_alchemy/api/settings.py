@@ -10,10 +10,11 @@ from typing import Literal, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_network
+from airflow_provider_alchemy.api.inputs import read_network
+from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
 
-DEAREST_CALL_THROUGHPUT_UNITS = 480
-MOST = 10**9
+MAX_CALL_THROUGHPUT_UNITS = 480
+_MAX_NUMBER = 10**9
 """More than any number of seconds, attempts or units that makes sense."""
 
 WINDOW_SECONDS = 10.0
@@ -67,11 +68,11 @@ class ClientSettings:
         self._check_choice("auth", ("path", "header"))
         self._check_at_least("timeout", 0.001, "a number of seconds above 0")
         self._check_at_least("max_attempts", 1, "a whole number from 1", whole=True)
-        least = DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
+        least = MAX_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS
         self._check_at_least(
             "compute_units_per_second",
             least,
-            f"at least {least:g}: one reingestContract call needs {DEAREST_CALL_THROUGHPUT_UNITS} units of the "
+            f"at least {least:g}: one reingestContract call needs {MAX_CALL_THROUGHPUT_UNITS} units of the "
             f"{WINDOW_SECONDS:g}-second window",
         )
         self._check_host()
@@ -115,7 +116,7 @@ class ClientSettings:
     def _check_at_least(self, name: str, least: float, expected: str, *, whole: bool = False) -> None:
         value = getattr(self, name)
         is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not is_number or not least <= value <= MOST:
+        if not is_number or not least <= value <= _MAX_NUMBER:
             self._refuse(name, f"is {value!r}; expected {expected}")
 
     def _check_host(self) -> None:
@@ -141,12 +142,7 @@ class ClientSettings:
 
 
 def is_loopback(hostname: str) -> bool:
-    """
-    Tell whether a host is this machine.
-
-    :param hostname: A name or an address.
-    :return: True for localhost, 127.0.0.0/8 and ::1.
-    """
+    """Tell whether a host is this machine: localhost, 127.0.0.0/8 and ::1."""
     try:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:

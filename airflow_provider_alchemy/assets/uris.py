@@ -50,7 +50,7 @@ def checked(contract_address: str, network: str) -> Collection:
     :raises AlchemyArgumentError: One of them cannot be right. It is a ``ValueError`` as well.
     """
     # What checks EIP-55 takes a quarter of a second to load, and every DAG with any asset at all loads this module.
-    from airflow_provider_alchemy.api.models import read_contract_address, read_network  # noqa: PLC0415
+    from airflow_provider_alchemy.api.inputs import read_contract_address, read_network  # noqa: PLC0415
 
     return Collection(read_network(network), read_contract_address(contract_address))
 

@@ -1,37 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: an Airflow connection, read once, as a client of Alchemy's NFT API."""
+"""The hook: an Airflow connection, read once, as a client of Alchemy's API."""
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Stats
 
+from airflow_provider_alchemy.api import endpoints
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
+from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL, Call, PageKeys, TokenId
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
-from airflow_provider_alchemy.api.models import RefreshStatus
+from airflow_provider_alchemy.api.models import (
+    ContractMetadata,
+    RefreshStatus,
+    TokenMetadata,
+    TokenPage,
+    TokenRefresh,
+)
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_alchemy.hooks.connection import CONNECTION_TYPE, read_extra, read_settings
-from airflow_provider_alchemy.hooks.masking import amask_key, mask_key
-from airflow_provider_alchemy.hooks.metrics import counting_calls
-from airflow_provider_alchemy.hooks.tokens import TokenMethods
+from airflow_provider_alchemy.hooks.connection import (
+    CONNECTION_TYPE,
+    amask_key,
+    mask_key,
+    read_extra,
+    read_settings,
+)
 
-if TYPE_CHECKING:
-    from pendulum import DateTime
-
-    from airflow_provider_alchemy.api.metering import Meter
-    from airflow_provider_alchemy.api.settings import ClientSettings
+T = TypeVar("T")
 
 TESTED_CONTRACT = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 """The contract of Alchemy's own documentation: the connection test reads its metadata."""
 
 
-class AlchemyHook(TokenMethods, BaseHook):
+def count_calls(usage: Usage) -> None:
+    """Emit the counters ``alchemy.polls``, ``alchemy.compute_units`` and ``alchemy.throttled``."""
+    for name, amount in (
+        ("alchemy.polls", usage.calls),
+        ("alchemy.compute_units", usage.compute_units),
+        ("alchemy.throttled", usage.throttled),
+    ):
+        if amount:
+            Stats.incr(name, amount)
+
+
+@contextmanager
+def counting_calls(usage: Usage | None) -> Iterator[Usage]:
+    """Emit what the calls made inside the context cost, also where one of them fails, and add it to ``usage``."""
+    spent = Usage()
+    try:
+        yield spent
+    finally:
+        count_calls(spent)
+        if usage is not None:
+            usage.add(spent)
+
+
+def count_waits(waits: int) -> None:
+    """Emit ``alchemy.waits`` (a gauge): how many waits this process polls for."""
+    Stats.gauge("alchemy.waits", waits)
+
+
+class AlchemyHook(BaseHook):
     """
-    Talk to Alchemy's NFT API with an Airflow connection.
+    Call Alchemy's API with an Airflow connection.
 
     The connection is read by the first call, once, and each form (sync and async) has one HTTP session for the
     hook's life. Use it as a context manager, ``with`` or ``async with``, to close the session at its end.
@@ -97,13 +137,7 @@ class AlchemyHook(TokenMethods, BaseHook):
         :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
         """
         if self._client is None:
-            try:
-                connection = self.get_connection(self.alchemy_conn_id)
-            except AirflowNotFoundException:
-                connection = None
-            settings = self._settings(connection)
-            mask_key(settings.api_key)
-            self._client = AlchemyClient(settings)
+            self._client = AlchemyClient(self.read_settings())
             weakref.finalize(self, self._client.close)
         return self._client
 
@@ -117,6 +151,21 @@ class AlchemyHook(TokenMethods, BaseHook):
         if self._async_client is None:
             self._async_client = AsyncAlchemyClient(await self.aread_settings())
         return self._async_client
+
+    def read_settings(self) -> ClientSettings:
+        """
+        Read the connection, as it is now.
+
+        :return: What a client needs to know of it.
+        :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
+        """
+        try:
+            connection = self.get_connection(self.alchemy_conn_id)
+        except AirflowNotFoundException:
+            connection = None
+        settings = self._settings(connection)
+        mask_key(settings.api_key)
+        return settings
 
     async def aread_settings(self) -> ClientSettings:
         """
@@ -144,13 +193,37 @@ class AlchemyHook(TokenMethods, BaseHook):
         extra = read_extra(connection.extra, f"connection {self.alchemy_conn_id!r}")
         return read_settings(connection, extra, self.network)
 
+    def _send(
+        self,
+        make_call: Callable[[ClientSettings], Call[T]],
+        usage: Usage | None,
+        max_attempts: int | None = None,
+        deadline: datetime | None = None,
+    ) -> T:
+        client = self.get_conn()
+        with counting_calls(usage) as spent:
+            return client.send(make_call(client.settings), usage=spent, max_attempts=max_attempts, deadline=deadline)
+
+    async def _asend(
+        self,
+        make_call: Callable[[ClientSettings], Call[T]],
+        usage: Usage | None,
+        max_attempts: int | None = None,
+        deadline: datetime | None = None,
+    ) -> T:
+        client = await self.aget_conn()
+        with counting_calls(usage) as spent:
+            return await client.send(
+                make_call(client.settings), usage=spent, max_attempts=max_attempts, deadline=deadline
+            )
+
     def reingest_contract(
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
-        deadline: DateTime | None = None,
+        deadline: datetime | None = None,
     ) -> RefreshStatus:
         """
         Submit the refresh of a collection, or join and report the one that runs (480 compute units).
@@ -158,30 +231,216 @@ class AlchemyHook(TokenMethods, BaseHook):
         After the first answer that ends a refresh do not call again: whether that starts a new one is not known.
 
         :param contract_address: The collection's contract.
-        :param meter: Counts requests and units, also where the call fails.
+        :param usage: Counts requests and units, also where the call fails.
         :param max_attempts: Attempts; default: the connection's.
-        :param deadline: No sleep between attempts outlasts it.
+        :param deadline: No sleep between attempts outlasts it. With it, HTTP 429 is waited out until then.
         :return: The refresh's status.
         :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
         """
-        client = self.get_conn()
-        with counting_calls(meter) as spent:
-            return client.reingest_contract(contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline)
+        return self._send(lambda s: endpoints.reingest_contract(contract_address, s), usage, max_attempts, deadline)
 
     async def areingest_contract(
         self,
         contract_address: str,
         *,
-        meter: Meter | None = None,
+        usage: Usage | None = None,
         max_attempts: int | None = None,
-        deadline: DateTime | None = None,
+        deadline: datetime | None = None,
     ) -> RefreshStatus:
         """Do what ``reingest_contract`` does, in an event loop."""
-        client = await self.aget_conn()
-        with counting_calls(meter) as spent:
-            return await client.reingest_contract(
-                contract_address, meter=spent, max_attempts=max_attempts, deadline=deadline
-            )
+        return await self._asend(
+            lambda s: endpoints.reingest_contract(contract_address, s), usage, max_attempts, deadline
+        )
+
+    def get_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata:
+        """
+        Read what Alchemy knows of a contract, without any side effect (160 compute units).
+
+        :param contract_address: The contract.
+        :param usage: Counts requests and units, also where the call fails.
+        :return: The contract's metadata.
+        :raises AlchemyError: What went wrong; AlchemyAddressError before anything is sent.
+        """
+        return self._send(lambda s: endpoints.get_contract_metadata(contract_address, s), usage)
+
+    async def aget_contract_metadata(self, contract_address: str, *, usage: Usage | None = None) -> ContractMetadata:
+        """Do what ``get_contract_metadata`` does, in an event loop."""
+        return await self._asend(lambda s: endpoints.get_contract_metadata(contract_address, s), usage)
+
+    def get_contract_metadata_batch(
+        self, contract_addresses: Sequence[str], *, usage: Usage | None = None
+    ) -> dict[str, ContractMetadata]:
+        """
+        Read what Alchemy knows of up to 100 contracts (480 compute units).
+
+        :param contract_addresses: The contracts, 1 to 100.
+        :param usage: Counts requests and units, also where the call fails.
+        :return: The metadata by contract in lower case; contracts that the answer leaves out are not in it.
+        :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
+        """
+        return self._send(lambda s: endpoints.get_contract_metadata_batch(contract_addresses, s), usage)
+
+    async def aget_contract_metadata_batch(
+        self, contract_addresses: Sequence[str], *, usage: Usage | None = None
+    ) -> dict[str, ContractMetadata]:
+        """Do what ``get_contract_metadata_batch`` does, in an event loop."""
+        return await self._asend(lambda s: endpoints.get_contract_metadata_batch(contract_addresses, s), usage)
+
+    def get_nfts_for_contract(
+        self,
+        contract_address: str,
+        *,
+        with_metadata: bool = False,
+        start_token: TokenId | None = None,
+        page_size: int = MAX_TOKENS_PER_CALL,
+        usage: Usage | None = None,
+    ) -> Iterator[TokenPage]:
+        """
+        Read a collection's tokens page by page (600 compute units a page).
+
+        :param contract_address: The collection's contract.
+        :param with_metadata: Whether to read what is known of each token too. Default False.
+        :param start_token: Where to begin: a token id, or the ``next_key`` of a page. Default: the first token.
+        :param page_size: Tokens in a page, 1 to 100. Default 100, because each page costs the same.
+        :param usage: Counts requests and units, also where a call fails.
+        :return: The pages; each is asked for when it is taken.
+        :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
+        """
+        keys, key = PageKeys(start_token), start_token
+        while True:
+            page = self._send(_page_call(contract_address, key, page_size, with_metadata=with_metadata), usage)
+            keys.check(page, endpoints.describe(contract_address, self.get_conn().settings))
+            yield page
+            if page.next_key is None:
+                return
+            key = page.next_key
+
+    async def aget_nfts_for_contract(
+        self,
+        contract_address: str,
+        *,
+        with_metadata: bool = False,
+        start_token: TokenId | None = None,
+        page_size: int = MAX_TOKENS_PER_CALL,
+        usage: Usage | None = None,
+    ) -> AsyncIterator[TokenPage]:
+        """Do what ``get_nfts_for_contract`` does, in an event loop."""
+        keys, key = PageKeys(start_token), start_token
+        while True:
+            page = await self._asend(_page_call(contract_address, key, page_size, with_metadata=with_metadata), usage)
+            keys.check(page, endpoints.describe(contract_address, (await self.aget_conn()).settings))
+            yield page
+            if page.next_key is None:
+                return
+            key = page.next_key
+
+    def get_nft_metadata(
+        self,
+        contract_address: str,
+        token_id: TokenId,
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        usage: Usage | None = None,
+    ) -> TokenMetadata:
+        """
+        Read what Alchemy knows of a token (80 compute units).
+
+        :param contract_address: The collection's contract.
+        :param token_id: The token's id: an int, or decimal or hexadecimal digits.
+        :param refresh: Whether to refresh it first (``refreshCache``). Default False.
+        :param uri_timeout_ms: How long the service may wait for the token's URI; 0: what it knows. Default: its own.
+        :param usage: Counts requests and units, also where the call fails.
+        :return: The token's metadata. Where it could not be refreshed, its ``error`` says why.
+        :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
+        """
+        return self._send(
+            lambda s: endpoints.get_nft_metadata(
+                contract_address, token_id, s, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            ),
+            usage,
+        )
+
+    async def aget_nft_metadata(
+        self,
+        contract_address: str,
+        token_id: TokenId,
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        usage: Usage | None = None,
+    ) -> TokenMetadata:
+        """Do what ``get_nft_metadata`` does, in an event loop."""
+        return await self._asend(
+            lambda s: endpoints.get_nft_metadata(
+                contract_address, token_id, s, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            ),
+            usage,
+        )
+
+    def get_nft_metadata_batch(
+        self,
+        contract_address: str,
+        token_ids: Iterable[TokenId],
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        usage: Usage | None = None,
+    ) -> dict[int, TokenMetadata]:
+        """
+        Read what Alchemy knows of up to 100 tokens (480 compute units).
+
+        :param contract_address: The collection's contract.
+        :param token_ids: The tokens' ids, 1 to 100.
+        :param refresh: Whether to refresh them first (``refreshCache``). Default False.
+        :param uri_timeout_ms: How long the service may wait for a token's URI; 0: what it knows. Default: its own.
+        :param usage: Counts requests and units, also where the call fails.
+        :return: The metadata by token id; tokens that the answer leaves out are not in it.
+        :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
+        """
+        return self._send(
+            lambda s: endpoints.get_nft_metadata_batch(
+                contract_address, token_ids, s, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            ),
+            usage,
+        )
+
+    async def aget_nft_metadata_batch(
+        self,
+        contract_address: str,
+        token_ids: Iterable[TokenId],
+        *,
+        refresh: bool = False,
+        uri_timeout_ms: int | None = None,
+        usage: Usage | None = None,
+    ) -> dict[int, TokenMetadata]:
+        """Do what ``get_nft_metadata_batch`` does, in an event loop."""
+        return await self._asend(
+            lambda s: endpoints.get_nft_metadata_batch(
+                contract_address, token_ids, s, refresh=refresh, uri_timeout_ms=uri_timeout_ms
+            ),
+            usage,
+        )
+
+    def refresh_nft_metadata(
+        self, contract_address: str, token_id: TokenId, *, usage: Usage | None = None
+    ) -> TokenRefresh:
+        """
+        Queue the refresh of a token (40 compute units); the proof is a later ``time_last_updated``.
+
+        :param contract_address: The collection's contract.
+        :param token_id: The token's id: an int, or decimal or hexadecimal digits.
+        :param usage: Counts requests and units, also where the call fails.
+        :return: The service's answer.
+        :raises AlchemyError: What went wrong; AlchemyArgumentError before anything is sent.
+        """
+        return self._send(lambda s: endpoints.refresh_nft_metadata(contract_address, token_id, s), usage)
+
+    async def arefresh_nft_metadata(
+        self, contract_address: str, token_id: TokenId, *, usage: Usage | None = None
+    ) -> TokenRefresh:
+        """Do what ``refresh_nft_metadata`` does, in an event loop."""
+        return await self._asend(lambda s: endpoints.refresh_nft_metadata(contract_address, token_id, s), usage)
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -192,7 +451,7 @@ class AlchemyHook(TokenMethods, BaseHook):
         try:
             with self:
                 client = self.get_conn()
-                metadata = client.get_contract_metadata(TESTED_CONTRACT)
+                metadata = client.send(endpoints.get_contract_metadata(TESTED_CONTRACT, client.settings))
         except AlchemyError as error:
             # Airflow's form tests a connection under a name that it makes up.
             return False, str(error).replace(f"connection {self.alchemy_conn_id!r}", "this connection")
@@ -228,3 +487,11 @@ class AlchemyHook(TokenMethods, BaseHook):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _page_call(
+    contract_address: str, start_token: TokenId | None, page_size: int, *, with_metadata: bool
+) -> Callable[[ClientSettings], Call[TokenPage]]:
+    return lambda settings: endpoints.get_nfts_for_contract(
+        contract_address, settings, start_token=start_token, with_metadata=with_metadata, page_size=page_size
+    )

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an Airflow connection to the settings of a client: what each field means, and what may not be in it."""
+"""From an Airflow connection to the settings of a client: what each field means, and how its key is masked."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.settings import ClientSettings
@@ -25,13 +29,7 @@ class Connection(Protocol):
 
 
 def read_connection_id(value: Any) -> str:
-    """
-    Check a connection id.
-
-    :param value: The id as a person or a template wrote it.
-    :return: The id.
-    :raises AlchemyArgumentError: It is empty or no text.
-    """
+    """Check a connection id."""
     if not isinstance(value, str) or not value.strip():
         is_blank = isinstance(value, str)
         problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
@@ -41,15 +39,7 @@ def read_connection_id(value: Any) -> str:
 
 
 def read_settings(connection: Connection, extra: dict[str, Any], network: str | None = None) -> ClientSettings:
-    """
-    Read a connection.
-
-    :param connection: The Airflow connection.
-    :param extra: Its extra, as a dict.
-    :param network: The task's network; default: the connection's.
-    :return: The settings for a client.
-    :raises AlchemyConfigurationError: A field cannot be right; the text names it and says what was expected.
-    """
+    """Read a connection, its extra already as a dict; a network of the task replaces the connection's."""
     source = f"connection {connection.conn_id!r}"
     key = (connection.password or "").strip()
     try:
@@ -147,14 +137,7 @@ _READERS = {
 
 
 def read_extra(extra: str | None, source: str) -> dict[str, Any]:
-    """
-    Read the extra of a connection, which a person may have typed.
-
-    :param extra: The extra as text.
-    :param source: Whose it is, for the error.
-    :return: The extra as a dict.
-    :raises AlchemyConfigurationError: It is no JSON object.
-    """
+    """Read the extra of a connection, which a person may have typed."""
     try:
         value = json.loads(extra) if extra else {}
     except ValueError:
@@ -163,3 +146,38 @@ def read_extra(extra: str | None, source: str) -> dict[str, Any]:
         msg = f'field \'extra\' of {source} is no JSON object; expected for example {{"network": "eth-mainnet"}}'
         raise AlchemyConfigurationError(msg)
     return value
+
+
+_amask_secret: Callable[[Any], Awaitable[None]] | None
+try:
+    from airflow.sdk.log import amask_secret as _amask_secret
+except ImportError:
+    _amask_secret = None
+
+_ASKS_SUPERVISOR = mask_secret.__module__ == "airflow.sdk.log"
+
+
+def mask_key(key: str) -> None:
+    """Mask a key in what this process logs from now on, and in what Airflow logs of it. Not for event loops."""
+    for form in _forms_of(key):
+        mask_secret(form)
+
+
+async def amask_key(key: str) -> None:
+    """
+    Mask a key in an event loop.
+
+    Airflow 3.1 to 3.3.1 asks its supervisor for each mask and waits for the answer with the loop held up, which can
+    block a triggerer without end: there the key is masked as it was typed, by Airflow itself, and in no other form.
+    """
+    for form in _forms_of(key):
+        if _amask_secret is not None:
+            await _amask_secret(form)
+        elif not _ASKS_SUPERVISOR:
+            mask_secret(form)
+
+
+def _forms_of(key: str) -> Iterator[str]:
+    # Airflow masks the password as it was typed: without blanks round it, and quoted in a URL, it is another.
+    yield key
+    yield quote(key, safe="")

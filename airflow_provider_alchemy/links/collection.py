@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK, read_contract_address
+from airflow_provider_alchemy.api.inputs import read_contract_address
+from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator

@@ -9,22 +9,27 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
+    read_amount,
+    read_batch_spending_limit,
+    read_choice,
+    read_contracts,
     read_count,
-    read_longest_interval,
+    read_max_interval,
     read_seconds,
     read_spending_limit,
 )
-from airflow_provider_alchemy.tasks.batch_arguments import read_amount, read_list
-from airflow_provider_alchemy.tasks.fallback import FallbackTask, read_fallback
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
+from airflow_provider_alchemy.tasks.batch import ReingestContractsTask
+from airflow_provider_alchemy.tasks.collection import FallbackTask
+from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.tasks.reingest_contracts import ReingestContractsTask
+from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 
 class ReingestContractOperator(FallbackTask):
@@ -106,26 +111,28 @@ class ReingestContractOperator(FallbackTask):
         self.contract_address = contract_address
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
-        self.wait_for_completion = wait_for_completion
-        self.fallback = read_fallback(fallback, wait_for_completion=wait_for_completion)
+        self.wait_for_completion = self.waits_for_end = wait_for_completion
+        self.fallback = read_choice(fallback, "fallback", ("tokens", None))
+        if fallback and not wait_for_completion:
+            msg = f"argument 'fallback' is {fallback!r}, and only a task that waits can prove the tokens"
+            advice = "Set wait_for_completion=True too, or leave out fallback"
+            raise final(AlchemyArgumentError(msg, advice=advice))
         self.deferrable = deferrable
         self.poll_interval = read_seconds(poll_interval, "poll_interval")
         self.timeout = read_seconds(timeout, "timeout")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.adaptive = adaptive
-        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
+        self.max_poll_interval = read_max_interval(max_poll_interval, self.poll_interval)
         self.max_compute_units = read_spending_limit(max_compute_units)
         place(self, start_from_trigger=start_from_trigger, end_from_trigger=end_from_trigger)
 
-    def cadence(self) -> Cadence:
-        """Give how often the task looks."""
-        return Cadence(
-            interval_seconds=self.poll_interval, adaptive=self.adaptive, max_interval_seconds=self.max_poll_interval
-        )
+    def interval(self) -> Interval:
+        """Give how often the task polls."""
+        return Interval(seconds=self.poll_interval, max_seconds=self.max_poll_interval, adaptive=self.adaptive)
 
     def time_limit_seconds(self) -> float:
-        """Give how long the task waits, in seconds."""
+        """Give how long the task waits."""
         return self.timeout
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -135,12 +142,9 @@ class ReingestContractOperator(FallbackTask):
         :param context: The task's context.
         :return: The refresh's status and what it cost.
         """
-        label_mapped_task(context)
-        warn_of_mapping(self)
+        warn_of_mapping(self, context)
         result = self.go_on_with_tokens(context)
-        if result is None:
-            result = self.look_on(context, until_the_end=self.wait_for_completion)
-        return self.deliver(context, result)
+        return super().execute(context) if result is None else self.complete(context, result)
 
 
 class ReingestContractsOperator(ReingestContractsTask):
@@ -202,15 +206,15 @@ class ReingestContractsOperator(ReingestContractsTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
-        self.contract_addresses, contracts = read_list(contract_addresses)
+        self.contract_addresses, contracts = read_contracts(contract_addresses)
         check_account(network, alchemy_conn_id)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.poll_interval = read_seconds(poll_interval, "poll_interval")
         self.adaptive = adaptive
-        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poll_interval)
+        self.max_poll_interval = read_max_interval(max_poll_interval, self.poll_interval)
         self.timeout = read_seconds(timeout, "timeout")
         self.max_failed = read_amount(max_failed, "max_failed", "contracts")
         self.max_resubmits = read_count(max_resubmits, "max_resubmits") or 0
         self.max_consecutive_failures = read_count(max_consecutive_failures, "max_consecutive_failures")
-        self.max_compute_units = read_spending_limit(max_compute_units, calls=contracts)
+        self.max_compute_units = read_batch_spending_limit(max_compute_units, contracts)

@@ -6,28 +6,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pendulum
-from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.cadence import Cadence
-from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.waiting import DEFAULT_MAX_CONSECUTIVE_FAILURES, RefreshWait
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
     check_literals,
     read_count,
-    read_longest_interval,
+    read_max_interval,
     read_spending_limit,
 )
-from airflow_provider_alchemy.tasks.failures import airflow_exception, skipping
-from airflow_provider_alchemy.tasks.labels import MAP_INDEX_TEMPLATE, label_mapped_task
-from airflow_provider_alchemy.tasks.memory import TaskMemory
+from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
+from airflow_provider_alchemy.tasks.waiting import WaitingSensor
+from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 
-class ReingestSensor(ReingestTask, BaseSensorOperator):
+class ReingestSensor(ReingestTask, WaitingSensor):
     """
     Wait until the metadata refresh of an NFT collection is ``finished``.
 
@@ -66,8 +62,6 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
 
-    only_looks = True
-
     def __init__(
         self,
         *,
@@ -97,27 +91,15 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
         self.adaptive = adaptive
-        self.max_poll_interval = read_longest_interval(max_poll_interval, self.poke_interval, "poke_interval")
+        self.max_poll_interval = read_max_interval(max_poll_interval, self.poke_interval, "poke_interval")
         self.max_compute_units = read_spending_limit(max_compute_units)
         place(self, start_from_trigger=start_from_trigger, end_from_trigger=end_from_trigger)
 
-    @property
-    def is_rescheduled(self) -> bool:  # type: ignore[override]  # an operator never is, a sensor may be
-        """Whether the sensor's process ends between two pokes."""
-        return bool(self.reschedule) and not self.deferrable
-
-    def cadence(self) -> Cadence:
-        """Give how often the sensor looks."""
-        if self.exponential_backoff:
-            longest = self.max_wait.total_seconds() if self.max_wait else None
-            return Cadence(interval_seconds=self.poke_interval, exponential=True, max_interval_seconds=longest)
-        return Cadence(
-            interval_seconds=self.poke_interval, adaptive=self.adaptive, max_interval_seconds=self.max_poll_interval
-        )
-
-    def time_limit_seconds(self) -> float:
-        """Give how long the sensor waits, in seconds."""
-        return self.timeout
+    def interval(self) -> Interval:
+        """Give how often the sensor polls."""
+        if self.exponential_backoff or not self.adaptive:
+            return super().interval()
+        return Interval(seconds=self.poke_interval, max_seconds=self.max_poll_interval, adaptive=True)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """
@@ -126,41 +108,5 @@ class ReingestSensor(ReingestTask, BaseSensorOperator):
         :param context: The task's context.
         :return: The refresh's status and what it cost.
         """
-        label_mapped_task(context)
-        warn_of_mapping(self)
-        with skipping(self):
-            result = self.look_on(context)
-        return self.deliver(context, result)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Take the sensor up again after a deferral, with the rules of the other modes."""
-        with skipping(self):
-            return super().resume_execution(next_method, next_kwargs, context)
-
-    def leave(self, wait: RefreshWait, delay_seconds: float) -> None:
-        """
-        Defer or reschedule, by raising what Airflow wants for it; or return, to poke here.
-
-        :param wait: The wait so far.
-        :param delay_seconds: When the next poke is due.
-        """
-        super().leave(wait, delay_seconds)
-        if self.is_rescheduled:
-            due = pendulum.now("UTC").add(seconds=delay_seconds)
-            raise AirflowRescheduleException(due)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
-
-    def poke(self, context: Any) -> PokeReturnValue:
-        """
-        Look once, for those who call a sensor's poke themselves.
-
-        :param context: The task's context.
-        :return: Whether the refresh has finished, and then what the task returns.
-        """
-        try:
-            with self.hook() as hook:
-                memory = TaskMemory(context, self.retries or 0, self.log)
-                wait = self.begin(hook, memory)
-                is_done = self.look(hook, wait, memory) is None
-        except AlchemyError as error:
-            raise airflow_exception(error, self, context) from None
-        return PokeReturnValue(is_done=is_done, xcom_value=wait.result() if is_done else None)
+        warn_of_mapping(self, context)
+        return super().execute(context)

@@ -1,142 +1,191 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What may stand in a task's arguments: literals are checked where the DAG is parsed, templates once rendered.
+What may stand in a task's arguments: literals are checked where the DAG is parsed, templates once they are rendered.
 
-What is wrong with an argument is the user's to mend, so Airflow must not retry it: each error is final.
+A wrong argument is the user's to change, so Airflow must not retry it: each error is final.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
+from airflow_provider_alchemy.api import inputs
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.tasks.failures import final
+from airflow_provider_alchemy.tasks.exceptions import final
+from airflow_provider_alchemy.waits.freshness import MAX_SAMPLE_SIZE
+from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
-
-def check_literals(contract_address: Any, network: Any, alchemy_conn_id: Any) -> None:
-    """
-    Check the arguments that are known before the task runs.
-
-    :param contract_address: A contract address, a template or an XCom.
-    :param network: A network's slug, None, a template or an XCom.
-    :param alchemy_conn_id: A connection id, a template or an XCom.
-    :raises AlchemyArgumentError: One of them cannot be right.
-    """
-    try:
-        if not is_template(contract_address):
-            read_contract_address(contract_address)
-    except AlchemyArgumentError as error:
-        raise final(error) from None
-    check_account(network, alchemy_conn_id)
-
-
-def check_account(network: Any, alchemy_conn_id: Any) -> None:
-    """
-    Check the network and the connection id that are known before the task runs.
-
-    :param network: A network's slug, None, a template or an XCom.
-    :param alchemy_conn_id: A connection id, a template or an XCom.
-    :raises AlchemyArgumentError: One of them cannot be right.
-    """
-    try:
-        if network is not None and not is_template(network):
-            read_network(network)
-        if not is_template(alchemy_conn_id):
-            read_connection_id(alchemy_conn_id)
-    except AlchemyArgumentError as error:
-        raise final(error) from None
+T = TypeVar("T")
 
 
 def is_template(value: Any) -> bool:
-    """
-    Tell whether an argument gets its value only when the task runs.
-
-    :param value: The argument.
-    :return: True for an XCom, an argument of a mapped task group, and a text with Jinja in it.
-    """
+    """Tell whether an argument gets its value only when the task runs: an XComArg, or a text with Jinja in it."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     # Airflow's values that are resolved later have this in common, and no public type.
     return callable(getattr(value, "iter_references", None))
 
 
-def read_seconds(value: float | timedelta, argument: str) -> float:
-    """
-    Check a duration.
+def check_value(value: Any, read: Callable[[Any], T], *, is_optional: bool = False) -> Any:
+    """Check an argument that is known before the task runs, with what reads it when the task runs; give it back."""
+    if is_template(value) or (is_optional and value is None):
+        return value
+    try:
+        read(value)
+    except AlchemyArgumentError as error:
+        raise final(error) from None
+    return value
 
-    :param value: Seconds or a timedelta.
-    :param argument: The argument's name, for the error.
-    :return: Seconds.
-    :raises AlchemyArgumentError: It is negative, or no duration.
+
+def check_literals(contract_address: Any, network: Any, alchemy_conn_id: Any) -> None:
+    """Check contract, network and connection as far as they are known before the task runs."""
+    check_value(contract_address, read_contract_address)
+    check_account(network, alchemy_conn_id)
+
+
+def check_account(network: Any, alchemy_conn_id: Any) -> None:
+    """Check network and connection as far as they are known before the task runs."""
+    check_value(network, read_network, is_optional=True)
+    check_value(alchemy_conn_id, read_connection_id)
+
+
+def read_contracts(contract_addresses: Any) -> tuple[Any, int]:
     """
+    Check the contracts that are known before the task runs.
+
+    :return: What the task keeps (of an iterable that can be read only once, a list), and how many different contracts
+        are known: 1 at least.
+    """
+    value, known = _read_list(
+        contract_addresses,
+        inputs.CONTRACTS_ARGUMENT,
+        inputs.CONTRACTS_EXPECTED,
+        lambda items: len(inputs.read_contracts(items, is_template).addresses),
+    )
+    return value, max(known, 1)
+
+
+def read_tokens(token_ids: Any) -> tuple[Any, int]:
+    """Check the tokens that are known before the task runs, like ``read_contracts``; None is none."""
+    if token_ids is None:
+        return None, 0
+    return _read_list(
+        token_ids,
+        inputs.TOKENS_ARGUMENT,
+        inputs.TOKENS_EXPECTED,
+        lambda items: len(inputs.read_token_ids(items, is_template).ids),
+    )
+
+
+def _read_list(value: Any, argument: str, expected: str, count: Callable[[Any], int]) -> tuple[Any, int]:
+    if is_template(value):
+        return value, 0
+    try:
+        items = inputs.read_items(value, argument, expected)
+        known = count(items)
+    except AlchemyArgumentError as error:
+        raise final(error) from None
+    return (value if isinstance(value, str | list | tuple) else items), known
+
+
+def read_choice(value: Any, argument: str, choices: Sequence[str | None]) -> Any:
+    """Check an argument that has few values."""
+    if value not in choices:
+        _refuse(f"argument {argument!r} is {value!r}; expected {' or '.join(map(repr, choices))}")
+    return value
+
+
+def read_seconds(value: float | timedelta, argument: str, minimum: float = 0) -> float:
+    """Check a duration, in seconds or as a timedelta; give seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds < 0:
-        msg = f"argument {argument!r} is {value!r}; expected a number of seconds from 0, or a timedelta"
-        raise final(AlchemyArgumentError(msg))
+    if not is_number or not math.isfinite(seconds) or seconds < minimum:
+        _refuse(f"argument {argument!r} is {value!r}; expected a number of seconds from {minimum:g}, or a timedelta")
     return float(seconds)
 
 
-def read_longest_interval(
+def read_max_interval(
     max_poll_interval: float | timedelta | None, poll_interval: float, poll_argument: str = "poll_interval"
 ) -> float:
-    """
-    Check the longest interval of an adaptive wait.
-
-    :param max_poll_interval: Seconds or a timedelta; None: ten minutes, or ``poll_interval`` where that is longer.
-    :param poll_interval: The shortest interval, in seconds.
-    :param poll_argument: How the task names the shortest interval, for the error.
-    :return: Seconds.
-    :raises AlchemyArgumentError: It is shorter than the shortest, or no duration.
-    """
+    """Check the longest adaptive interval; None is ten minutes, or the shortest interval where that is longer."""
     if max_poll_interval is None:
         return max(DEFAULT_MAX_INTERVAL_SECONDS, poll_interval)
     longest = read_seconds(max_poll_interval, "max_poll_interval")
     if longest < poll_interval:
-        msg = (
+        _refuse(
             f"argument 'max_poll_interval' is {longest:g} s, shorter than {poll_argument!r}, which is "
-            f"{poll_interval:g} s; expected at least as much"
-        )
-        raise final(
-            AlchemyArgumentError(msg, advice=f"Raise max_poll_interval, lower {poll_argument}, or leave it out")
+            f"{poll_interval:g} s; expected at least as much",
+            f"Raise max_poll_interval, lower {poll_argument}, or leave it out",
         )
     return longest
 
 
-def read_spending_limit(max_compute_units: int | None, calls: int = 1) -> int | None:
-    """
-    Check what a task may spend.
+def read_count(value: int | None, argument: str) -> int | None:
+    """Check a number of times; None is any number."""
+    if value is not None and not _is_whole(value, 0):
+        _refuse(f"argument {argument!r} is {value!r}; expected a whole number from 0, or None for no limit")
+    return value
 
-    :param max_compute_units: Compute units; None: any amount.
-    :param calls: How many calls the task makes at least.
-    :return: Compute units.
-    :raises AlchemyArgumentError: It does not pay for those calls, or is no whole number.
-    """
+
+def read_batch_spending_limit(max_compute_units: int | None, contracts: int) -> int | None:
+    """Check that a batch may spend one call for each of its contracts."""
+    what = "one call of reingestContract" if contracts == 1 else f"one call for each of {contracts:,} contracts"
+    return read_spending_limit(max_compute_units, contracts * REINGEST_CONTRACT.compute_units, what)
+
+
+def read_spending_limit(
+    max_compute_units: int | None,
+    price: int = REINGEST_CONTRACT.compute_units,
+    what: str = "one call of reingestContract",
+) -> int | None:
+    """Check that a task may spend what it costs at least."""
     limit = read_count(max_compute_units, "max_compute_units")
-    price = REINGEST_CONTRACT.compute_units * calls
     if limit is not None and limit < price:
-        what = "one call of reingestContract costs" if calls == 1 else f"to ask for {calls:,} contracts once costs"
-        msg = f"argument 'max_compute_units' is {limit}; {what} {price}"
-        raise final(AlchemyArgumentError(msg, advice=f"Raise it to {price} at least, or leave it out for no limit"))
+        _refuse(
+            f"argument 'max_compute_units' is {limit:,}; {what} costs {price:,} at least",
+            f"Raise it to {price:,} at least, or leave it out for no limit",
+        )
     return limit
 
 
-def read_count(value: int | None, argument: str) -> int | None:
-    """
-    Check a number of times.
-
-    :param value: A whole number, or None for any number of times.
-    :param argument: The argument's name, for the error.
-    :return: The number.
-    :raises AlchemyArgumentError: It is negative, or no whole number.
-    """
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        msg = f"argument {argument!r} is {value!r}; expected a whole number from 0, or None for no limit"
-        raise final(AlchemyArgumentError(msg))
+def read_amount(value: float, argument: str, things: str) -> float:
+    """Check how many of several: a whole number from 0, or a share from 0.0 to 1.0."""
+    if not _is_whole(value, 0) and not (isinstance(value, float) and 0 <= value <= 1):
+        _refuse(
+            f"argument {argument!r} is {value!r}; expected a whole number of {things} from 0, or a share of them as a "
+            "decimal from 0.0 to 1.0"
+        )
     return value
+
+
+def read_sample_size(sample_size: int) -> int:
+    """Check the size of a sample."""
+    if not _is_whole(sample_size, 1) or sample_size > MAX_SAMPLE_SIZE:
+        _refuse(
+            f"argument 'sample_size' is {sample_size!r}; expected a whole number from 1 to {MAX_SAMPLE_SIZE:,}",
+            "To wait for more tokens, name them with token_ids",
+        )
+    return sample_size
+
+
+def read_seed(seed: int | None) -> int | None:
+    """Check a seed."""
+    if seed is not None and not (isinstance(seed, int) and not isinstance(seed, bool)):
+        _refuse(
+            f"argument 'seed' is {seed!r}; expected a whole number, or None for one that is derived from the task's run"
+        )
+    return seed
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _refuse(problem: str, advice: str | None = None) -> NoReturn:
+    raise final(AlchemyArgumentError(problem, advice=advice))

@@ -1,160 +1,392 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The life of a task that refreshes a collection's tokens: a worker asks, a triggerer waits between two tries.
+The refresh of a collection's tokens as a task: a worker asks, a triggerer waits between two attempts.
 
-How far it is goes through the task's store, so that whichever process comes next goes on, also after a kill.
+``RefreshCollectionOperator`` is such a task, and ``ReingestContractOperator`` becomes one where ``reingestContract`` is
+gone (``fallback="tokens"``). The state goes through the task's store, so that the next process goes on, also after a
+kill.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from datetime import timedelta
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
-import pendulum
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_alchemy.api.collection_record import CollectionRecord, Method
-from airflow_provider_alchemy.api.collection_result import error_of, report_lines, result_of
-from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.records import read_moment
-from airflow_provider_alchemy.api.token_lists import read_token_ids
-from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.collection_job import STOPS_HERE, CollectionArguments, CollectionJob, out_of_time
-from airflow_provider_alchemy.tasks.collection_memory import CollectionMemory
-from airflow_provider_alchemy.tasks.deferring import FAILED_BY_AIRFLOW, back_stop, is_time_out
-from airflow_provider_alchemy.tasks.failures import airflow_exception
-from airflow_provider_alchemy.tasks.labels import label_mapped_task
-from airflow_provider_alchemy.tasks.lineage import CollectionTask
-from airflow_provider_alchemy.tasks.reports import push_result, write_report
-from airflow_provider_alchemy.tasks.time_out import repeat_time_out
+from airflow_provider_alchemy.api.client import AsyncAlchemyClient
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, describe, is_gone
+from airflow_provider_alchemy.api.errors import (
+    AlchemyArgumentError,
+    AlchemyError,
+    AlchemyExecutionDeadlineError,
+    AlchemySpendingLimitError,
+    AlchemyTokensFailedError,
+)
+from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
+from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
+from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
+from airflow_provider_alchemy.tasks.event_loop import run_in_thread
+from airflow_provider_alchemy.tasks.exceptions import airflow_exception
+from airflow_provider_alchemy.tasks.reingest import ReingestTask
+from airflow_provider_alchemy.tasks.store import TaskStateStore
+from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
+from airflow_provider_alchemy.tokens.refresh import CollectionRefresh, RefreshOptions
+from airflow_provider_alchemy.tokens.result import (
+    RefreshLog,
+    check_price,
+    error_of,
+    price_of_rest,
+    report_lines,
+    result_of,
+)
+from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, CollectionState, Method
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
+from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
+from airflow_provider_alchemy.waits.wait import Wait
 
-SHORTEST_DEFERRAL_SECONDS = 5.0
+MIN_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
 
+KEY = "alchemy_collection"
 
-class RefreshCollectionTask(CollectionTask):
+_STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest"
+_FALLBACK_HINT = 'With fallback="tokens" and wait_for_completion=True this task does it itself'
+
+
+class TokenStore(TaskStateStore):
+    """The state of one task instance that refreshes tokens."""
+
+    def load_state(
+        self, contract_address: str, network: str | None, method: Method = Method.BATCH, digest: str = ""
+    ) -> CollectionState | None:
+        """Give the state that an earlier process saved of the same work; in a new try it is ready to go on."""
+        saved, is_same_try = self.load()
+        state = CollectionState.from_dict(saved)
+        if state is None:
+            return None
+        if not state.is_about(contract_address, network or state.network, method, digest):
+            self._log.info("The tokens are not those of the earlier try: asking for all of them")
+            return None
+        if not is_same_try:
+            state.begin_next_try()
+            self._log.info(
+                "An earlier try has proven %s tokens fresh: asking for the others only", f"{state.refreshed:,}"
+            )
+        return state
+
+
+class TokenTask(CollectionTask):
+    """A task that refreshes a collection's tokens, always or where it has to."""
+
+    contract_address: str
+    network: str | None
+    alchemy_conn_id: str
+    method: Method = Method.BATCH
+    token_attempts: int = 3
+    attempt_interval: float = MIN_SECONDS_BETWEEN_ATTEMPTS
+    max_compute_units: int | None
+
+
+class TokenJob:
+    """Refreshes a task's tokens, or all of the collection, from where an earlier process of the task left off."""
+
+    def __init__(
+        self,
+        task: TokenTask,
+        store: TokenStore,
+        *,
+        tokens: TokenList | None = None,
+        state: CollectionState | None = None,
+    ) -> None:
+        self._task = task
+        self._store = store
+        self._tokens = tokens
+        if tokens is not None and tokens.duplicates:
+            task.log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")
+        if not store.is_available and state is None:
+            task.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
+        address = read_contract_address(task.contract_address)
+        network = None if task.network is None else read_network(task.network)
+        with AlchemyHook(read_connection_id(task.alchemy_conn_id), network) as hook:
+            self._settings: ClientSettings = hook.get_conn().settings
+            self.subject = describe(address, self._settings).replace("collection", "Collection", 1)
+            self._log = RefreshLog(task.log, self.subject)
+            digest = "" if tokens is None else tokens.digest()
+            work = (address, self._settings.network, task.method, digest)
+            known = state if state is not None and state.is_about(*work) else store.load_state(*work)
+            self.state = known or CollectionState.begin(*work)
+            if self.state.submitted_at is None:
+                self._begin(hook)
+        # After a pause the attempts that are left were known, and paid for, before it.
+        if self.state.next_at is None:
+            price = price_of_rest(self.state)
+            check_price("the refresh costs", price, self.state.compute_units, task.max_compute_units, self.subject)
+            self._log.log_price(self.state, price)
+
+    def _begin(self, hook: AlchemyHook) -> None:
+        state, usage, now = self.state, Usage(), datetime.now(UTC)
+        if self._tokens is not None:
+            state.supply, state.submitted_at = len(self._tokens.ids), now
+            return
+        price, limit = GET_CONTRACT_METADATA.compute_units, self._task.max_compute_units
+        check_price("to ask how many tokens there are costs", price, state.compute_units, limit, self.subject)
+        try:
+            metadata = hook.get_contract_metadata(state.contract_address, usage=usage)
+            metadata.check_is_collection(self.subject)
+            state.supply, state.submitted_at = metadata.total_supply, now
+        finally:
+            state.polls += usage.calls
+            state.compute_units += usage.compute_units
+            self._store.save(state.to_dict())
+
+    def run(self, max_pause_seconds: float = inf) -> bool:
+        """
+        Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``.
+
+        :raises AlchemyError: What concerns all tokens, or the time is over.
+        """
+        try:
+            is_done = run_in_thread(lambda: self._run(max_pause_seconds))
+        except TimeoutError:
+            self._store.save(self.state.to_dict())
+            raise _execution_timeout_error(self._task) from None
+        except AlchemySpendingLimitError as error:
+            raise self._explained(error) from None
+        except BaseException:
+            # Such as Airflow's time-out: what is known is saved, and the retry asks for the rest.
+            self._store.save(self.state.to_dict())
+            raise
+        if is_done:
+            self.state.finished_at = self.state.finished_at or datetime.now(UTC)
+            self._store.save(self.state.to_dict())
+            self._log.log_summary(self.state)
+        return is_done
+
+    async def _run(self, max_pause_seconds: float) -> bool:
+        task, limit = self._task, self._task.max_compute_units
+        options = RefreshOptions(
+            token_attempts=task.token_attempts,
+            interval_seconds=task.attempt_interval,
+            spending_limit=SpendingLimit(None if limit is None else limit - self.state.compute_units),
+            save=self._store.save if self._store.is_available else None,
+            on_call=count_calls,
+        )
+        token_ids = None if self._tokens is None else self._tokens.ids
+        deadline = self.state.execution_deadline
+        seconds_left = None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
+        async with AsyncAlchemyClient(self._settings) as client, asyncio.timeout(seconds_left):
+            refresh = CollectionRefresh(client, self.state, token_ids, options, self._log)
+            return await refresh.run(max_pause_seconds)
+
+    def _explained(self, error: AlchemySpendingLimitError) -> AlchemySpendingLimitError:
+        state = self.state
+        msg = (
+            f"{state.refreshed:,} of {max(state.supply or 0, state.tokens):,} tokens are proven fresh, for "
+            f"{state.compute_units:,} compute units: {error.what}"
+        )
+        advice = (
+            "Raise max_compute_units: another try of the task then asks only for the tokens that are left, and a task "
+            "that is cleared begins anew"
+        )
+        return AlchemySpendingLimitError(msg, subject=self.subject, advice=advice)
+
+
+class RefreshCollectionTask(TokenTask):
     """The part of a task that leads a collection's tokens through its processes. The operator adds its arguments."""
 
     template_fields: Sequence[str] = ("contract_address", "token_ids", "network", "alchemy_conn_id", "report_path")
-    operator_extra_links = (ContractLink(), DashboardLink())
-    ui_color = "#dbe9ff"
 
-    contract_address: str
     token_ids: Any
     is_whole_collection: bool
-    network: str | None
-    alchemy_conn_id: str
-    method: Method
-    token_attempts: int
-    attempt_interval: float
     max_failed: float
-    max_compute_units: int | None
     report_path: Any
     deferrable: bool
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """
-        Refresh the tokens.
-
-        :param context: The task's context.
-        :return: What became of them, and what it cost; see ``result_of``.
-        """
-        label_mapped_task(context)
-        return self._go_on(context)
+        """Refresh the tokens, and give what the class describes."""
+        self.label_mapped_task(context)
+        return self._continue(context, None)
 
     def execute_complete(
         self, context: Any, event: dict[str, Any] | None = None, record: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """
-        Go on after a pause.
-
-        :param context: The task's context.
-        :param event: The trigger's event; it only says that the time is over.
-        :param record: How far the refresh was, where Airflow has no store for it.
-        :return: What became of the tokens, and what it cost.
-        """
+        """Go on after a pause, with the state in ``record`` where Airflow has no store for it."""
         self.log.debug("The pause is over: %s", event)
-        label_mapped_task(context)
-        return self._go_on(context, CollectionRecord.read(record))
+        self.label_mapped_task(context)
+        return self._continue(context, CollectionState.from_dict(record))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
-        if next_method == FAILED_BY_AIRFLOW and is_time_out(next_kwargs):
-            raise airflow_exception(self._out_of_time(), self, context)
+        if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
+            raise airflow_exception(_execution_timeout_error(self), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Say what becomes of a refresh whose task is killed."""
-        self.log.info(STOPS_HERE, self.contract_address)
+        self.log.info(_STOPS_HERE, self.contract_address)
 
-    def _go_on(self, context: Any, record: CollectionRecord | None = None) -> dict[str, Any]:
-        repeat_time_out(self.execution_timeout)
-        memory = CollectionMemory(context, self.retries or 0, self.log)
+    def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
+        store = TokenStore(context, KEY, self.retries, self.log)
         try:
-            job = CollectionJob(self._arguments(), memory, self.log, record)
-            self._check_time(job.record)
-            if memory.keep_collection is None and record is None:
-                self.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
-            pause = job.run(SHORTEST_DEFERRAL_SECONDS if self.deferrable else math.inf)
-        except TimeoutError:
-            raise airflow_exception(self._out_of_time(), self, context) from None
+            tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
+            job = TokenJob(self, store, tokens=tokens, state=state)
+            self._apply_execution_timeout(job.state)
+            is_done = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None
-        if pause is not None:
-            self._leave(job.record, pause, memory)
-        return self._conclude(context, job)
+        if not is_done:
+            self._defer(job.state, store)
+        return self._finish(context, job)
 
-    def _arguments(self) -> CollectionArguments:
-        return CollectionArguments(
-            contract_address=self.contract_address,
-            network=self.network,
-            alchemy_conn_id=self.alchemy_conn_id,
-            tokens=None if self.is_whole_collection else read_token_ids(self.token_ids),
-            method=self.method,
-            token_attempts=self.token_attempts,
-            interval_seconds=self.attempt_interval,
-            max_compute_units=self.max_compute_units,
-        )
+    def _apply_execution_timeout(self, state: CollectionState) -> None:
+        """Note when ``execution_timeout`` is over: Airflow enforces it in the worker only, not while deferred."""
+        now = datetime.now(UTC)
+        if state.execution_deadline is None and self.deferrable and self.execution_timeout is not None:
+            state.execution_deadline = now + self.execution_timeout
+        if state.execution_deadline is not None and state.execution_deadline <= now:
+            raise _execution_timeout_error(self)
 
-    def _check_time(self, record: CollectionRecord) -> None:
-        """Note when ``execution_timeout`` is over: Airflow watches it in the worker only, not while deferred."""
-        deadline = read_moment(record.execution_deadline)
-        if deadline is not None and deadline <= pendulum.now("UTC"):
-            raise self._out_of_time()
-        if deadline is None and self.deferrable and self.execution_timeout is not None:
-            record.execution_deadline = (pendulum.now("UTC") + self.execution_timeout).isoformat()
-
-    def _out_of_time(self) -> AlchemyError:
-        return out_of_time(f"Collection {self.contract_address}")
-
-    def _leave(self, record: CollectionRecord, pause_seconds: float, memory: CollectionMemory) -> None:
-        now, deadline = pendulum.now("UTC"), read_moment(record.execution_deadline)
-        due_at = now + timedelta(seconds=pause_seconds)
-        if deadline is not None:
-            due_at = min(due_at, deadline)
-        is_kept = memory.keep_record(record)
-        self.log.info("Waiting in the triggerer for %.0f s", (due_at - now).total_seconds())
+    def _defer(self, state: CollectionState, store: TokenStore) -> None:
+        deadline = state.execution_deadline
+        due_at = min(moment for moment in (state.next_at, deadline) if moment is not None)
+        values = state.to_dict()
+        is_saved = store.save(values)
+        self.log.info("Waiting in the triggerer for %.0f s", (due_at - datetime.now(UTC)).total_seconds())
         self.defer(
             trigger=NextAttemptTrigger(due_at.isoformat()),
             method_name="execute_complete",
             # Where a store has it, it goes no second way: it may be large.
-            kwargs={} if is_kept else {"record": record.to_dict()},
-            timeout=back_stop(record.execution_deadline),
+            kwargs={} if is_saved else {"record": values},
+            timeout=None if deadline is None else deadline - datetime.now(UTC) + BACK_STOP,
         )
 
-    def _conclude(self, context: Any, job: CollectionJob) -> dict[str, Any]:
-        record = job.conclude()
-        result = result_of(record)
-        error = error_of(record, self.max_failed, job.subject)
+    def _finish(self, context: Any, job: TokenJob) -> dict[str, Any]:
+        result = result_of(job.state)
+        error = error_of(job.state, self.max_failed, job.subject)
         if self.report_path:
             try:
-                write_report(self.report_path, report_lines(record), self.log)
+                write_report(self.report_path, report_lines(job.state), self.log)
             except AlchemyError:
                 push_result(self, context, result)
                 raise
         if error is None:
-            return self.deliver(context, result)
+            return self.complete(context, result)
         push_result(self, context, result)
         raise airflow_exception(error, self, context)
+
+
+class FallbackTask(ReingestTask, TokenTask):
+    """
+    A task with ``reingestContract`` that refreshes the tokens in a worker where that endpoint is gone.
+
+    Once it does, the store has their state, so that no retry pays for asking ``reingestContract`` again.
+    """
+
+    fallback: str | None
+    _refreshes_tokens = False
+
+    def go_on_with_tokens(self, context: Any) -> dict[str, Any] | None:
+        """Go on with the tokens where an earlier process of this task has begun to refresh them."""
+        if self.fallback is None:
+            return None
+        store = TokenStore(context, KEY, self.retries, self.log)
+        try:
+            state = store.load_state(read_contract_address(self.contract_address), self.network)
+        except AlchemyArgumentError:
+            return None  # the call of reingestContract checks it, and says what is wrong
+        if state is None:
+            return None
+        self.log.warning(
+            "%s: an earlier try found reingestContract gone; going on with the tokens one by one (fallback='tokens')",
+            f"Collection {state.contract_address} on {state.network} (connection {self.alchemy_conn_id!r})",
+        )
+        return self._refresh_tokens(context, store, state)
+
+    def fail(self, error: AlchemyError, wait: Wait | None, context: Any) -> dict[str, Any]:
+        """Refresh the tokens where that is asked for and ``reingestContract`` is gone; else fail."""
+        if wait is None or not is_gone(error):
+            return super().fail(error, wait, context)
+        if self.fallback is None:
+            error.advice = ". ".join(part.rstrip(".") for part in (error.advice, _FALLBACK_HINT) if part)
+            return super().fail(error, wait, context)
+        self.log.warning(
+            "%s: reingestContract is gone (%s); its tokens are refreshed one by one now (fallback='tokens')",
+            wait.subject,
+            error.what,
+        )
+        waited = wait.state
+        store = TokenStore(context, KEY, self.retries, self.log)
+        # A task that starts in the triggerer asks in each try: no trigger can read the store.
+        earlier = store.load_state(waited.contract_address, waited.network)
+        state = earlier or CollectionState.begin(waited.contract_address, waited.network)
+        state.polls += waited.polls
+        state.compute_units += waited.compute_units
+        # Airflow's own watch begins anew in the worker that takes a deferred task up again.
+        state.execution_deadline = waited.execution_deadline
+        store.save(state.to_dict())
+        return self._refresh_tokens(context, store, state)
+
+    def on_kill(self) -> None:
+        """Say what becomes of a refresh whose task is killed."""
+        if self._refreshes_tokens:
+            self.log.info(_STOPS_HERE, self.contract_address)
+        else:
+            super().on_kill()
+
+    def _refresh_tokens(self, context: Any, store: TokenStore, state: CollectionState) -> dict[str, Any]:
+        self._refreshes_tokens = True
+        try:
+            job = TokenJob(self, store, state=state)
+            job.run()
+            error: AlchemyError | None = error_of(job.state, 0, job.subject)
+        except AlchemyError as failure:
+            error = failure
+        if error is None:
+            result = result_of(job.state)
+            return {name: result[name] for name in RESULT_KEYS}
+        # The tokens' own advice names arguments and XComs that this task does not have.
+        if isinstance(error, AlchemySpendingLimitError):
+            error.advice = (
+                "Raise max_compute_units, which counts for reingestContract and the tokens together, or refresh some "
+                "of the tokens with RefreshCollectionOperator(token_ids=…)"
+            )
+        elif isinstance(error, AlchemyTokensFailedError):
+            retry = "Have their contract or their metadata corrected" if error.is_permanent else "Retry the task"
+            error.advice = f"{retry}; RefreshCollectionOperator names these tokens, and takes max_failed"
+        raise airflow_exception(error, self, context)
+
+
+def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
+    """
+    Write the full list of tokens that are not proven fresh, to any path of Airflow's ``ObjectStoragePath``.
+
+    :raises AlchemyArgumentError: It cannot be written there.
+    """
+    number = 0
+    try:
+        target = ObjectStoragePath(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w") as report:  # type: ignore[no-untyped-call]  # Airflow's class is not typed
+            for line in lines:
+                report.write(line)
+                number += 1
+    except Exception as error:
+        msg = f"the report cannot be written to {str(path)!r} (argument 'report_path'): {type(error).__name__}: {error}"
+        raise AlchemyArgumentError(msg, advice="Correct the path or its connection, and retry the task") from error
+    log.info("%s: %s tokens that are not proven fresh", path, f"{number:,}")
+
+
+def _execution_timeout_error(task: TokenTask) -> AlchemyExecutionDeadlineError:
+    subject = f"Collection {task.contract_address}"
+    msg = "not all tokens were proven fresh when the task's execution_timeout was over"
+    advice = "Raise execution_timeout, or retry the task, which goes on with the tokens that are left"
+    return AlchemyExecutionDeadlineError(msg, subject=subject, advice=advice)

@@ -8,52 +8,60 @@ with the asset that it speaks for.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Hashable, Iterable
+import math
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from airflow import __version__ as airflow_version
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_alchemy.api.chain_arguments import (
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.inputs import (
+    CONTRACTS_ARGUMENT,
+    CONTRACTS_EXPECTED,
     read_block,
     read_confirmations,
-    read_contracts,
-    read_events,
-    read_interval,
+    read_contract_address,
+    read_items,
+    read_network,
 )
-from airflow_provider_alchemy.api.chain_cursor import slot_of
-from airflow_provider_alchemy.api.chain_events import EventKind
-from airflow_provider_alchemy.api.chain_watch import DEFAULT_CONFIRMATIONS, Find, Watch
-from airflow_provider_alchemy.api.models import read_network
+from airflow_provider_alchemy.api.throttle import backoff_seconds
+from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.chain.stream import LogStream
+from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, Update, Watch, slot_of
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.chain import ChainHub, own_hub, shared_hub
 from airflow_provider_alchemy.hooks.connection import read_connection_id
-from airflow_provider_alchemy.triggers.chain_places import KeptPlaces
+from airflow_provider_alchemy.hooks.shared import open_stream
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
-    from airflow.triggers.shared_stream import SharedStreamProducer
+    from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 else:
     try:
         from airflow.triggers.base import BaseEventTrigger
     except ImportError:
         # Airflow 2.11 knows no asset watchers: there a trigger can only be run by a task.
         from airflow.triggers.base import BaseTrigger as BaseEventTrigger
+    try:
+        from airflow.triggers.shared_stream import SharedStreamProducer
+    except ImportError:
+        # Airflow before 3.3 shares no streams, and never asks for a producer.
+        SharedStreamProducer = object
 
 LOG = logging.getLogger(__name__)
 
 DEFAULT_POLL_INTERVAL_SECONDS = 15.0
+MIN_POLL_INTERVAL_SECONDS = 0.1
+"""A poll costs units: two are not meant to follow each other without a pause."""
 
-_ARGUMENTS = (
-    "contract_addresses",
-    "network",
-    "alchemy_conn_id",
-    "events",
-    "confirmations",
-    "poll_interval",
-    "start_block",
-)
+CURSOR_KEY = "alchemy_chain"
+"""The key of a watcher's cursor among what Airflow keeps with its asset."""
 
 
 class MetadataUpdateTrigger(BaseEventTrigger):
@@ -98,12 +106,12 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's trigger base is not typed
         # In one form, whatever the author wrote: Airflow runs watchers with equal arguments as one trigger.
-        self.contract_addresses = read_contracts(contract_addresses)
+        self.contract_addresses = _read_contracts(contract_addresses)
         self.network = None if network is None else read_network(network)
         self.alchemy_conn_id = read_connection_id(alchemy_conn_id)
-        self.events = read_events(events)
+        self.events = _read_events(events)
         self.confirmations = read_confirmations(confirmations)
-        self.poll_interval = read_interval(poll_interval)
+        self.poll_interval = _read_interval(poll_interval)
         self.start_block = read_block(start_block, "start_block")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -113,7 +121,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :return: Class path and arguments.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in _ARGUMENTS}
+        return path, {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
 
     def shared_stream_key(self) -> Hashable:
         """
@@ -131,33 +139,30 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :param kwargs: The arguments of one of them; they have only the connection and the network in common.
         :return: The producer.
         """
-        # Airflow before 3.3 has no such module, and never asks.
-        from airflow_provider_alchemy.triggers.chain_producer import ChainProducer  # noqa: PLC0415
-
-        return ChainProducer(kwargs["alchemy_conn_id"], kwargs["network"])
+        return _Producer(kwargs["alchemy_conn_id"], kwargs["network"])
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """
-        Make events of what the shared poll found for this watcher.
+        Make events of the updates of the shared poll that are this watcher's.
 
-        :param shared_stream: What the poll found for anybody.
+        :param shared_stream: The updates of all watchers that share the poll.
         :return: One event for each contract and poll; see ``run``.
         """
-        async with shared_hub(self.alchemy_conn_id, self.network) as hub:
-            # Meanwhile others' finds come: as long as one watcher does not take them, no other's place may move.
-            beginning = hub.in_background(self._begin(hub))
+        async with open_stream(self.alchemy_conn_id, self.network, is_shared=True) as stream:
+            # Meanwhile others' updates come: as long as one watcher does not take them, no other's cursor is saved.
+            beginning = stream.run_in_thread(self._begin(stream))
             try:
-                async for find in shared_stream:
-                    if beginning.done() and find.watch is beginning.result():
-                        for event in _events_of(find):
+                async for update in shared_stream:
+                    if beginning.done() and update.watch is beginning.result():
+                        for event in _events_of(update):
                             yield event
-                        # Airflow asks for the next find after it took the last event of this one.
-                        find.is_told = True
+                        # Airflow asks for the next update after it took the last event of this one.
+                        update.is_emitted = True
             finally:
                 if not beginning.done():
                     beginning.cancel()
                 elif not beginning.cancelled() and beginning.exception() is None:
-                    hub.stream.leave(beginning.result())
+                    stream.leave(beginning.result())
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """
@@ -167,58 +172,172 @@ class MetadataUpdateTrigger(BaseEventTrigger):
             tokens; None where there are more than 1,000), ``first_id, last_id, id_count, minted, first_block,
             last_block, block_numbers, transaction_hashes, transaction_count, event_ids, event_count``.
         """
-        async with own_hub(self.alchemy_conn_id, self.network) as hub:
-            watch = await self._begin(hub)
+        async with open_stream(self.alchemy_conn_id, self.network, is_shared=False) as stream:
+            watch = await self._begin(stream)
             while True:
-                find = await hub.next_find()
-                for event in _events_of(find):
+                update = await stream.next_update()
+                for event in _events_of(update):
                     yield event
-                await watch.keep(find.places)
+                await watch.save(update.cursor)
 
-    @property
-    def _store(self) -> Any:
-        return getattr(self, "asset_state_store", None)
-
-    async def _begin(self, hub: ChainHub) -> Watch:
-        network = await hub.stream.network()
-        slot = slot_of(network, self.events, self.confirmations)
-        kept = None if self._store is None else KeptPlaces(self._store, slot, LOG)
-        if kept is None:
-            self._warn_of_no_store()
+    async def _begin(self, stream: LogStream) -> Watch:
+        slot = slot_of(await stream.network(), self.events, self.confirmations)
+        store = getattr(self, "asset_state_store", None)
+        cursors = _CursorStore(store, slot)
+        if store is None:
+            LOG.warning(
+                "Airflow %s keeps no cursor for this watcher of %s contracts (watchers of assets have a store, and "
+                "share a poll, from 3.3 on): it begins at %s after each restart, and what happens meanwhile is %s",
+                airflow_version,
+                f"{len(self.contract_addresses):,}",
+                "the newest block" if self.start_block is None else f"block {self.start_block:,}",
+                "missed" if self.start_block is None else "emitted again",
+            )
         watch = Watch(
             self.contract_addresses,
-            (EventKind(event) for event in self.events),
-            hub.deliver,
-            keep=None if kept is None else kept.write,
+            map(EventKind, self.events),
+            save=cursors.save,
             confirmations=self.confirmations,
             poll_interval_seconds=self.poll_interval,
-            places=None if kept is None else await kept.read(self.contract_addresses),
+            cursor=await cursors.load(self.contract_addresses),
             start_block=self.start_block,
         )
-        hub.stream.join(watch)
+        stream.join(watch)
         return watch
 
-    def _warn_of_no_store(self) -> None:
-        LOG.warning(
-            "Airflow %s keeps no places for this watcher of %s contracts (watchers of assets have a store, and share "
-            "a poll, from 3.3 on): it begins at %s after each restart, and what happens meanwhile is %s",
-            airflow_version,
-            f"{len(self.contract_addresses):,}",
-            "the newest block" if self.start_block is None else f"block {self.start_block:,}",
-            "missed" if self.start_block is None else "told again",
-        )
+
+def _read_contracts(value: Any) -> list[str]:
+    items = read_items(value, CONTRACTS_ARGUMENT, CONTRACTS_EXPECTED)
+    contracts = {read_contract_address(item, f"{CONTRACTS_ARGUMENT}[{at}]") for at, item in enumerate(items)}
+    if not contracts:
+        msg = f"argument {CONTRACTS_ARGUMENT!r} is empty; {CONTRACTS_EXPECTED}"
+        raise AlchemyArgumentError(msg)
+    return sorted(contracts)
 
 
-def _events_of(find: Find) -> Iterable[TriggerEvent]:
-    for news in find.news:
+def _read_events(value: Any) -> list[str]:
+    known = [kind.value for kind in EventKind]
+    values = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else []
+    if not values or any(one not in known for one in values):
+        msg = f"argument 'events' is {value!r}; expected {' or '.join(map(repr, known))}, or both"
+        raise AlchemyArgumentError(msg)
+    return sorted(set(values))
+
+
+def _read_interval(value: Any) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
+    if not is_number or seconds < MIN_POLL_INTERVAL_SECONDS:
+        msg = f"argument 'poll_interval' is {value!r}; expected a number of seconds from {MIN_POLL_INTERVAL_SECONDS}"
+        raise AlchemyArgumentError(msg)
+    return float(seconds)
+
+
+def _events_of(update: Update) -> Iterator[TriggerEvent]:
+    for payload in update.payloads:
         LOG.info(
-            "Contract %s on %s announced %s in blocks %s to %s (%s log%s)",
-            news["contract_address"],
-            news["network"],
-            " and ".join(news["events"]),
-            f"{news['first_block']:,}",
-            f"{news['last_block']:,}",
-            f"{news['event_count']:,}",
-            "s"[: news["event_count"] != 1],
+            "Contract %(contract_address)s on %(network)s announced %(events)s in blocks %(first_block)d to "
+            "%(last_block)d (logs: %(event_count)d)",
+            payload | {"events": " and ".join(payload["events"])},
         )
-        yield TriggerEvent(news)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
+
+
+class _Producer(SharedStreamProducer):
+    """
+    The chain as one of Airflow's shared streams, in the mode in which Airflow reports what is stored.
+
+    Each update goes to every watcher of the stream, and the one that it is for makes events of it. When these are
+    stored in the metadata database, Airflow calls ``advance``, and only then the watch's cursor is saved. So a
+    triggerer that is killed at any time emits again at most what was on the way to the database, and loses nothing.
+    """
+
+    def __init__(self, alchemy_conn_id: str, network: str | None) -> None:
+        self._name = (alchemy_conn_id, network)
+
+    async def open_stream(self) -> AsyncIterator[tuple[Update, Update]]:
+        """Give each update twice: as the event, and as what ``advance`` needs to know of it."""
+        async with open_stream(*self._name, is_shared=True) as stream:
+            while True:
+                update = await stream.next_update()
+                yield update, update
+                # Each watcher has a queue that holds so many updates: let them take this one first.
+                await asyncio.sleep(0)
+
+    def get_advance_lane(self, broker_payload: Any) -> Hashable:
+        """Let no watch wait for another one's events to be stored."""
+        return id(broker_payload.watch)
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        """Save the cursor of a watch whose events are stored: the updates of one watch, in order."""
+        # An update whose watcher left before it could emit it is "acked" by the others, who have no use for it.
+        emitted: list[AdvanceItem] = [item for item in batch if item.broker_payload.is_emitted]
+        stored: list[Update] = [item.broker_payload for item in emitted if item.outcome.is_clean]
+        if stored:
+            await stored[-1].watch.save(stored[-1].cursor)
+        if emitted and not emitted[-1].outcome.is_clean:
+            # It failed for some watcher, and Airflow does not say for which one. The next update shows it: a watcher
+            # that failed itself takes none any more.
+            emitted[-1].broker_payload.watch.save_again()
+
+
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+class _CursorStore:
+    """
+    The cursor of a watch, kept with the assets that it speaks for (Airflow 3.3's ``asset_state_store``).
+
+    The store is behind the triggerer's supervisor and its API: both directions may fail for a while.
+    """
+
+    def __init__(self, store: Any, slot: str) -> None:
+        # The public face names an asset only where there is one, and cannot be listed.
+        by_name, by_uri = getattr(store, "_by_name", None), getattr(store, "_by_uri", None)
+        if by_name is None and by_uri is None:
+            self._assets = [] if store is None else [store]
+        else:
+            self._assets = [*(by_name or {}).values(), *(by_uri or {}).values()]
+        self._slot = slot
+        self._is_out_of_reach = False
+
+    async def load(self, contracts: Sequence[str]) -> Cursor:
+        """Give the next block of each contract that is known; where several assets know it, the earliest."""
+        cursor: Cursor = {}
+        for asset in self._assets:
+            cursors = AssetCursors.from_json(await self._read_until_it_works(asset))
+            for contract, block in cursors.cursor_of(self._slot, contracts).items():
+                cursor[contract] = min(block, cursor.get(contract, block))
+        return cursor
+
+    async def save(self, cursor: Mapping[str, int]) -> bool:
+        """Save how far the watch has read; give whether that could be done. Failures in a row are logged once."""
+        # Several watches may speak for the same asset: each reads what the others have written and adds its own.
+        lock = _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        try:
+            async with lock:
+                for asset in self._assets:
+                    cursors = AssetCursors.from_json(await asset.aget(CURSOR_KEY))
+                    cursors.put(self._slot, cursor)
+                    await asset.aset(CURSOR_KEY, cursors.to_json())
+        except Exception as error:  # noqa: BLE001 - the events are stored; only a crash now would emit them again
+            if not self._is_out_of_reach:
+                text = "Could not save how far the chain was read (%s); a restart now would emit some events again: %s"
+                LOG.warning(text, self._slot, error)
+            self._is_out_of_reach = True
+            return False
+        self._is_out_of_reach = False
+        return True
+
+    async def _read_until_it_works(self, asset: Any) -> Any:
+        """Read the store: a watch that began without its cursor would begin at the newest block, and lose events."""
+        failures = 0
+        while True:
+            try:
+                return await asset.aget(CURSOR_KEY)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                failures += 1
+                delay = backoff_seconds(failures)
+                text = "Could not read how far the chain was read (%s); trying again in %.0f s: %s"
+                LOG.warning(text, self._slot, delay, error)
+                await asyncio.sleep(delay)

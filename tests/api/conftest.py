@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulator, both clients behind one face, and retries that do not sleep."""
+"""An emulator, both clients behind one face, and throttle that do not sleep."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream, retries
+from airflow_provider_alchemy.api import throttle
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
-from .chain import Streams
 from .shells import SHELLS, Client, LoopClient
 
 Connect = Callable[..., Client]
@@ -72,33 +71,11 @@ def client(connect: Connect) -> Client:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Replace the sleeping between attempts, and only that; the list gets the seconds that would be slept."""
     decided: list[float] = []
-    decide = retries.backoff_seconds
+    decide = throttle.backoff_seconds
 
     def skip(failures: int, retry_after_seconds: float | None = None) -> float:
         decided.append(decide(failures, retry_after_seconds))
         return 0.0
 
-    monkeypatch.setattr(retries, "backoff_seconds", skip)
+    monkeypatch.setattr(throttle, "backoff_seconds", skip)
     return decided
-
-
-@pytest.fixture
-def chain(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> AlchemyEmulator:
-    """The emulator with blocks on command only, for streams that wait no longer than a test needs."""
-
-    def short(failures: int, retry_after_seconds: float | None = None) -> float:  # noqa: ARG001 - the real one's
-        return 0.01
-
-    monkeypatch.setattr(chain_stream, "JOIN_SECONDS", 0.02)
-    monkeypatch.setattr(chain_stream, "backoff_seconds", short)
-    monkeypatch.setattr(retries, "backoff_seconds", short)
-    emulator.configure(block_seconds=None)
-    return emulator
-
-
-@pytest.fixture
-async def streams(chain: AlchemyEmulator) -> AsyncIterator[Streams]:
-    """Streams over the emulator, closed at the end."""
-    opened = Streams(chain)
-    yield opened
-    await opened.aclose()

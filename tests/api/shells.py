@@ -4,172 +4,93 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from pendulum import DateTime
-
+from airflow_provider_alchemy.api import endpoints
 from airflow_provider_alchemy.api.client import AlchemyClient, AsyncAlchemyClient
-from airflow_provider_alchemy.api.metering import Meter
-from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.endpoints import Call
+from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus, TokenMetadata, TokenPage, TokenRefresh
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.api.token_calls import TokenId
-from airflow_provider_alchemy.api.tokens import TokenMetadata, TokenPage, TokenRefresh
+
+T = TypeVar("T")
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 LOWER = ADDRESS.lower()
 KEY = "Zk3yOf-tests_0123456789abcdefghij"
 
+SENT = ("usage", "max_attempts", "deadline")
 
-class Client(Protocol):
-    """What both clients can do, called the same way."""
+
+class Client:
+    """A client, and a method for each endpoint."""
 
     settings: ClientSettings
+    client: Any
 
-    def reingest_contract(
-        self,
-        contract_address: str,
-        *,
-        meter: Meter | None = None,
-        max_attempts: int | None = None,
-        deadline: DateTime | None = None,
-    ) -> RefreshStatus: ...
+    def send(self, call: Call[T], **options: Any) -> T:
+        raise NotImplementedError
 
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata: ...
+    def close(self) -> None:
+        raise NotImplementedError
 
-    def get_contract_metadata_batch(
-        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
-    ) -> dict[str, ContractMetadata]: ...
+    def reingest_contract(self, *arguments: Any, **options: Any) -> RefreshStatus:
+        return self._ask(endpoints.reingest_contract, *arguments, **options)
 
-    def refresh_nft_metadata(
-        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
-    ) -> TokenRefresh: ...
+    def get_contract_metadata(self, *arguments: Any, **options: Any) -> ContractMetadata:
+        return self._ask(endpoints.get_contract_metadata, *arguments, **options)
 
-    def get_nft_metadata(
-        self,
-        contract_address: str,
-        token_id: TokenId,
-        *,
-        refresh: bool = False,
-        uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
-    ) -> TokenMetadata: ...
+    def get_contract_metadata_batch(self, *arguments: Any, **options: Any) -> dict[str, ContractMetadata]:
+        return self._ask(endpoints.get_contract_metadata_batch, *arguments, **options)
 
-    def get_nft_metadata_batch(
-        self,
-        contract_address: str,
-        token_ids: Iterable[TokenId],
-        *,
-        refresh: bool = False,
-        uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
-    ) -> dict[int, TokenMetadata]: ...
+    def refresh_nft_metadata(self, *arguments: Any, **options: Any) -> TokenRefresh:
+        return self._ask(endpoints.refresh_nft_metadata, *arguments, **options)
 
-    def get_nfts_for_contract(
-        self,
-        contract_address: str,
-        *,
-        with_metadata: bool = False,
-        start_token: TokenId | None = None,
-        page_size: int = 100,
-        meter: Meter | None = None,
-    ) -> Iterator[TokenPage]: ...
+    def get_nft_metadata(self, *arguments: Any, **options: Any) -> TokenMetadata:
+        return self._ask(endpoints.get_nft_metadata, *arguments, **options)
 
-    def close(self) -> None: ...
+    def get_nft_metadata_batch(self, *arguments: Any, **options: Any) -> dict[int, TokenMetadata]:
+        return self._ask(endpoints.get_nft_metadata_batch, *arguments, **options)
+
+    def get_nfts_for_contract(self, *arguments: Any, **options: Any) -> TokenPage:
+        return self._ask(endpoints.get_nfts_for_contract, *arguments, **options)
+
+    def _ask(self, build: Callable[..., Call[T]], *arguments: Any, **options: Any) -> T:
+        sent = {name: options.pop(name) for name in SENT if name in options}
+        return self.send(build(*arguments, self.settings, **options), **sent)
 
 
-class LoopClient:
+class ThreadClient(Client):
+    """The client for threads."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self.client: AlchemyClient = AlchemyClient(settings)
+
+    def send(self, call: Call[T], **options: Any) -> T:
+        return self.client.send(call, **options)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class LoopClient(Client):
     """The client for event loops, with a loop of its own that lives as long as it does."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self._runner = asyncio.Runner()
-        self._client = AsyncAlchemyClient(settings)
+        self.client: AsyncAlchemyClient = AsyncAlchemyClient(settings)
 
-    @property
-    def _transport(self) -> Any:
-        return self._client._transport
-
-    def reingest_contract(
-        self,
-        contract_address: str,
-        *,
-        meter: Meter | None = None,
-        max_attempts: int | None = None,
-        deadline: DateTime | None = None,
-    ) -> RefreshStatus:
-        return self._runner.run(
-            self._client.reingest_contract(contract_address, meter=meter, max_attempts=max_attempts, deadline=deadline)
-        )
-
-    def get_contract_metadata(self, contract_address: str, *, meter: Meter | None = None) -> ContractMetadata:
-        return self._runner.run(self._client.get_contract_metadata(contract_address, meter=meter))
-
-    def get_contract_metadata_batch(
-        self, contract_addresses: Sequence[str], *, meter: Meter | None = None
-    ) -> dict[str, ContractMetadata]:
-        return self._runner.run(self._client.get_contract_metadata_batch(contract_addresses, meter=meter))
-
-    def refresh_nft_metadata(
-        self, contract_address: str, token_id: TokenId, *, meter: Meter | None = None
-    ) -> TokenRefresh:
-        return self._runner.run(self._client.refresh_nft_metadata(contract_address, token_id, meter=meter))
-
-    def get_nft_metadata(
-        self,
-        contract_address: str,
-        token_id: TokenId,
-        *,
-        refresh: bool = False,
-        uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
-    ) -> TokenMetadata:
-        return self._runner.run(
-            self._client.get_nft_metadata(
-                contract_address, token_id, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
-            )
-        )
-
-    def get_nft_metadata_batch(
-        self,
-        contract_address: str,
-        token_ids: Iterable[TokenId],
-        *,
-        refresh: bool = False,
-        uri_timeout_ms: int | None = None,
-        meter: Meter | None = None,
-    ) -> dict[int, TokenMetadata]:
-        return self._runner.run(
-            self._client.get_nft_metadata_batch(
-                contract_address, token_ids, refresh=refresh, uri_timeout_ms=uri_timeout_ms, meter=meter
-            )
-        )
-
-    def get_nfts_for_contract(
-        self,
-        contract_address: str,
-        *,
-        with_metadata: bool = False,
-        start_token: TokenId | None = None,
-        page_size: int = 100,
-        meter: Meter | None = None,
-    ) -> Iterator[TokenPage]:
-        pages = self._client.get_nfts_for_contract(
-            contract_address, with_metadata=with_metadata, start_token=start_token, page_size=page_size, meter=meter
-        )
-
-        async def take() -> TokenPage | None:
-            return await anext(pages, None)
-
-        while (page := self._runner.run(take())) is not None:
-            yield page
+    def send(self, call: Call[T], **options: Any) -> T:
+        return self._runner.run(self.client.send(call, **options))
 
     def close(self) -> None:
-        self._runner.run(self._client.aclose())
+        self._runner.run(self.client.aclose())
 
     def end_loop(self) -> None:
         self.close()
         self._runner.close()
 
 
-SHELLS: dict[str, Callable[[ClientSettings], Client]] = {"requests": AlchemyClient, "aiohttp": LoopClient}
+SHELLS: dict[str, Callable[[ClientSettings], Client]] = {"requests": ThreadClient, "aiohttp": LoopClient}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -11,14 +12,34 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_alchemy.api.answers import Answer, read_answer
-from airflow_provider_alchemy.api.endpoints import read_contract_metadata, read_refresh_status
+from airflow_provider_alchemy.api import endpoints
+from airflow_provider_alchemy.api.endpoints import Call
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.models import ContractMetadata, RefreshStatus
+from airflow_provider_alchemy.api.inputs import MAX_TOKEN_ID
+from airflow_provider_alchemy.api.models import RefreshStatus, Token
+from airflow_provider_alchemy.api.responses import Answer, read_answer
+from airflow_provider_alchemy.api.settings import ClientSettings
 
-from .shells import ADDRESS, LOWER
+from .shells import ADDRESS, KEY, LOWER
 
 OTHER = "0x" + "1" * 40
+SETTINGS = ClientSettings(api_key=KEY)
+ASKED = (7, 8, 2**255)
+MOMENT = datetime(2026, 11, 5, 12, tzinfo=UTC)
+CALLS: dict[str, Call[Any]] = {
+    "reingestContract": endpoints.reingest_contract(LOWER, SETTINGS),
+    "getContractMetadata": endpoints.get_contract_metadata(LOWER, SETTINGS),
+    "refreshNftMetadata": endpoints.refresh_nft_metadata(LOWER, 7, SETTINGS),
+    "getNFTMetadata": endpoints.get_nft_metadata(LOWER, 7, SETTINGS),
+    "getNFTMetadataBatch": endpoints.get_nft_metadata_batch(LOWER, ASKED, SETTINGS),
+    "getNFTsForContract": endpoints.get_nfts_for_contract(LOWER, SETTINGS),
+    "getNFTsForContract with metadata": endpoints.get_nfts_for_contract(LOWER, SETTINGS, with_metadata=True),
+    "getContractMetadataBatch": endpoints.get_contract_metadata_batch((LOWER, OTHER), SETTINGS),
+    "eth_blockNumber": endpoints.block_number(SETTINGS),
+    "eth_getLogs": endpoints.get_logs(1, 2, [LOWER], [["0x0"]], SETTINGS),
+    "eth_getBlockByNumber": endpoints.get_block_time(1, SETTINGS),
+}
+EACH = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 HUGE = st.sampled_from([10**308, 10**400, -(10**400), 10**4299, 1e308, float("inf"), float("-inf"), float("nan")])
 HAND_MADE_STATES = [
@@ -90,7 +111,7 @@ def is_a_true_finish(status: int, body: bytes) -> bool:
 def read(status: int, body: bytes, headers: dict[str, str] | None = None) -> RefreshStatus | AlchemyError:
     try:
         value = read_answer(Answer(status, body.decode("utf-8", errors="replace"), headers or {}))
-        return read_refresh_status(value, LOWER, "eth-mainnet")
+        return endpoints.reingest_contract(LOWER, SETTINGS).read(value)
     except AlchemyError as error:
         return error
 
@@ -139,12 +160,129 @@ def test_any_error_of_an_answer_has_a_short_text_and_survives_json(status: int, 
         assert len(str(outcome)) < 1000
 
 
-@settings(max_examples=200)
-@given(JSON)
-@example({"totalSupply": "9" * 5000})
-def test_any_json_is_contract_metadata_or_an_alchemy_error(value: Any) -> None:
+TEXTS = st.sampled_from(
+    [*("Queued", "Token does not exist", "Bad Token URI", "7", "0x8", "9", "-1", "", "\ud800"), LOWER, ADDRESS, OTHER]
+)
+TIMES = st.sampled_from(
+    [
+        *("2026-11-05T12:00:00.001Z", "2026-11-05T12:00:00Z", "2026-11-05T11:59:59.999Z", "2026-11-05T13:00:00+01:00"),
+        *("2026-11-05T12:00:01", "9999-12-31T23:59:59-10:00", "tomorrow", "2026-11-06"),
+    ]
+)
+TOKEN_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | HUGE | st.just(10**4000) | TEXTS | TIMES
+)
+TOKEN_KEYS = st.sampled_from(
+    [
+        *("contract", "contractAddress", "address", "tokenId", "raw", "error", "timeLastUpdated", "image", "cachedUrl"),
+        *("result", "timestamp", "nfts", "contracts", "pageKey", "status", "estimatedMsToRefresh", "name", "tokenUri"),
+    ]
+)
+TOKEN_JSON = st.recursive(
+    TOKEN_SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TOKEN_KEYS, inner, max_size=5),
+    max_leaves=6,
+)
+IDS = st.sampled_from(["7", "8", "0x7", 7, "9", str(2**255), str(MAX_TOKEN_ID + 1)])
+
+
+@st.composite
+def nfts(draw: st.DrawFn) -> dict[str, Any]:
+    """A good NFT of which some fields may be others, or missing."""
+    contract = st.sampled_from([LOWER, LOWER, ADDRESS, OTHER])
+    error = st.sampled_from([None, None, "", "Bad Token URI", "new", {"message": "new"}, False])
+    nft: dict[str, Any] = {
+        "contract": {"address": draw(contract)},
+        "tokenId": draw(IDS),
+        "raw": {"error": draw(error)},
+        "timeLastUpdated": draw(TIMES),
+    }
+    for _ in range(draw(st.integers(0, 2))):
+        nft[draw(TOKEN_KEYS)] = draw(TOKEN_JSON)
+    if draw(st.integers(0, 4)) == 0:
+        nft.pop(draw(st.sampled_from(sorted(nft))))
+    return nft
+
+
+BATCHES = st.lists(nfts(), max_size=4)
+ANSWERS = (
+    JSON
+    | TOKEN_JSON
+    | st.fixed_dictionaries({"result": TOKEN_JSON})
+    | nfts()
+    | BATCHES
+    | st.fixed_dictionaries({"nfts": BATCHES | TOKEN_JSON, "pageKey": TOKEN_JSON})
+)
+
+
+def deep_list(depth: int) -> str:
+    return '{"nfts": ' + '[{"a": ' * depth + "1" + "}]" * depth + "}"
+
+
+def outcome(call: Call[Any], body: str) -> Any:
     try:
-        outcome: object = read_contract_metadata(value, LOWER, "eth-mainnet")
+        return call.read(read_answer(Answer(200, body)))
     except AlchemyError as error:
-        outcome = error
-    assert isinstance(outcome, ContractMetadata | AlchemyError)
+        return error
+
+
+def is_proven_by(answer: Any, token_id: int) -> bool:
+    """Whether the first entry of a token proves, by the letter of the documentation, that it was refreshed."""
+    items = answer["nfts"] if isinstance(answer, dict) else answer
+    first = next(item for item in items if _is(item["tokenId"], token_id))
+    raw = first.get("raw")
+    has_error = bool((isinstance(raw, dict) and raw.get("error")) or first.get("error"))
+    told = datetime.fromisoformat(first["timeLastUpdated"].strip())
+    return not has_error and (told if told.tzinfo else told.replace(tzinfo=UTC)) > MOMENT
+
+
+def _is(told: Any, token_id: int) -> bool:
+    return told == token_id or (isinstance(told, str) and told.strip() in {str(token_id), hex(token_id)})
+
+
+@EACH
+@settings(max_examples=150)
+@given(answer=ANSWERS)
+@example(answer={"status": "Queued", "estimatedMsToRefresh": 10**400})
+@example(answer={"nfts": [{"tokenId": 10**4000}], "pageKey": 10**4000})
+@example(answer=[{"tokenId": ["7"], "contract": LOWER}])
+def test_any_json_is_a_value_or_an_alchemy_error(call: Call[Any], answer: Any) -> None:
+    outcome(call, json.dumps(answer))
+
+
+@EACH
+@pytest.mark.parametrize("depth", [100, 300, 320, 480, 500, 960, 990, 100_000])
+def test_an_answer_that_is_nested_deep_is_an_alchemy_error(call: Call[Any], depth: int) -> None:
+    value = outcome(call, deep_list(depth))
+
+    # Contract metadata may have any field beside those that are read.
+    assert isinstance(value, AlchemyError) or (depth < 500 and call.endpoint is endpoints.GET_CONTRACT_METADATA)
+
+
+@EACH
+@settings(max_examples=50)
+@given(answer=ANSWERS)
+def test_an_error_of_any_json_is_short_and_does_not_hold_the_answer(call: Call[Any], answer: Any) -> None:
+    value = outcome(call, json.dumps(answer))
+
+    assert not isinstance(value, AlchemyError) or len(str(value)) < 1000
+
+
+@settings(max_examples=400)
+@given(answer=BATCHES | st.fixed_dictionaries({"nfts": BATCHES}))
+def test_a_batch_proves_a_refresh_only_where_its_first_entry_does(answer: Any) -> None:
+    found = outcome(CALLS["getNFTMetadataBatch"], json.dumps(answer))
+
+    if not isinstance(found, AlchemyError):
+        proven = [token_id for token_id, metadata in found.items() if metadata.is_newer_than(MOMENT)]
+        assert all(is_proven_by(answer, token_id) for token_id in proven)
+
+
+@settings(max_examples=200)
+@given(answer=ANSWERS)
+def test_a_batch_tells_of_no_token_that_nobody_asked_for(answer: Any) -> None:
+    found = outcome(CALLS["getNFTMetadataBatch"], json.dumps(answer))
+
+    if not isinstance(found, AlchemyError):
+        assert set(found) <= set(ASKED)
+        assert {metadata.token for metadata in found.values()} == {Token(LOWER, token_id) for token_id in found}

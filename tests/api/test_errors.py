@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error tree: kinds, advice, the way through processes, and keys that are taken out of texts."""
+"""The error tree: kinds, reasons, advice, and the way through processes."""
 
 from __future__ import annotations
 
-import base64
 import copy
 import json
 import pickle
-from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.errors import AlchemyError, ErrorKind, error_from_dict
-from airflow_provider_alchemy.api.redaction import redact
-
-from .shells import KEY
+from airflow_provider_alchemy.api.errors import PERMANENT_REASONS, AlchemyError, ErrorKind, error_from_dict
 
 
 def family(parent: type[AlchemyError]) -> list[type[AlchemyError]]:
@@ -28,35 +21,63 @@ def family(parent: type[AlchemyError]) -> list[type[AlchemyError]]:
 EVERY_CLASS = sorted(set(family(AlchemyError)), key=lambda member: member.__name__)
 
 KINDS = {
-    "AlchemyError": ErrorKind.BUG,
-    "AlchemyUnexpectedAnswerError": ErrorKind.BUG,
-    "AlchemyTransientError": ErrorKind.WAIT_OUT,
-    "AlchemyRateLimitError": ErrorKind.WAIT_OUT,
-    "AlchemyServerError": ErrorKind.WAIT_OUT,
-    "AlchemyConnectionError": ErrorKind.WAIT_OUT,
-    "AlchemyTimeoutError": ErrorKind.WAIT_OUT,
-    "AlchemyBadAnswerError": ErrorKind.WAIT_OUT,
-    "AlchemyRefreshFailedError": ErrorKind.WAIT_OUT,
-    "AlchemyQueueFailedError": ErrorKind.WAIT_OUT,
-    "AlchemyDeadlineError": ErrorKind.WAIT_OUT,
-    "AlchemyExecutionDeadlineError": ErrorKind.WAIT_OUT,
-    "AlchemyPermanentError": ErrorKind.MEND,
-    "AlchemyArgumentError": ErrorKind.MEND,
-    "AlchemyAddressError": ErrorKind.MEND,
-    "AlchemyTokenIdError": ErrorKind.MEND,
-    "AlchemyTokensFailedError": ErrorKind.WAIT_OUT,
-    "AlchemyTokensFailedForGoodError": ErrorKind.MEND,
-    "AlchemyConfigurationError": ErrorKind.MEND,
-    "AlchemyRequestError": ErrorKind.MEND,
-    "AlchemyAuthenticationError": ErrorKind.MEND,
-    "AlchemyNetworkError": ErrorKind.MEND,
-    "AlchemyHostNotFoundError": ErrorKind.MEND,
-    "AlchemyQuotaError": ErrorKind.MEND,
-    "AlchemySpendingLimitError": ErrorKind.MEND,
-    "AlchemyContractsFailedError": ErrorKind.WAIT_OUT,
-    "AlchemyContractsFailedForGoodError": ErrorKind.MEND,
-    "AlchemyEndpointGoneError": ErrorKind.MEND,
-    "AlchemyNoSuchCollectionError": ErrorKind.MEND,
+    "AlchemyError": ErrorKind.UNEXPECTED,
+    "AlchemyUnexpectedAnswerError": ErrorKind.UNEXPECTED,
+    "AlchemyTransientError": ErrorKind.TRANSIENT,
+    "AlchemyRateLimitError": ErrorKind.TRANSIENT,
+    "AlchemyServerError": ErrorKind.TRANSIENT,
+    "AlchemyConnectionError": ErrorKind.TRANSIENT,
+    "AlchemyTimeoutError": ErrorKind.TRANSIENT,
+    "AlchemyBadAnswerError": ErrorKind.TRANSIENT,
+    "AlchemyRefreshFailedError": ErrorKind.TRANSIENT,
+    "AlchemyQueueFailedError": ErrorKind.TRANSIENT,
+    "AlchemyDeadlineError": ErrorKind.TRANSIENT,
+    "AlchemyExecutionDeadlineError": ErrorKind.TRANSIENT,
+    "AlchemyPermanentError": ErrorKind.PERMANENT,
+    "AlchemyArgumentError": ErrorKind.PERMANENT,
+    "AlchemyAddressError": ErrorKind.PERMANENT,
+    "AlchemyTokenIdError": ErrorKind.PERMANENT,
+    "AlchemyTokensFailedError": ErrorKind.TRANSIENT,
+    "AlchemyConfigurationError": ErrorKind.PERMANENT,
+    "AlchemyRequestError": ErrorKind.PERMANENT,
+    "AlchemyAuthenticationError": ErrorKind.PERMANENT,
+    "AlchemyNetworkError": ErrorKind.PERMANENT,
+    "AlchemyHostNotFoundError": ErrorKind.PERMANENT,
+    "AlchemyQuotaError": ErrorKind.PERMANENT,
+    "AlchemySpendingLimitError": ErrorKind.PERMANENT,
+    "AlchemyContractsFailedError": ErrorKind.TRANSIENT,
+    "AlchemyEndpointGoneError": ErrorKind.PERMANENT,
+    "AlchemyNoSuchCollectionError": ErrorKind.PERMANENT,
+}
+
+REASONS = {
+    "AlchemyError": "error",
+    "AlchemyUnexpectedAnswerError": "unexpected_answer",
+    "AlchemyTransientError": "service_trouble",
+    "AlchemyRateLimitError": "rate_limit",
+    "AlchemyServerError": "server_error",
+    "AlchemyConnectionError": "connection",
+    "AlchemyTimeoutError": "no_answer",
+    "AlchemyBadAnswerError": "bad_answer",
+    "AlchemyRefreshFailedError": "refresh_failed",
+    "AlchemyQueueFailedError": "queue_failed",
+    "AlchemyDeadlineError": "timeout",
+    "AlchemyExecutionDeadlineError": "execution_timeout",
+    "AlchemyPermanentError": "refused",
+    "AlchemyArgumentError": "argument",
+    "AlchemyAddressError": "address",
+    "AlchemyTokenIdError": "token_id",
+    "AlchemyTokensFailedError": "tokens_failed",
+    "AlchemyConfigurationError": "configuration",
+    "AlchemyRequestError": "request",
+    "AlchemyAuthenticationError": "authentication",
+    "AlchemyNetworkError": "network",
+    "AlchemyHostNotFoundError": "host_not_found",
+    "AlchemyQuotaError": "quota",
+    "AlchemySpendingLimitError": "spending_limit",
+    "AlchemyContractsFailedError": "contracts_failed",
+    "AlchemyEndpointGoneError": "endpoint_gone",
+    "AlchemyNoSuchCollectionError": "does_not_exist",
 }
 
 SAYS_ITS_ADVICE_WHERE_IT_IS_RAISED = {
@@ -188,41 +209,38 @@ def test_the_advice_says_what_to_do(error_type: type[AlchemyError], words: str) 
     assert words in str(error_type("it broke"))
 
 
-# Visible ASCII, as the settings accept it; a star is left out because it is what a key becomes.
-KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=4)
+class TestAPermanentError:
+    @pytest.mark.parametrize(
+        "error_type",
+        [errors.AlchemyContractsFailedError, errors.AlchemyTokensFailedError],
+        ids=lambda one: one.__name__,
+    )
+    def test_it_is_one_where_its_class_is_not_and_has_advice_of_its_own(self, error_type: type[AlchemyError]) -> None:
+        usual, permanent = error_type("it broke"), error_type("it broke", is_permanent=True)
+        assert (usual.is_permanent, permanent.is_permanent) == (False, True)
+        assert (usual.kind, permanent.kind) == (ErrorKind.TRANSIENT, ErrorKind.PERMANENT)
+        assert "raise max_failed" in permanent.advice
+        assert "raise max_failed" not in usual.advice
+
+    def test_it_stays_one_through_a_process(self) -> None:
+        error = errors.AlchemyTokensFailedError("it broke", is_permanent=True)
+        assert error_from_dict(json.loads(json.dumps(error.to_dict()))).is_permanent
+
+    def test_one_of_a_newer_version_stays_one(self) -> None:
+        assert error_from_dict({"type": "AlchemyNewError", "what": "it broke", "is_permanent": True}).is_permanent
+
+    @every_class
+    def test_each_class_says_by_its_kind_whether_its_errors_are(self, error_type: type[AlchemyError]) -> None:
+        assert error_type("it broke").is_permanent == (error_type.kind is ErrorKind.PERMANENT)
 
 
-def forms(key: str) -> list[str]:
-    in_json = json.dumps(key)[1:-1]
-    # Some libraries escape in JSON what HTML or a script would read as its own.
-    careful = "".join(one if one.isalnum() else f"\\u{ord(one):04x}" for one in key)
-    encoded = base64.b64encode(key.encode()).decode()
-    return [key, quote(key, safe=""), quote_plus(key), in_json.replace("/", "\\/"), careful, encoded]
+class TestAReason:
+    def test_the_words_are_part_of_results_and_do_not_change(self) -> None:
+        assert {member.__name__: member.reason for member in EVERY_CLASS} == REASONS
 
+    @every_class
+    def test_it_is_permanent_where_its_errors_are(self, error_type: type[AlchemyError]) -> None:
+        assert (error_type.reason in PERMANENT_REASONS) == (error_type.kind is ErrorKind.PERMANENT)
 
-@given(key=KEYS, before=st.text(), after=st.text(), data=st.data())
-def test_a_key_is_never_left_in_a_text_in_any_of_its_forms(
-    key: str, before: str, after: str, data: st.DataObject
-) -> None:
-    text = before + data.draw(st.sampled_from(forms(key))) + after
-    redacted = redact(text, key)
-    assert [form for form in forms(key) if form in redacted] == []
-
-
-def test_a_backslash_of_a_key_may_be_written_twice_and_four_times() -> None:
-    once = json.dumps("00\\0")[1:-1]
-    assert redact(f"{once} {json.dumps(once)[1:-1]}", "00\\0") == "*** ***"
-
-
-@given(key=KEYS, text=st.text())
-def test_a_text_without_the_key_is_left_as_it_is(key: str, text: str) -> None:
-    assume(not any(form in text for form in forms(key)))
-    assert redact(text, key) == text
-
-
-def test_each_occurrence_of_a_key_is_taken_out() -> None:
-    assert redact(f"{KEY} and {KEY}", KEY) == "*** and ***"
-
-
-def test_without_a_key_nothing_is_taken_out() -> None:
-    assert redact("some text", "") == "some text"
+    def test_a_word_of_a_newer_version_is_not_permanent(self) -> None:
+        assert "a_reason_of_tomorrow" not in PERMANENT_REASONS

@@ -8,20 +8,20 @@ import logging
 import pickle
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 
-from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyConfigurationError, AlchemyError
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
 from .conftest import Connect
 from .servers import answer, http_server, raw_server
 from .shells import ADDRESS, KEY, Client
-from .test_transport_faults import FAULT_IDS, FAULTS, SLOW_ONES, nobody_has_that_name
+from .test_client_faults import FAULT_IDS, FAULTS, SLOW_ONES, no_host_has_that_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("pauses")]
 
@@ -96,7 +96,7 @@ def test_a_refused_connection_does_not_show_the_key(connect_to: Connect, auth: s
 
 @EACH_AUTH
 def test_an_unknown_host_does_not_show_the_key(connect_to: Connect, monkeypatch: pytest.MonkeyPatch, auth: str) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", nobody_has_that_name)
+    monkeypatch.setattr(socket, "getaddrinfo", no_host_has_that_name)
     error = fails(connect_to(api_key=KEY, network="no-such-network", auth=auth))
     assert (shown_by(error, KEY), foreign(error)) == ([], [])
 
@@ -200,12 +200,103 @@ def test_a_key_in_the_place_of_the_file_with_authorities_is_not_shown(connect_to
     assert shown_by(caught.value, KEY) == []
 
 
-def test_a_key_in_the_place_of_the_address_is_not_shown(connect_to: Connect) -> None:
-    client = connect_to(api_key=KEY)
-    with pytest.raises(AlchemyAddressError) as caught:
-        client.reingest_contract(KEY)
-    assert shown_by(caught.value, KEY) == []
-
-
 def test_clients_do_not_show_the_key(client: Client, emulator: AlchemyEmulator) -> None:
     assert emulator.api_key not in f"{client!r} {client} {client.settings!r}"
+
+
+def fails_with(ask: Callable[[Client], Any], client: Client) -> AlchemyError:
+    with pytest.raises(AlchemyError) as caught:
+        ask(client)
+    return caught.value
+
+
+ASKS: dict[str, Callable[[Client], Any]] = {
+    "refreshNftMetadata": lambda client: client.refresh_nft_metadata(ADDRESS, 7),
+    "getNFTMetadata": lambda client: client.get_nft_metadata(ADDRESS, 7),
+    "getNFTMetadataBatch": lambda client: client.get_nft_metadata_batch(ADDRESS, [7, 8]),
+    "getNFTsForContract": lambda client: client.get_nfts_for_contract(ADDRESS, start_token="7"),
+    "getContractMetadataBatch": lambda client: client.get_contract_metadata_batch([ADDRESS]),
+}
+EACH = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
+KINDS = ["http", "redirect", "html", "cut_json", "error_object", "cut", "reset"]
+
+
+@EACH
+@EACH_AUTH
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_fault_of_another_endpoint_shows_the_key(
+    connect: Connect,
+    emulator: AlchemyEmulator,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    kind: str,
+    auth: str,
+    ask: Callable[[Client], Any],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    emulator.add_fault(kind)
+    error = fails_with(ask, connect(auth=auth, max_attempts=2))
+    key = emulator.api_key
+    assert (shown_by(error, key), foreign(error)) == ([], [])
+    assert [record for record in caplog.records if key in record.getMessage()] == []
+    assert key not in "".join(capfd.readouterr())
+
+
+@EACH
+@EACH_AUTH
+def test_no_good_answer_shows_the_key(
+    connect: Connect, emulator: AlchemyEmulator, caplog: pytest.LogCaptureFixture, auth: str, ask: Callable[..., Any]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    value = ask(connect(auth=auth))
+    assert emulator.api_key not in f"{value!r}{caplog.text}"
+
+
+@EACH
+@EACH_AUTH
+def test_a_refused_connection_of_another_endpoint_does_not_show_it(
+    connect_to: Connect, auth: str, ask: Callable[..., Any]
+) -> None:
+    with raw_server(lambda *_: None) as server:
+        url = server.url
+    error = fails_with(ask, connect_to(api_key=KEY, host=url, auth=auth))
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@EACH
+def test_an_unknown_host_of_another_endpoint_does_not_show_it(
+    connect_to: Connect, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", no_host_has_that_name)
+    error = fails_with(ask, connect_to(api_key=KEY, network="no-such-network"))
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@EACH
+@ECHOES
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_server_that_sends_the_key_back_from_another_endpoint_does_not_show_it(
+    connect_to: Connect, auth: str, echo: Any, status: int, ask: Callable[..., Any]
+) -> None:
+    with http_server(lambda handler: answer(handler, status, echo(handler))) as server:
+        error = fails_with(ask, connect_to(api_key=KEY, host=server.url, auth=auth))
+    assert "***" in str(error)
+    assert (shown_by(error, KEY), foreign(error)) == ([], [])
+
+
+@EACH_AUTH
+def test_metadata_that_echoes_the_key_does_not_show_it(connect_to: Connect, auth: str) -> None:
+    body = f'{{"tokenId": "7", "name": "{KEY}", "raw": {{"error": "no route for {KEY}"}}}}'.encode()
+    with http_server(lambda handler: answer(handler, 200, body)) as server:
+        metadata = connect_to(api_key=KEY, host=server.url, auth=auth).get_nft_metadata(ADDRESS, 7)
+    assert (metadata.name, metadata.error_text) == ("***", "no route for ***")
+
+
+@EACH
+@EACH_AUTH
+def test_the_path_of_a_request_holds_the_key_only_where_the_settings_say_so(
+    connect_to: Connect, auth: str, ask: Callable[..., Any]
+) -> None:
+    with http_server(lambda handler: answer(handler, 400, b"no")) as server:
+        fails_with(ask, connect_to(api_key=KEY, host=server.url, auth=auth))
+    assert [KEY in unquote(path) for path in server.seen] == [auth == "path"]

@@ -111,7 +111,7 @@ def test_a_setting_that_cannot_be_right_is_refused_with_a_sentence_that_names_it
 ) -> None:
     error = refused(**settings)
     assert words in str(error)
-    assert error.kind is ErrorKind.MEND
+    assert error.kind is ErrorKind.PERMANENT
 
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:80", "http://localhost"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.models import read_contract_address, read_network
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from benchmarks.chain_plan import ALONE, CATCH_UP, CROWD, LATENCY, ONE, CatchUpSide, contracts_of, network_of
 from benchmarks.chain_runs import run_starts, samples_between
 

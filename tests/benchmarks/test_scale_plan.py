@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from airflow_provider_alchemy.api.models import read_contract_address
+from airflow_provider_alchemy.api.inputs import read_contract_address
 from benchmarks.errors import BenchmarkError
 from benchmarks.scale.plan import (
     WORKER_DAG,

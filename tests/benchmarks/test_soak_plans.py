@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from airflow_provider_alchemy.api.models import read_contract_address
+from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.testing import AlchemyEmulator, RemoteEmulator
 from benchmarks.soak.kinds import BATCH_SIZE, CONTRACT, CONTRACTS, SINCE_BLOCK, Kind, Load
 from benchmarks.soak.plans import Plan, contract_of, plan_of

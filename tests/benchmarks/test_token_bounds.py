@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA
-from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH, GET_NFTS_FOR_CONTRACT
-from airflow_provider_alchemy.api.token_endpoints import MOST_TOKENS as PACKAGES_MOST_TOKENS
+from airflow_provider_alchemy.api.endpoints import (
+    GET_CONTRACT_METADATA,
+    GET_NFT_METADATA_BATCH,
+    GET_NFTS_FOR_CONTRACT,
+    MAX_TOKENS_PER_CALL,
+)
 from benchmarks.token_bounds import (
     BATCH_PRICE,
     BATCH_UNITS,
@@ -51,4 +54,4 @@ def test_the_prices_are_those_that_the_package_goes_by() -> None:
     assert GET_NFTS_FOR_CONTRACT.throughput_units == PAGE_UNITS
     assert GET_NFT_METADATA_BATCH.throughput_units == BATCH_UNITS
     assert GET_CONTRACT_METADATA.throughput_units == CONTRACT_UNITS
-    assert PACKAGES_MOST_TOKENS == MOST_TOKENS
+    assert MAX_TOKENS_PER_CALL == MOST_TOKENS

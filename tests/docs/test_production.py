@@ -7,7 +7,6 @@ import configparser
 import importlib
 import inspect
 import json
-import pkgutil
 import re
 import shlex
 from datetime import timedelta
@@ -18,23 +17,26 @@ import pytest
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
-import airflow_provider_alchemy.tasks
-from airflow_provider_alchemy.api.budget import RECOVERY_STEP
-from airflow_provider_alchemy.api.cadence import DEFAULT_MAX_INTERVAL_SECONDS
-from airflow_provider_alchemy.api.chain_endpoints import ETH_BLOCK_NUMBER, ETH_GET_LOGS
-from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
-from airflow_provider_alchemy.api.settings import DEAREST_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
-from airflow_provider_alchemy.api.token_endpoints import GET_NFT_METADATA_BATCH
-from airflow_provider_alchemy.hooks import metrics
+from airflow_provider_alchemy.api.endpoints import (
+    ETH_BLOCK_NUMBER,
+    ETH_GET_LOGS,
+    GET_NFT_METADATA_BATCH,
+    REINGEST_CONTRACT,
+)
+from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
+from airflow_provider_alchemy.api.throttle import RECOVERY_STEP
+from airflow_provider_alchemy.hooks import alchemy as metrics
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
-from airflow_provider_alchemy.triggers import chain_places
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "airflow_provider_alchemy"
 PAGE = (PROJECT / "docs/production.md").read_text(encoding="utf-8")
 
 of_newest = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="the page is about Airflow 3.3")
@@ -129,14 +131,14 @@ def test_the_most_waits_follow_from_the_plan_and_the_interval() -> None:
     table = rows("`compute_units_per_second` | P = 60 | P = 300 | P = 600")
     for row in table:
         plan, *shown = [int(cell.replace(",", "")) for cell in row]
-        assert shown == [plan * seconds // DEAREST_CALL_THROUGHPUT_UNITS for seconds in intervals]
+        assert shown == [plan * seconds // MAX_CALL_THROUGHPUT_UNITS for seconds in intervals]
     assert [row[0] for row in table] == ["300", "10,000"]
 
 
 def test_the_pool_has_the_slots_that_a_free_plan_carries_with_a_poll_a_minute() -> None:
     (command,) = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("airflow pools")]
     words = shlex.split(command)
-    assert int(words[4]) == 300 * 60 // DEAREST_CALL_THROUGHPUT_UNITS
+    assert int(words[4]) == 300 * 60 // MAX_CALL_THROUGHPUT_UNITS
     assert words[-1] == "--include-deferred"
 
 
@@ -157,7 +159,7 @@ def test_what_the_page_says_of_the_budget_is_so() -> None:
     assert "grows back by an eighth of its full rate each ten seconds" in PAGE
     assert (RECOVERY_STEP, WINDOW_SECONDS) == (1 / 8, 10)
     assert "The least is 48." in PAGE
-    assert DEAREST_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS == 48
+    assert MAX_CALL_THROUGHPUT_UNITS / WINDOW_SECONDS == 48
 
 
 def test_the_defaults_of_what_is_tried_again_are_the_arguments() -> None:
@@ -185,23 +187,14 @@ def test_the_back_stop_and_the_longest_interval_are_ten_minutes() -> None:
     assert timedelta(seconds=DEFAULT_MAX_INTERVAL_SECONDS) == BACK_STOP
 
 
-def test_each_place_of_a_record_is_named() -> None:
-    package = airflow_provider_alchemy.tasks
-    modules = [
-        importlib.import_module(f"{package.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(package.__path__)
-    ]
-    keys = {value for module in modules for value in [getattr(module, "KEY", None), *_keys_of_classes(module)] if value}
-    (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("records")]
+def test_each_key_of_a_saved_state_is_named() -> None:
+    sources = [path.read_text("utf-8") for room in ("tasks", "sensors") for path in (PACKAGE / room).glob("*.py")]
+    given = re.compile(r'(?:\bKEY|store_key) = "(\w+)"|TaskStateStore\(context, "(\w+)"')
+    keys = {key for source in sources for pair in given.findall(source) for key in pair if key}
+    assert len(keys) == 5
+    (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("saved")]
     assert set(codes(row[0])) == keys
-    assert f"(`{chain_places.KEY}`)" in PAGE
-
-
-def _keys_of_classes(module: Any) -> list[str]:
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    return [
-        key for one in classes if one.__module__ == module.__name__ and isinstance(key := vars(one).get("key"), str)
-    ]
+    assert f"(`{CURSOR_KEY}`)" in PAGE
 
 
 @pytest.mark.parametrize("page", ["docs/production.md", "README.md"])

@@ -21,22 +21,22 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_alchemy import __version__
 from airflow_provider_alchemy.api import errors
-from airflow_provider_alchemy.api.collection_price import price_of
-from airflow_provider_alchemy.api.collection_record import Method
 from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, REINGEST_CONTRACT
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
+from airflow_provider_alchemy.tokens.result import price_of
+from airflow_provider_alchemy.tokens.state import Method
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.tasks.dag_runs import new_dag
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -235,9 +235,11 @@ def test_the_table_of_errors_names_each_error_and_what_becomes_of_it() -> None:
         for name, value in vars(errors).items()
         if inspect.isclass(value) and issubclass(value, errors.AlchemyError)
     }
-    shown = {code(name): kind for name, _, kind, _ in rows}
-    assert len(shown) == len(rows)
+    permanent = [row for row in rows if row[0].endswith("` with `is_permanent`")]
+    shown = {code(name): kind for name, _, kind, _ in rows if not name.endswith("` with `is_permanent`")}
+    assert len(shown) + len(permanent) == len(rows)
     assert set(shown) == set(public) - GROUPS
+    assert [(shown[code(row[0])], row[2]) for row in permanent] == [("retries", "final")] * 2
     assert {name: outcome_of(public[name]) for name in shown} == shown
     assert all(row[3] for row in rows)
     assert all(f"`{name}`" in README for name in GROUPS)
@@ -247,12 +249,12 @@ def outcome_of(error: type[errors.AlchemyError]) -> str:
     if issubclass(error, errors.AlchemyTransientError):
         return "waits"
     is_time_out = issubclass(error, errors.AlchemyDeadlineError) and error.limit is errors.DeadlineKind.TIMEOUT
-    return "final" if error.kind is errors.ErrorKind.MEND or is_time_out else "retries"
+    return "final" if error.kind is errors.ErrorKind.PERMANENT or is_time_out else "retries"
 
 
 def test_the_example_of_an_xcom_has_the_keys_of_the_result() -> None:
     (example,) = blocks("json")
-    assert tuple(json.loads(example)) == RESULT
+    assert tuple(json.loads(example)) == RESULT_KEYS
 
 
 def test_the_costs_are_calls_times_the_price() -> None:

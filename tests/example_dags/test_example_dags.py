@@ -13,10 +13,10 @@ import pytest
 from airflow.models.dagbag import DagBag
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_provider_alchemy.api.chain_news import news_of
-from airflow_provider_alchemy.tasks.outlets import event_of
+from airflow_provider_alchemy.chain.events import payload_of
+from airflow_provider_alchemy.tasks.base import event_of
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.api.chain import NETWORK, log
+from tests.chain.scenes import NETWORK, log
 from tests.tasks.dag_runs import run
 from tests.tasks.outlets import run_known
 from tests.waiting import eventually
@@ -187,7 +187,7 @@ class TestTheReveal:
 
     def test_what_started_it_is_told_as_the_chain_has_announced_it(self) -> None:
         task = load().dags[ON_AIRFLOW_3].get_task("announced")
-        event = SimpleNamespace(extra={"from_trigger": True, "payload": news_of(NETWORK, [log(7, tokens=(0, 99))])})
+        event = SimpleNamespace(extra={"from_trigger": True, "payload": payload_of(NETWORK, [log(7, tokens=(0, 99))])})
 
         (told,) = task.python_callable(triggering_asset_events={"announced_on_chain": [event]})
 

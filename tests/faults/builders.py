@@ -8,14 +8,15 @@ from typing import Any
 
 import pendulum
 
-from airflow_provider_alchemy.api.batches import BatchRecord
-from airflow_provider_alchemy.api.contract_lists import read_contracts
+from airflow_provider_alchemy.api.inputs import read_contracts
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
 from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
-from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.new_tokens import NewTokensTrigger
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
-from airflow_provider_alchemy.triggers.reingest_contracts import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.reingest import (
+    FreshnessTrigger,
+    NewTokensTrigger,
+    ReingestContractsTrigger,
+    ReingestTrigger,
+)
 from tests.faults.scene import Scene
 from tests.faults.worlds import CONTRACTS, PAUSE_SECONDS, POLL_SECONDS, TOKENS
 from tests.sensors import freshness, minting
@@ -85,8 +86,8 @@ def _usual(scene: Scene) -> dict[str, Any]:
 
 def reingest_trigger(scene: Scene) -> ReingestTrigger:
     """Build the trigger that goes on where a worker has submitted."""
-    record = {"deadline": _deadline(scene)}
-    return ReingestTrigger(ADDRESS, record=record, adaptive=False, **_usual(scene))
+    state = {"deadline": _deadline(scene)}
+    return ReingestTrigger(ADDRESS, state=state, adaptive=False, **_usual(scene))
 
 
 def starting_trigger(scene: Scene) -> ReingestTrigger:
@@ -97,8 +98,8 @@ def starting_trigger(scene: Scene) -> ReingestTrigger:
 def contracts_trigger(scene: Scene) -> ReingestContractsTrigger:
     """Build the trigger for many collections."""
     digest = read_contracts(contracts(CONTRACTS)).digest("eth-mainnet")
-    record = BatchRecord(contracts=CONTRACTS, digest=digest, network="eth-mainnet", deadline=_deadline(scene))
-    return ReingestContractsTrigger(contracts(CONTRACTS), record.to_dict(), adaptive=False, **_usual(scene))
+    state = {"contracts": CONTRACTS, "digest": digest, "network": "eth-mainnet", "deadline": _deadline(scene)}
+    return ReingestContractsTrigger(contracts(CONTRACTS), state, adaptive=False, **_usual(scene))
 
 
 def next_attempt_trigger(_scene: Scene) -> NextAttemptTrigger:
@@ -106,18 +107,25 @@ def next_attempt_trigger(_scene: Scene) -> NextAttemptTrigger:
     return NextAttemptTrigger(pendulum.now("UTC").isoformat())
 
 
-def fresh_trigger(scene: Scene) -> MetadataFreshTrigger:
+def fresh_trigger(scene: Scene) -> FreshnessTrigger:
     """Build the trigger that waits for fresh metadata."""
     since = freshness.minutes_ago(1).isoformat()
-    record = {"contract_address": LOWER, "network": "eth-mainnet", "fresh_since": since, "ids": f"0-{TOKENS - 1}"}
-    return MetadataFreshTrigger(record, **_usual(scene))
+    chosen = {"fresh_since": since, "ids": f"0-{TOKENS - 1}"}
+    state = {"contract_address": LOWER, "network": "eth-mainnet", "deadline": _deadline(scene), **chosen}
+    return FreshnessTrigger(state, **_usual(scene))
 
 
 def new_tokens_trigger(scene: Scene) -> NewTokensTrigger:
     """Build the trigger that waits for new tokens."""
-    first = {"since_block": minting.FIRST, "next_block": minting.FIRST}
-    record = {"contract_address": LOWER, "network": "eth-mainnet", **first}
-    return NewTokensTrigger(record, confirmations=minting.CONFIRMATIONS, **_usual(scene))
+    state = {
+        "contract_address": LOWER,
+        "network": "eth-mainnet",
+        "deadline": _deadline(scene),
+        "since_block": minting.FIRST,
+        "next_block": minting.FIRST,
+        "confirmations": minting.CONFIRMATIONS,
+    }
+    return NewTokensTrigger(state, **_usual(scene))
 
 
 def collection(**arguments: Any) -> Callable[[Scene], Any]:

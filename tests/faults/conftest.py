@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream, token_calling
+from airflow_provider_alchemy.chain import stream
 from tests.faults.catalogue import Phase
 from tests.faults.cells import Lines
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
 SHORT_SECONDS = 0.05
-_BACK_OFFS = ("waiting", "retries", "turns", "chain_stream")
+_BACK_OFFS = ("api.throttle", "waits.wait", "waits.reingest", "chain.reader", "chain.stream")
 
 
 @pytest.fixture
@@ -25,13 +26,13 @@ def short_pauses(phase: Phase, short_intervals: float, monkeypatch: pytest.Monke
         return max(SHORT_SECONDS, retry_after_seconds or 0.0)
 
     for module in _BACK_OFFS:
-        monkeypatch.setattr(f"airflow_provider_alchemy.api.{module}.backoff_seconds", short)
-    monkeypatch.setattr(chain_stream, "JOIN_SECONDS", SHORT_SECONDS)
-    monkeypatch.setattr(chain_stream, "SECONDS_FOR_A_MENDER", SHORT_SECONDS)
+        monkeypatch.setattr(f"airflow_provider_alchemy.{module}.backoff_seconds", short)
+    monkeypatch.setattr(stream, "JOIN_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(stream, "PERMANENT_RETRY_SECONDS", SHORT_SECONDS)
     if phase is Phase.STAYS:
-        monkeypatch.setattr(token_calling, "THROTTLED_SECONDS", 0.0)
-        monkeypatch.setattr(token_calling, "PAGE_ATTEMPTS", 2)
-        monkeypatch.setattr("airflow_provider_alchemy.api.fresh_looks.PAGE_ATTEMPTS", 2)
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.MAX_THROTTLED", timedelta(0))
+        monkeypatch.setattr("airflow_provider_alchemy.tokens.refresh.PAGE_ATTEMPTS", 2)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.freshness.PAGE_ATTEMPTS", 2)
 
 
 @pytest.fixture

@@ -88,13 +88,12 @@ _USUAL: dict[Turn, Ends] = {
 }
 """The three kinds of errors of the design; and a state that nobody knows is pending until the deadline."""
 
-WORKER = Habit(_USUAL)
+WAIT = Habit(_USUAL, _at((OK, "Deadline!"), *_BUSY))
+"""A 429 is the account's and no failure of a wait, wherever it runs: it tries on until its own time is over."""
+SINGLE = Habit(_USUAL)
 SUBMISSION = Habit({**_USUAL, Turn.PENDING: (OK, OK)})
 """Who does not wait takes any answer that is no refusal for an acceptance."""
 
-# In the triggerer a 429 is the account's and no failure of a single wait: all waits together try once for each step of
-# the back-off, until the wait's own time is over (note of issue 3).
-TRIGGERER = Habit(_USUAL, _at((OK, "Deadline!"), *_BUSY))
 
 CONTRACTS = Habit(
     {
@@ -104,10 +103,10 @@ CONTRACTS = Habit(
         Turn.AUTHORS: ("ContractsFailed({reason})", "ContractsFailed({reason})"),
     },
     {
-        **TRIGGERER.otherwise,
+        **WAIT.otherwise,
         # A request that is refused may be the fault of this contract alone; key, month, endpoint and network are the
         # account's or the connection's, and stop the batch.
-        **_at(("ContractsFailedForGood(request)!", "ContractsFailedForGood(request)!"), "400", "413"),
+        **_at(("ContractsFailed(request)!", "ContractsFailed(request)!"), "400", "413"),
     },
 )
 
@@ -148,14 +147,19 @@ QUEUED_TOKENS = Habit(
         **_at(("TokensFailed(stale)", "TokensFailed(stale)"), "400", "413"),
         # The service has done its work, only its answer was late: reading proves it.
         **_at((OK, OK), "too slow"),
+        # An account that is refused for ten minutes may read no more than it may queue.
+        **_at((OK, "TokensFailed({reason})"), *_BUSY),
     },
 )
 LISTED = Habit({**_USUAL, Turn.AUTHORS: WAITS_IT_OUT})
 """A page of a list is one of hundreds: an answer that nobody knows is worth another attempt too."""
+LISTED_WAIT = Habit(LISTED.by_turn, WAIT.otherwise)
 
 # How many blocks a call may span is open, and how a refusal is worded: one that does not say why is asked again, then
 # for less, until there is nothing less to ask for.
-CHAIN_LOGS = Habit(_USUAL, {**_at((OK, "{error}!"), "400", "413"), **_at((OK, "{error}"), "422", "redirect")})
+CHAIN_LOGS = Habit(
+    _USUAL, {**WAIT.otherwise, **_at((OK, "{error}!"), "400", "413"), **_at((OK, "{error}"), "422", "redirect")}
+)
 
 UNTOUCHED = Habit(dict.fromkeys(Turn, (OK, OK)))
 """Who asks the service nothing meets no fault."""

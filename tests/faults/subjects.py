@@ -105,13 +105,13 @@ OPERATORS = (
     Subject(
         "operator in worker",
         REINGEST,
-        expectations.WORKER,
+        expectations.WAIT,
         _at_once(builders.operator(wait_for_completion=True, deferrable=False), worlds.is_finished, worlds.job),
     ),
     Subject(
         "operator deferred",
         REINGEST,
-        expectations.TRIGGERER,
+        expectations.WAIT,
         _after_a_pause(
             builders.operator(wait_for_completion=True, deferrable=True),
             worlds.is_finished,
@@ -128,8 +128,8 @@ OPERATORS = (
     Subject(
         "collection, contract",
         METADATA,
-        expectations.WORKER,
-        _at_once(builders.collection(method="auto"), worlds.are_refreshed, worlds.tokens),
+        expectations.SINGLE,
+        _at_once(builders.collection(method="queue"), worlds.are_refreshed, worlds.tokens),
     ),
     Subject(
         "collection, list",
@@ -163,29 +163,19 @@ OPERATORS = (
             builders.collection(method="queue", deferrable=True, **_GIVEN), worlds.are_refreshed, worlds.slow_tokens
         ),
     ),
-    Subject(
-        "collection auto deferred, queue",
-        QUEUE,
-        expectations.QUEUED_TOKENS,
-        _after_a_pause(
-            builders.collection(method="auto", token_attempts=1, deferrable=True, **_GIVEN),
-            worlds.are_refreshed,
-            worlds.stale_tokens,
-        ),
-    ),
 )
 
 SENSORS = (
     Subject(
         "sensor poke",
         REINGEST,
-        expectations.WORKER,
+        expectations.WAIT,
         _at_once(builders.sensor(sensor_in, "poke"), worlds.is_finished, worlds.job),
     ),
     Subject(
         "sensor reschedule",
         REINGEST,
-        expectations.WORKER,
+        expectations.WAIT,
         _after_a_pause(
             builders.sensor(sensor_in, "reschedule"), worlds.is_finished, worlds.long_job, worlds.end_of_job
         ),
@@ -193,19 +183,19 @@ SENSORS = (
     Subject(
         "sensor deferred",
         REINGEST,
-        expectations.TRIGGERER,
+        expectations.WAIT,
         _after_a_pause(builders.sensor(sensor_in, "deferred"), worlds.is_finished, worlds.long_job, worlds.end_of_job),
     ),
     Subject(
         "fresh sensor poke",
         BATCH,
-        expectations.WORKER,
+        expectations.WAIT,
         _at_once(builders.sensor(freshness.sensor_in, "poke", **_GIVEN), worlds.are_fresh, worlds.fresh_tokens),
     ),
     Subject(
         "fresh sensor reschedule",
         BATCH,
-        expectations.WORKER,
+        expectations.WAIT,
         _after_a_pause(
             builders.sensor(freshness.sensor_in, "reschedule", **_GIVEN),
             worlds.are_fresh,
@@ -216,7 +206,7 @@ SENSORS = (
     Subject(
         "fresh sensor deferred",
         BATCH,
-        expectations.WORKER,
+        expectations.WAIT,
         _after_a_pause(
             builders.sensor(freshness.sensor_in, "deferred", **_GIVEN),
             worlds.are_fresh,
@@ -227,13 +217,13 @@ SENSORS = (
     Subject(
         "fresh sensor, list",
         LISTING,
-        expectations.LISTED,
+        expectations.LISTED_WAIT,
         _at_once(builders.sensor(freshness.sensor_in, "poke"), worlds.are_fresh, worlds.fresh_tokens),
     ),
     Subject(
         "new tokens sensor poke",
         NEWEST,
-        expectations.WORKER,
+        expectations.WAIT,
         _at_once(builders.sensor(minting.sensor_in, "poke", since_block=minting.FIRST), worlds.is_minted, worlds.mint),
     ),
     Subject(
@@ -253,7 +243,7 @@ SENSORS = (
     Subject(
         "new tokens sensor, block",
         BLOCK,
-        expectations.WORKER,
+        expectations.WAIT,
         _at_once(
             builders.sensor(minting.sensor_in, "poke", since="2026-01-01T00:00:00Z"), worlds.is_minted, worlds.mint
         ),
@@ -261,13 +251,11 @@ SENSORS = (
 )
 
 TRIGGERS = (
-    Subject(
-        "trigger", REINGEST, told_by_trigger(expectations.TRIGGERER), _trigger(builders.reingest_trigger, worlds.job)
-    ),
+    Subject("trigger", REINGEST, told_by_trigger(expectations.WAIT), _trigger(builders.reingest_trigger, worlds.job)),
     Subject(
         "trigger that submits",
         REINGEST,
-        told_by_trigger(expectations.TRIGGERER),
+        told_by_trigger(expectations.WAIT),
         _trigger(builders.starting_trigger, worlds.job),
     ),
     Subject(
@@ -283,7 +271,7 @@ TRIGGERS = (
     Subject(
         "fresh trigger",
         BATCH,
-        told_by_trigger(expectations.WORKER),
+        told_by_trigger(expectations.WAIT),
         _trigger(builders.fresh_trigger, worlds.fresh_tokens),
     ),
     Subject(

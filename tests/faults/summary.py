@@ -22,7 +22,6 @@ _SHORT = {
     "Authentication": "Auth",
     "UnexpectedAnswer": "Unexpected",
     "EndpointGone": "Gone",
-    "ContractsFailedForGood": "Contracts",
     "ContractsFailed": "Contracts",
     "TokensFailed": "Tokens",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.catalogue import FAULTS, Phase, Turn
 from tests.faults.cells import Cell
-from tests.faults.expectations import BATCH, LOGS, REINGEST, WATCHER, WORKER, told_by_trigger
+from tests.faults.expectations import BATCH, LOGS, REINGEST, SINGLE, WATCHER, told_by_trigger
 from tests.faults.scene import leaks
 from tests.faults.summary import PROPERTY, pytest_terminal_summary, table
 
@@ -69,7 +69,7 @@ class TestACell:
 
 class TestExpectations:
     def test_no_single_wait_retries_what_is_the_users_to_mend(self) -> None:
-        ends = [WORKER.end(fault, REINGEST, Phase.STAYS) for fault in FAULTS if fault.turn is Turn.USERS]
+        ends = [SINGLE.end(fault, REINGEST, Phase.STAYS) for fault in FAULTS if fault.turn is Turn.USERS]
 
         assert ends
         assert all(end and end.endswith("!") for end in ends)
@@ -77,12 +77,12 @@ class TestExpectations:
     def test_a_trigger_by_itself_tells_the_same_errors_without_a_word_about_retries(self) -> None:
         (fault,) = (fault for fault in FAULTS if fault.name == "401")
 
-        assert told_by_trigger(WORKER).end(fault, BATCH, Phase.PASSES) == "Authentication"
+        assert told_by_trigger(SINGLE).end(fault, BATCH, Phase.PASSES) == "Authentication"
 
     def test_what_cannot_happen_to_an_endpoint_is_no_cell(self) -> None:
         (fault,) = (fault for fault in FAULTS if fault.name == "unknown state")
 
-        assert (WATCHER.end(fault, LOGS, Phase.STAYS), WORKER.end(fault, REINGEST, Phase.PASSES)) == (None, "ok")
+        assert (WATCHER.end(fault, LOGS, Phase.STAYS), SINGLE.end(fault, REINGEST, Phase.PASSES)) == (None, "ok")
 
 
 class TestTheTable:

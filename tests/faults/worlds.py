@@ -15,7 +15,7 @@ from tests.tasks.lives import ADDRESS
 
 POLL_SECONDS = 0.05
 PAUSE_SECONDS = 1.0
-"""Between two tries of a token, where a pause must be long enough to be spent elsewhere."""
+"""Between two attempts of a token, where a pause must be long enough to be spent elsewhere."""
 
 TOKENS = 3
 CONTRACTS = 3

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 import warnings
 from typing import Any
@@ -12,11 +11,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyAuthenticationError, AlchemyError
+from airflow_provider_alchemy.api.errors import AlchemyAuthenticationError, AlchemyError
 from airflow_provider_alchemy.api.models import RefreshState, RefreshStatus
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.conftest import ConnectTo
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS
 
 pytestmark = pytest.mark.integration
@@ -67,20 +65,6 @@ async def test_areingest_contract_gives_the_same_status(emulator: AlchemyEmulato
         twin = await hook.areingest_contract(OTHER_ADDRESS)
 
     assert (twin.state, twin.network, twin.is_pending) == (status.state, status.network, status.is_pending)
-
-
-@pytest.mark.usefixtures("emulator")
-async def test_both_forms_read_the_same_metadata() -> None:
-    async with AlchemyHook() as hook:
-        twin = await hook.aget_contract_metadata(ADDRESS)
-    with hook:
-        assert hook.get_contract_metadata(ADDRESS) == twin
-
-
-async def test_both_forms_have_the_same_arguments() -> None:
-    for name in ("reingest_contract", "get_contract_metadata"):
-        sync, twin = (inspect.signature(getattr(AlchemyHook, prefix + name)) for prefix in ("", "a"))
-        assert sync == twin
 
 
 @pytest.mark.usefixtures("emulator")
@@ -179,25 +163,6 @@ class TestWhatItLeavesBehind:
             gc.collect()
 
         assert resource_warnings(caught) == []
-
-
-def test_an_address_that_is_none_is_refused_before_anything_is_sent(emulator: AlchemyEmulator) -> None:
-    with pytest.raises(AlchemyAddressError), AlchemyHook() as hook:
-        hook.reingest_contract("0x123")
-
-    assert emulator.count() == 0
-
-
-@pytest.mark.parametrize(("auth", "version"), [("path", "v2"), ("path", "v3"), ("header", "v2"), ("header", "v3")])
-def test_the_key_goes_where_the_connection_says(
-    auth: str, version: str, emulator: AlchemyEmulator, connect: ConnectTo
-) -> None:
-    connect(auth=auth, api_version=version)
-
-    with AlchemyHook() as hook:
-        hook.reingest_contract(ADDRESS)
-
-    assert [(call.auth, call.http_status) for call in emulator.calls] == [(auth, 200)]
 
 
 class TestSecrets:

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_alchemy.api.errors import AlchemyAuthenticationError, AlchemyConfigurationError
-from airflow_provider_alchemy.api.metering import Meter
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.api.polling import RefreshPoller
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.polling import shared_poller
+from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
-from tests.waiting import until
+from airflow_provider_alchemy.waits.poller import Poller
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -26,8 +26,9 @@ CONN_ID = "alchemy_default"
 LOWER = "0xe9fca552b9eb110c2d170962af740725f71f5644"
 
 
-async def state(poller: RefreshPoller) -> RefreshState:
-    return (await poller.next_status(LOWER, delay_seconds=0, meter=Meter())).state
+async def state(poller: Poller) -> RefreshState:
+    status = await poller.contract(LOWER).poll(Usage(), SpendingLimit(), max_attempts=1, deadline=None)
+    return status.state
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ class TestWhoSharesOne:
             assert first is not second
 
     def test_waits_of_another_event_loop_do_not(self) -> None:
-        async def one() -> RefreshPoller:
+        async def one() -> Poller:
             async with shared_poller(CONN_ID, None) as poller:
                 return poller
 
@@ -193,7 +194,7 @@ class TestWhatIsLeft:
             poller = await last.enter_async_context(shared_poller(CONN_ID, None))
             async with shared_poller(CONN_ID, None):
                 await state(poller)
-            session = poller._client._transport._session
+            session = poller._client._session
             assert session is not None
             assert not session.closed
 
@@ -202,11 +203,11 @@ class TestWhatIsLeft:
     async def test_a_cancelled_wait_leaves_no_task_and_no_poller(self) -> None:
         async def wait() -> None:
             async with shared_poller(CONN_ID, None) as poller:
-                await poller.next_status(LOWER, delay_seconds=3600, meter=Meter())
+                await poller.sleep(3600)
 
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(wait())
-        await until(lambda: polling._pollers.get(loop))
+        await asyncio.to_thread(eventually, lambda: polling._pollers.get(loop))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

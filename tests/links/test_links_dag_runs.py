@@ -14,7 +14,7 @@ from airflow.utils.session import create_session
 from airflow_provider_alchemy.links.collection import DASHBOARD, ContractLink, DashboardLink
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
-from airflow_provider_alchemy.tasks import fallback
-from airflow_provider_alchemy.tasks.collection_job import CollectionArguments
+from airflow_provider_alchemy.tasks.collection import FallbackTask
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS, context_of, fire, once, rebuilt, waiting_operator, was_asked
 
@@ -31,8 +29,7 @@ def collection(emulator: AlchemyEmulator) -> None:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the tries of a token follow each other at once: Alchemy asks for ten seconds."""
-    arguments = partial(CollectionArguments, interval_seconds=0.0)
-    monkeypatch.setattr(fallback, "CollectionArguments", arguments)
+    monkeypatch.setattr(FallbackTask, "attempt_interval", 0.0)
 
 
 def with_tokens(**arguments: Any) -> ReingestContractOperator:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyNoSuchCollectionError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
-    AlchemyTokensFailedForGoodError,
-    AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
@@ -29,7 +27,6 @@ from tests.tasks.tokens import (
     BATCH,
     LISTING,
     METADATA,
-    QUEUE,
     RESULT_KEYS,
     Tries,
     counts,
@@ -39,13 +36,6 @@ from tests.tasks.tokens import (
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def zora(emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the connection lead to any network, and not only to the emulator's usual one."""
-    connection = json.loads(connection_json(emulator, compute_units_per_second=1_000_000, max_attempts=1))
-    monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps({**connection, "host": emulator.url + "/{network}"}))
 
 
 class TestTheResult:
@@ -60,18 +50,16 @@ class TestTheResult:
         assert (result["polls"], result["compute_units"]) == (emulator.count(), emulator.compute_units)
         assert really_refreshed(emulator) == set(range(250))
 
-    def test_an_empty_collection_is_finished_and_said(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
-        emulator.set_collection(ADDRESS, tokens=0)
+    @pytest.mark.parametrize(("token_ids", "calls"), [(None, 2), ([], 0)], ids=["empty collection", "empty list"])
+    def test_with_nothing_to_refresh_it_is_finished_and_says_so(
+        self, token_ids: Any, calls: int, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=0 if token_ids is None else 5)
 
-        result = Tries().lead(refresh())
+        result = Tries().lead(refresh(token_ids=token_ids))
 
-        assert (result["state"], result["counts"], emulator.count(BATCH)) == ("finished", counts(0), 0)
+        assert (result["state"], result["counts"], emulator.count()) == ("finished", counts(0), calls)
         assert "there is no token to refresh" in task_log()
-
-    def test_an_empty_list_is_no_token_and_not_the_whole_collection(self, emulator: AlchemyEmulator) -> None:
-        result = Tries().lead(refresh(token_ids=[]))
-
-        assert (result["state"], result["counts"], emulator.count()) == ("finished", counts(0), 0)
 
     @pytest.mark.parametrize("supply", [None, "0", "7", "1000000", "many"])
     def test_a_wrong_supply_changes_nothing(self, supply: str | None, emulator: AlchemyEmulator) -> None:
@@ -107,16 +95,6 @@ class TestTheResult:
 
 
 class TestThePrice:
-    def test_it_is_known_and_told_before_anything_is_refreshed(
-        self, emulator: AlchemyEmulator, task_log: TaskLog
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=250)
-
-        Tries().lead(refresh())
-
-        assert emulator.calls[0].endpoint == METADATA
-        assert "refreshing 250 tokens with method 'batch' costs 3,240 compute units" in task_log()
-
     @pytest.mark.parametrize(
         ("arguments", "price", "sent"),
         [
@@ -138,81 +116,46 @@ class TestThePrice:
         assert (emulator.count(METADATA), emulator.count()) == (sent, sent)
         assert f"Raise max_compute_units to {price:,} at least" in str(refused)
 
-    def test_what_it_pays_for_is_done(self, emulator: AlchemyEmulator) -> None:
+    def test_what_it_pays_for_is_done_and_logged_beforehand(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         emulator.set_collection(ADDRESS, tokens=250)
 
         assert Tries().lead(refresh(max_compute_units=160 + 3 * 1080))["counts"] == counts(250)
+        assert emulator.calls[0].endpoint == METADATA
+        assert "refreshing 250 tokens with method 'batch' costs 3,240 compute units" in task_log()
 
+    def test_even_the_number_of_tokens_is_not_asked_for_beyond_the_limit(self, emulator: AlchemyEmulator) -> None:
+        assert isinstance(Tries().failure(refresh(max_compute_units=159)), AlchemySpendingLimitError)
 
-@pytest.mark.usefixtures("short_intervals")
-class TestMethods:
-    def test_queue_asks_for_each_token_and_proves_by_reading(
-        self, emulator: AlchemyEmulator, short_intervals: float
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=120, queue_seconds=0.05)
-
-        result = Tries().lead(refresh(method="queue", attempt_interval=short_intervals))
-
-        assert (result["method"], result["counts"]) == ("queue", counts(120))
-        assert set(emulator.asked_tokens(QUEUE).values()) == {1}
-        assert really_refreshed(emulator) == set(range(120))
-        assert result["compute_units"] == emulator.compute_units
-
-    def test_auto_queues_what_batch_left_stale(self, emulator: AlchemyEmulator, short_intervals: float) -> None:
-        emulator.set_collection(ADDRESS, tokens=120, queue_seconds=0.05)
-        emulator.set_tokens(ADDRESS, range(5), stale_refreshes=3)
-
-        result = Tries().lead(refresh(method="auto", attempt_interval=short_intervals))
-
-        assert result["counts"] == counts(120)
-        assert set(emulator.asked_tokens(QUEUE)) == set(range(5))
-
-    @pytest.mark.usefixtures("zora")
-    def test_auto_does_without_where_the_network_has_no_queue(
-        self, emulator: AlchemyEmulator, short_intervals: float
-    ) -> None:
-        emulator.set_collection(ADDRESS, "zora-mainnet", tokens=120)
-        emulator.set_tokens(ADDRESS, [5], "zora-mainnet", stale=True)
-
-        result = Tries().lead(
-            refresh(method="auto", network="zora-mainnet", attempt_interval=short_intervals, max_failed=1)
-        )
-
-        assert (result["counts"], result["network"]) == (counts(120, stale=1), "zora-mainnet")
-        assert emulator.count(QUEUE) == 0
-
-    @pytest.mark.usefixtures("zora")
-    def test_queue_on_a_network_without_it_is_refused_for_good(
-        self, emulator: AlchemyEmulator, short_intervals: float
-    ) -> None:
-        emulator.set_collection(ADDRESS, "zora-mainnet", tokens=300)
-
-        refused = Tries().failure(refresh(method="queue", network="zora-mainnet", attempt_interval=short_intervals))
-
-        assert isinstance(refused, AlchemyNetworkError)
-        assert isinstance(refused, AirflowFailException)
+        assert emulator.count() == 0
 
 
 class TestFailures:
+    def test_a_network_without_the_queue_is_refused_for_good(
+        self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = json.loads(connection_json(emulator, compute_units_per_second=1_000_000, max_attempts=1))
+        monkeypatch.setenv(CONNECTION_VARIABLE, json.dumps({**connection, "host": emulator.url + "/{network}"}))
+        emulator.set_collection(ADDRESS, "zora-mainnet", tokens=300)
+
+        refused = Tries().failure(refresh(method="queue", network="zora-mainnet"))
+
+        assert isinstance(refused, AlchemyNetworkError)
+        assert isinstance(refused, AirflowFailException)
+        assert "Refresh the tokens with getNFTMetadataBatch" in str(refused)
+
     @pytest.mark.parametrize("token_type", ["NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"])
     def test_a_contract_that_is_no_nft_is_refused_with_one_call(
         self, token_type: str, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_collection(ADDRESS, token_type=token_type)
 
-        refused = Tries().failure(refresh())
+        refused, of_tokens = Tries().failure(refresh()), Tries().failure(refresh(token_ids=[1, 2]))
 
         assert isinstance(refused, AlchemyNoSuchCollectionError)
+        assert isinstance(of_tokens, AlchemyTokensFailedError) or token_type != "NOT_A_CONTRACT"
         assert isinstance(refused, AirflowFailException)
-        assert (emulator.count(), token_type in str(refused)) == (1, True)
-
-    def test_tokens_of_what_is_no_contract_fail_for_good(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, token_type="NOT_A_CONTRACT")
-
-        refused = Tries().failure(refresh(token_ids=[1, 2]))
-
-        assert isinstance(refused, AlchemyTokensFailedForGoodError)
-        assert "2 contract_without_code" in str(refused)
+        assert isinstance(of_tokens, AirflowFailException)
+        assert (emulator.count(METADATA), emulator.count(BATCH), token_type in str(refused)) == (1, 1, True)
 
     @pytest.mark.usefixtures("short_intervals")
     def test_too_many_stale_tokens_fail_the_task_after_everything_was_tried(
@@ -237,14 +180,6 @@ class TestFailures:
 
         assert isinstance(refused, AlchemyAuthenticationError)
         assert emulator.count(BATCH) <= 6
-
-    @pytest.mark.usefixtures("quick_backoff")
-    def test_pages_that_repeat_a_key_end_with_an_error(self, emulator: AlchemyEmulator) -> None:
-        emulator.configure(repeat_page_key=True)
-
-        assert isinstance(Tries().failure(refresh()), AlchemyUnexpectedAnswerError)
-
-        assert emulator.count(LISTING) <= 2
 
     @pytest.mark.usefixtures("short_intervals")
     def test_a_limit_that_is_reached_on_the_way_keeps_what_was_paid(
@@ -304,26 +239,25 @@ class TestPauses:
         with pytest.raises(BaseException) as deferral:  # noqa: PT011 - a deferral's base differs between versions
             task.execute(tries.context)
 
-        assert tries.store is not None
-        due_at = tries.store.record["next_at"]
-        assert due_at - emulator.calls[-1].at >= 10
-        assert deferral.value.trigger.serialize()[1]["due_at"]  # type: ignore[attr-defined]
+        due_at = datetime.fromisoformat(deferral.value.trigger.serialize()[1]["due_at"])  # type: ignore[attr-defined]
+        assert due_at.timestamp() - emulator.calls[-1].at >= 10
         assert deferral.value.kwargs == {}  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize("deferrable", [False, True])
+    @pytest.mark.parametrize("method", ["batch", "queue"])
     def test_no_token_is_tried_earlier_than_the_interval(
-        self, deferrable: bool, emulator: AlchemyEmulator, short_intervals: float
+        self, method: str, deferrable: bool, emulator: AlchemyEmulator, short_intervals: float
     ) -> None:
-        emulator.set_collection(ADDRESS, tokens=20, queue_seconds=0.01)
+        emulator.set_collection(ADDRESS, tokens=20, queue_seconds=0.05)
         emulator.set_tokens(ADDRESS, [1], stale=True)
-        tries = Tries()
+        tries, interval = Tries(), 4 * short_intervals
 
-        tries.lead(refresh(method="auto", deferrable=deferrable, attempt_interval=4 * short_intervals, max_failed=1))
+        tries.lead(refresh(method=method, deferrable=deferrable, attempt_interval=interval, max_failed=1))
 
-        asked = [call.at for call in emulator.calls if call.refreshes and 1 in call.token_ids]
-        assert len(asked) == 4
-        assert all(later - earlier >= 4 * short_intervals for earlier, later in pairwise(asked))
-        assert len(tries.life.deferrals) == (5 if deferrable else 0)
+        asked = [call.at for call in emulator.calls if call.endpoint == BATCH and 1 in call.token_ids]
+        assert len(asked) == 3
+        assert all(later - earlier >= interval for earlier, later in pairwise(asked))
+        assert bool(tries.life.deferrals) is deferrable
 
     @pytest.mark.parametrize("has_store", [True, False])
     def test_a_task_that_is_deferred_gives_the_same_result(
@@ -356,32 +290,20 @@ class TestPauses:
 
         assert (result["counts"], emulator.count(LISTING)) == (counts(250), 3)
 
-    def test_the_time_of_the_task_is_over_while_it_is_deferred(
-        self, emulator: AlchemyEmulator, short_intervals: float
+    @pytest.mark.parametrize(
+        ("pause_seconds", "slow_seconds"), [(60.0, 0.0), (0.05, 0.8)], ids=["deferred", "in a worker after a pause"]
+    )
+    @pytest.mark.usefixtures("short_intervals")
+    def test_the_execution_timeout_ends_it_wherever_it_is(
+        self, pause_seconds: float, slow_seconds: float, emulator: AlchemyEmulator
     ) -> None:
         emulator.set_collection(ADDRESS, tokens=20)
         emulator.set_tokens(ADDRESS, [1], stale=True)
+        emulator.add_fault("slow", seconds=slow_seconds, endpoint=BATCH)
 
         failure = Tries().failure(
-            refresh(
-                deferrable=True,
-                attempt_interval=60 + short_intervals,
-                execution_timeout=timedelta(seconds=1),
-            )
+            refresh(deferrable=True, attempt_interval=pause_seconds, execution_timeout=timedelta(seconds=1.2))
         )
 
         assert isinstance(failure, AirflowTaskTimeout)
         assert "execution_timeout" in str(failure)
-
-    def test_the_time_of_the_task_is_over_in_a_worker_after_a_pause(
-        self, emulator: AlchemyEmulator, short_intervals: float
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=20)
-        emulator.set_tokens(ADDRESS, [1], stale=True)
-        emulator.add_fault("slow", seconds=0.8, endpoint=BATCH)
-
-        failure = Tries().failure(
-            refresh(deferrable=True, attempt_interval=short_intervals, execution_timeout=timedelta(seconds=1.2))
-        )
-
-        assert isinstance(failure, AirflowTaskTimeout)

@@ -37,49 +37,26 @@ def test_it_leaves_the_documented_xcoms(emulator: AlchemyEmulator) -> None:
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("is_template", [False, True])
-def test_its_ids_may_be_another_tasks(native: bool, is_template: bool, emulator: AlchemyEmulator) -> None:
-    with new_dag(render_template_as_native_obj=native) as dag:
-
-        @task
-        def minted() -> list[Any]:
-            return [7, "0x8", 7]
-
-        ids = minted()
-        job = refresh(token_ids="{{ ti.xcom_pull('minted') }}" if is_template else ids)
-        ids >> job
-
-    assert run(dag)["refresh"].result["counts"] == counts(2)
-    assert emulator.asked_tokens() == {7: 1, 8: 1}
-
-
-@pytest.mark.parametrize("native", [False, True])
-def test_a_task_that_minted_nothing_costs_nothing(native: bool, emulator: AlchemyEmulator) -> None:
-    with new_dag(render_template_as_native_obj=native) as dag:
-
-        @task
-        def minted() -> list[int]:
-            return []
-
-        refresh(token_ids=minted())
-
-    assert (run(dag)["refresh"].result["counts"], emulator.count()) == (counts(0), 0)
-
-
-@pytest.mark.parametrize("native", [False, True])
-def test_a_task_that_tells_nothing_does_not_stand_for_the_whole_collection(
-    native: bool, emulator: AlchemyEmulator
+@pytest.mark.parametrize(("ids", "asked"), [([7, "0x8", 7], {7: 1, 8: 1}), ([], {}), (None, None)], ids=str)
+def test_its_ids_may_be_another_tasks_and_none_told_is_not_the_whole_collection(
+    ids: Any, asked: dict[int, int] | None, is_template: bool, native: bool, emulator: AlchemyEmulator
 ) -> None:
     with new_dag(render_template_as_native_obj=native) as dag:
 
         @task
-        def minted() -> None:
-            return None
+        def minted() -> Any:
+            return ids
 
-        refresh(token_ids=minted(), retries=2, retry_delay=timedelta(0))
+        token_ids = minted()
+        template = "{{ ti.xcom_pull('minted') }}"
+        job = refresh(token_ids=template if is_template else token_ids, retries=2, retry_delay=timedelta(0))
+        token_ids >> job
 
     done = run(dag)["refresh"]
 
-    assert (done.state, done.try_number, emulator.count()) == ("failed", 1, 0)
+    assert (done.state, done.try_number) == ("failed" if asked is None else "success", 1)
+    assert emulator.asked_tokens() == (asked or {})
+    assert asked is None or done.result["counts"] == counts(len(asked))
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -91,23 +68,23 @@ def test_literal_ids_stay_what_they_are(native: bool, emulator: AlchemyEmulator)
     assert set(emulator.asked_tokens()) == {7, 8, 9}
 
 
-def test_it_can_be_mapped(emulator: AlchemyEmulator) -> None:
+@pytest.mark.parametrize(
+    ("fixed", "mapped", "tokens"),
+    [
+        ({}, {"contract_address": [ADDRESS, OTHER_ADDRESS]}, [20, 30]),
+        ({"contract_address": ADDRESS}, {"token_ids": [[1, 2], [3], []]}, [2, 1, 0]),
+    ],
+    ids=["collections", "tokens"],
+)
+def test_it_can_be_mapped(
+    fixed: dict[str, Any], mapped: dict[str, Any], tokens: list[int], emulator: AlchemyEmulator
+) -> None:
     emulator.set_collection(ADDRESS, tokens=20)
     emulator.set_collection(OTHER_ADDRESS, tokens=30)
     with new_dag() as dag:
-        RefreshCollectionOperator.partial(task_id="refresh").expand(contract_address=[ADDRESS, OTHER_ADDRESS])
+        RefreshCollectionOperator.partial(task_id="refresh", **fixed).expand(**mapped)
 
-    assert [one.result["counts"]["tokens"] for one in run(dag).mapped("refresh")] == [20, 30]
-
-
-def test_mapped_ids_are_each_tasks_own(emulator: AlchemyEmulator) -> None:
-    with new_dag() as dag:
-        RefreshCollectionOperator.partial(task_id="refresh", contract_address=ADDRESS).expand(
-            token_ids=[[1, 2], [3], []]
-        )
-
-    assert [one.result["counts"]["tokens"] for one in run(dag).mapped("refresh")] == [2, 1, 0]
-    assert set(emulator.asked_tokens(BATCH)) == {1, 2, 3}
+    assert [one.result["counts"]["refreshed"] for one in run(dag).mapped("refresh")] == tokens
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

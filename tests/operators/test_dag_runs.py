@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import task
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import (
+    AIRFLOW_V_3_0_PLUS,
+    AIRFLOW_V_3_1_PLUS,
+    AIRFLOW_V_3_3_PLUS,
+)
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
@@ -69,6 +73,9 @@ def test_the_tasks_of_a_run_account_for_every_call_that_the_service_counted(
 
     polls = [done[name].result["polls"] for name in ("submit", "wait")]
     units = [done[name].result["compute_units"] for name in ("submit", "wait")]
+    if mode == "reschedule" and not AIRFLOW_V_3_3_PLUS:
+        assert (polls, units) == ([1, 1], [480, 480]), "nothing is kept between two pokes"
+        return
     assert (sum(polls), sum(units)) == (emulator.count(), emulator.compute_units)
 
 

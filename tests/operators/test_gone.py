@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemyEndpointGoneError,
-    AlchemyNetworkError,
-)
+from airflow_provider_alchemy.api.errors import AlchemyEndpointGoneError, AlchemyNetworkError
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
@@ -20,7 +18,6 @@ from tests.operators.gone import TOKENS, each_status, gone_in_the_middle, lead_f
 from tests.operators.gone import collection as collection  # noqa: PLC0414 - a fixture
 from tests.tasks.batches import BatchLife
 from tests.tasks.batches import refresh as refresh_many
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import (
     ADDRESS,
     LOWER,
@@ -58,22 +55,24 @@ class TestTheError:
         assert LINE in str(error)
         assert HINT in str(error)
 
-    def test_started_in_the_triggerer_it_says_the_same(self, emulator: AlchemyEmulator) -> None:
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (lambda: waiting_operator(start_from_trigger=True), HINT),
+            (lambda: sensor_in("deferred", start_from_trigger=True), ""),
+        ],
+        ids=["operator", "sensor"],
+    )
+    def test_started_in_the_triggerer_it_says_the_same(
+        self, make: Callable[[], Any], words: str, emulator: AlchemyEmulator
+    ) -> None:
         emulator.configure(reingest_gone=410)
 
         with pytest.raises(AlchemyEndpointGoneError) as caught:
-            lead_from_trigger(waiting_operator(start_from_trigger=True))
+            lead_from_trigger(make())
 
         assert LINE in str(caught.value)
-        assert HINT in str(caught.value)
-
-    def test_a_sensor_that_starts_in_the_triggerer_says_what_to_write(self, emulator: AlchemyEmulator) -> None:
-        emulator.configure(reingest_gone=410)
-
-        with pytest.raises(AlchemyEndpointGoneError) as caught:
-            lead_from_trigger(sensor_in("deferred", start_from_trigger=True))
-
-        assert LINE in str(caught.value)
+        assert words in str(caught.value)
 
     def test_a_task_that_only_submits_says_the_same(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
@@ -105,7 +104,6 @@ class TestTheError:
         assert "reingestContract knows eth-mainnet only" in str(error)
         assert HINT in str(error)
 
-    @pytest.mark.usefixtures("variables")
     def test_of_many_contracts_it_names_the_line_too(self, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,30 +22,28 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyContractsFailedError,
-    AlchemyContractsFailedForGoodError,
     AlchemyDeadlineError,
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.polling import CONNECTIONS
+from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import CONNECTIONS
 from tests.conftest import TaskLog
 from tests.tasks.batches import (
     RESULT_KEYS,
+    BatchInstance,
     BatchLife,
-    Variables,
     address,
     contracts,
     counted_calls,
     in_triggerer,
     kill_at,
-    kill_when,
     refresh,
 )
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import ADDRESS, LOWER, fire
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("variables")]
+pytestmark = pytest.mark.integration
 
 PRICE = 480
 
@@ -210,7 +210,8 @@ class TestMaxFailed:
     def test_what_no_retry_can_mend_uses_up_no_retry(self) -> None:
         error = life_of(10, max_failed=2).failure()
 
-        assert isinstance(error, AlchemyContractsFailedForGoodError)
+        assert isinstance(error, AlchemyContractsFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
 
     @pytest.mark.usefixtures("quick_backoff")
@@ -295,21 +296,20 @@ class TestTimeouts:
 
         assert isinstance(error, AirflowTaskTimeout)
 
-    def test_a_gone_triggerer_is_a_time_out_with_what_is_known(
-        self, emulator: AlchemyEmulator, variables: Variables
-    ) -> None:
-        life = life_of(5)
-        deferral = life.deferral()
+    def test_a_gone_triggerer_is_a_time_out_with_what_is_known(self, emulator: AlchemyEmulator) -> None:
+        life = life_of(15)
         emulator.set_default_job(queued_seconds=600)
-        emulator.set_job(address(0), running_seconds=0)
-        asyncio.run(kill_when(variables.has_ends, in_triggerer(deferral.trigger)))
+        for number in range(10):
+            emulator.set_job(address(number), running_seconds=0)
+        deferral = life.deferral()
+        with pytest.raises(TaskDeferred):
+            life.resume(deferral, fire(in_triggerer(deferral.trigger)))
 
         with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
             life.task.resume_execution("__fail__", {"error": "Trigger timeout"}, life.context)
 
-        assert life.ti.xcoms["finished"] == [address(0)]
-        assert life.ti.xcoms["failed"] == {"timeout": contracts(5)[1:]}
-        assert variables.texts == {}
+        assert life.ti.xcoms["finished"] == contracts(10)
+        assert life.ti.xcoms["failed"] == {"timeout": contracts(15)[10:]}
 
 
 class TestWhatConcernsTheAccount:
@@ -404,47 +404,26 @@ class TestARetry:
 
         assert life.lead()["counts"]["already_finished"] == 0
 
-    def test_after_a_worker_that_died_before_the_event_it_asks_for_the_rest(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_default_job(running_seconds=0)
-        life = life_of(100)
-        fire(in_triggerer(life.deferral().trigger))
-        life.next_try()
-
-        with counted_calls(emulator) as asked:
-            result = life.lead()
-
-        assert (asked, len(result["finished"])) == ([], 100)
-
-    def test_after_a_triggerer_that_died_for_good_it_asks_for_the_rest(self, emulator: AlchemyEmulator) -> None:
+    def test_after_a_triggerer_that_died_for_good_it_asks_for_all_but_what_a_worker_saved(
+        self, emulator: AlchemyEmulator
+    ) -> None:
         emulator.set_default_job(running_seconds=0.1)
-        life = life_of(600)
-        kill(life.deferral(), emulator, 500)
-        finished = {call.contract_address for call in emulator.calls if call.state == "finished"}
+        life = life_of(100)
+        deferral = life.deferral()
+        with pytest.raises(TaskDeferred) as again:
+            life.resume(deferral, fire(in_triggerer(deferral.trigger)))
+        saved = {address(number) for number in unpack_ids(again.value.trigger.state["finished"])}
+        kill(again.value, emulator, 15)
         with pytest.raises(Exception, match="boom"):
             life.task.resume_execution("__fail__", {"error": "boom"}, life.context)
         life.next_try()
 
         with counted_calls(emulator) as asked:
-            life.lead()
+            assert len(life.lead()["finished"]) == 100
 
-        # Nobody has heard of the ends that were on their way.
-        assert len(finished & set(asked)) <= 0.05 * len(finished) + CONNECTIONS
-
-    def test_what_a_later_try_left_in_the_variable_comes_before_what_an_earlier_one_stored(
-        self, emulator: AlchemyEmulator
-    ) -> None:
-        emulator.set_default_job(queued_seconds=600)
-        life = life_of(10, timeout=0.2)
-        life.failure()
-        life.next_try()
-        emulator.set_default_job(running_seconds=0)
-        fire(in_triggerer(life.deferral().trigger))
-        life.next_try()
-
-        with counted_calls(emulator) as asked:
-            life.lead()
-
-        assert asked == []
+        assert saved
+        assert len(set(asked)) < 100
+        assert saved.isdisjoint(set(asked))
 
     def test_another_list_begins_anew(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         emulator.set_default_job(running_seconds=0)
@@ -484,45 +463,21 @@ class TestAClearedTask:
 
         assert (len(asked), result["polls"]) == (10, 10)
 
-    def test_also_where_a_variable_was_left_behind(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_default_job(running_seconds=0)
-        life = life_of(10)
-        fire(in_triggerer(life.deferral().trigger))
-        life.clear()
-
-        with counted_calls(emulator) as asked:
-            life.lead()
-
-        assert len(asked) == 10
-
 
 class TestWhatIsKept:
-    def test_the_variable_is_gone_when_the_task_has_ended(
-        self, emulator: AlchemyEmulator, variables: Variables
-    ) -> None:
-        emulator.set_default_job(running_seconds=0)
-
-        life_of(10).lead()
-
-        assert variables.writes
-        assert variables.texts == {}
-
-    def test_the_key_is_nowhere(self, emulator: AlchemyEmulator, variables: Variables) -> None:
+    def test_the_key_is_nowhere(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
         life = life_of(10)
-        fire(in_triggerer(life.deferral().trigger))
-        kept = json.dumps(variables.texts)
         life.lead()
 
-        assert emulator.api_key not in kept + json.dumps([life.store.texts, life.events])
+        assert emulator.api_key not in json.dumps([life.store.texts, life.events])
 
-    def test_stores_out_of_reach_fail_no_batch(
-        self, emulator: AlchemyEmulator, variables: Variables, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+    def test_a_store_out_of_reach_fails_no_batch(
+        self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
         emulator.set_default_job(running_seconds=0)
         life = life_of(10)
         life.next_try()
-        variables.is_out_of_reach = True
 
         def refuse(*_: Any) -> None:
             msg = "the API server is away"
@@ -532,47 +487,46 @@ class TestWhatIsKept:
         monkeypatch.setattr(life.store, "set", refuse)
 
         assert len(life.lead()["finished"]) == 10
-        assert "Could not keep how far the batch is" in task_log()
+        assert "Could not save the state of the task" in task_log()
 
-    @pytest.mark.parametrize("text", ['"nonsense"', "[]", "{}", '{"first_try": 1, "try_number": 1, "record": {}}'])
+    @pytest.mark.parametrize("text", ['"nonsense"', "[]", "{}", '{"first_try": 1, "try_number": 1, "state": {}}'])
     def test_what_is_no_record_is_left_alone(self, text: str, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
         life = life_of(10)
-        life.store.texts["alchemy_contracts"] = text
+        life.store.texts["alchemy_batch"] = text
         life.next_try()
 
         assert len(life.lead()["finished"]) == 10
 
 
 class TestBeforeAirflow33:
-    @pytest.fixture(autouse=True)
-    def old(self, monkeypatch: pytest.MonkeyPatch, variables: Variables) -> None:
-        monkeypatch.setattr("airflow_provider_alchemy.tasks.batch_memory.TRIGGERER_RENDERS", False)
-        variables.is_out_of_reach = True
+    """Airflow has no store: nothing but what goes with the deferral is known."""
+
+    def lead(self, task: Any, ti: BatchInstance) -> Any:
+        step: Callable[[], Any] = partial(task.execute, {"ti": ti})
+        while True:
+            try:
+                return step()
+            except TaskDeferred as deferral:
+                kwargs = {**(deferral.kwargs or {}), "event": fire(in_triggerer(deferral.trigger))}
+                step = partial(task.resume_execution, deferral.method_name, kwargs, {"ti": ti})
 
     def test_the_batch_ends_alike(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0.1)
-        life = life_of(10)
 
-        assert len(life.lead()["finished"]) == 10
+        assert len(self.lead(refresh(contracts(10)), BatchInstance())["finished"]) == 10
 
-    def test_it_says_what_a_restart_means(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
+    def test_it_says_what_a_retry_means(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         emulator.set_default_job(running_seconds=0)
 
-        life_of(10).lead()
+        self.lead(refresh(contracts(10)), BatchInstance())
 
-        lines = [line for line in task_log().splitlines() if "Airflow keeps nothing of a batch before 3.3" in line]
-        assert len({line.partition("Airflow keeps")[2] for line in lines}) == 1
+        assert "Airflow keeps nothing of a task before 3.3: a retry asks for all contracts again" in task_log()
 
     def test_a_retry_asks_for_all_again(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
-        task = refresh(contracts(5))
         for try_number in (1, 2):
-            life = BatchLife(task)
-            life.ti.try_number = try_number
-            deferral = life.deferral()
-            event = fire(in_triggerer(deferral.trigger))
-            task.resume_execution(deferral.method_name, {**(deferral.kwargs or {}), "event": event}, {"ti": life.ti})
+            self.lead(refresh(contracts(5)), BatchInstance(try_number=try_number))
 
         assert emulator.count() == 10
 

@@ -120,7 +120,7 @@ def test_deferred_it_leaves_the_first_call_to_the_worker(emulator: AlchemyEmulat
 
     life.lead(waiting_operator(deferrable=True))
 
-    assert life.deferrals[0].trigger.serialize()[1]["record"]["polls"] == 1
+    assert life.deferrals[0].trigger.serialize()[1]["state"]["polls"] == 1
 
 
 def test_a_refresh_that_is_finished_at_once_does_not_defer(emulator: AlchemyEmulator) -> None:
@@ -140,7 +140,7 @@ def test_a_service_that_has_not_answered_yet_is_not_left_to_the_triggerer(emulat
 
     life.lead(waiting_operator(deferrable=True))
 
-    assert life.deferrals[0].trigger.serialize()[1]["record"]["polls"] == 4
+    assert life.deferrals[0].trigger.serialize()[1]["state"]["polls"] == 4
 
 
 def test_execution_timeout_is_honoured_while_it_is_deferred(emulator: AlchemyEmulator) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each released version left in Airflow's database, and the proof that today's code goes on with it."""
+"""What goes through Airflow's database keeps its form from the first release on: deferred tasks outlive upgrades."""

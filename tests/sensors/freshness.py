@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_alchemy.api.client import AlchemyClient
+from airflow_provider_alchemy.api.endpoints import get_nft_metadata_batch
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import ADDRESS
 
@@ -63,7 +64,7 @@ def refresh(emulator: AlchemyEmulator, token_ids: Iterable[int]) -> None:
     ids = list(token_ids)
     with AlchemyClient(settings) as client:
         for start in range(0, len(ids), 100):
-            client.get_nft_metadata_batch(ADDRESS, ids[start : start + 100], refresh=True)
+            client.send(get_nft_metadata_batch(ADDRESS, ids[start : start + 100], settings, refresh=True))
 
 
 def looks_of(emulator: AlchemyEmulator) -> list[tuple[int, ...]]:

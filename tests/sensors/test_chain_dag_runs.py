@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.sensors.minting import CONFIRMATIONS, FIRST, RESULT_KEYS, has_looked, mint
 from tests.tasks.dag_runs import new_dag, run

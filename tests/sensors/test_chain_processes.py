@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
-from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
@@ -98,7 +98,7 @@ class TestWhatIsRemembered:
 def test_a_wait_that_begins_far_back_keeps_what_it_has_read_now_and_then(
     mode: str, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.mint_looks.SECONDS_OF_LOOK", 0)
+    monkeypatch.setattr("airflow_provider_alchemy.waits.new_tokens.MAX_POLL_SECONDS", 0)
     emulator.configure(max_block_range=10)
     mint(emulator, [1])
     emulator.mine_blocks(50)
@@ -138,8 +138,8 @@ class TestDeferred:
             life.lead(sensor_in("deferred"))
 
         assert len(life.deferrals) == 1
-        record = life.deferrals[0].trigger.serialize()[1]["record"]
-        assert (record["looks"], record["polls"], record["since_block"]) == (1, 1, FIRST)
+        record = life.deferrals[0].trigger.serialize()[1]["state"]
+        assert (record["rounds"], record["polls"], record["since_block"]) == (1, 1, FIRST)
 
     def test_tokens_that_are_there_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1])
@@ -165,7 +165,7 @@ class TestDeferred:
             sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
 
     @pytest.mark.usefixtures("emulator")
-    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
+    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "state": 7}])
     def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
         with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
             sensor_in("deferred").execute_complete(context_of(), event)
@@ -202,11 +202,14 @@ class TestRescheduled:
 
         assert (result["since_block"], result["token_ids"]) == (FIRST, ["1", "2"])
 
-    @pytest.mark.usefixtures("emulator")
-    def test_without_a_store_the_units_end_the_wait_all_the_same(self) -> None:
-        error = failure(sensor_in("reschedule", max_compute_units=500), context_without_store(TaskInstance()))
+    def test_without_a_store_the_log_warns_that_the_units_limit_each_poke_alone(
+        self, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        with once(has_looked(emulator, 3), lambda: mint(emulator, [1])):
+            result = Life().lead(sensor_in("reschedule", max_compute_units=500), context_without_store(TaskInstance()))
 
-        assert isinstance(error, AlchemySpendingLimitError)
+        assert result["state"] == "finished"
+        assert "max_compute_units limits each poke alone" in task_log()
 
     @pytest.mark.usefixtures("emulator")
     def test_without_a_store_the_timeout_counts_from_the_first_poke(self) -> None:

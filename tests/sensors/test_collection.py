@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedForGoodError
+from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError, AlchemyTokensFailedError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import (
@@ -142,7 +142,7 @@ class TestWhatIsAsked:
         result = Life().lead(sensor_in(mode, token_ids=[255, "0xff", "0xFF", "255", "7", 7, 0x10]))
 
         assert (looks_of(emulator), result["token_ids"]) == ([(255, 7, 16)], ["255", "7", "16"])
-        assert "4 of its token ids are named more than once" in task_log()
+        assert "4 of the token ids are named more than once" in task_log()
 
     def test_no_tokens_are_finished_without_a_call(
         self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog
@@ -150,7 +150,7 @@ class TestWhatIsAsked:
         result = Life().lead(sensor_in(mode, token_ids=[]))
 
         assert (result["state"], result["counts"]["tokens"], emulator.count()) == ("finished", 0, 0)
-        assert "there are no tokens to wait for" in task_log()
+        assert "finished, 0 of 0 tokens" in task_log()
 
 
 class TestTheProof:
@@ -213,7 +213,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, min_fresh=0.8))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert isinstance(error, AirflowFailException)
         assert "malformed_token_uri 2 (token 2, 3); no_such_token 1 (token 4)" in str(error)
         assert len(looks_of(emulator)) == 1
@@ -237,7 +238,8 @@ class TestTheProof:
 
         error = failure(sensor_in(mode, token_ids=[3, 99]))
 
-        assert isinstance(error, AlchemyTokensFailedForGoodError)
+        assert isinstance(error, AlchemyTokensFailedError)
+        assert error.is_permanent
         assert "no_such_token 1 (token 99)" in str(error)
 
     @pytest.mark.parametrize("tokens", [None, [1, 2]])
@@ -262,7 +264,7 @@ class TestTheLog:
 
         Life().lead(sensor_in(mode))
 
-        assert "finished, 10 of 10 tokens newer than" in task_log()
+        assert "finished, 10 of 10 tokens were newer than" in task_log()
         assert "3 polls, 1,240 compute units" in task_log()
 
     def test_polls_without_news_say_nothing(

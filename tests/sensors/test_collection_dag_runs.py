@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, task
 
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import RESULT_KEYS, looks_of, refresh, set_fresh

@@ -13,13 +13,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
 )
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemySpendingLimitError,
-    AlchemyUnexpectedAnswerError,
-)
+from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
-from tests.sensors.freshness import looks_of, refresh, sensor_in, set_fresh, spent_on_looking
+from tests.sensors.freshness import looks_of, refresh, sensor_in, set_fresh
 from tests.tasks.lives import (
     ADDRESS,
     Life,
@@ -49,8 +46,8 @@ class TestDeferred:
             life.lead(sensor_in("deferred"))
 
         assert len(life.deferrals) == 1
-        record = life.deferrals[0].trigger.serialize()[1]["record"]
-        assert (record["looks"], record["polls"]) == (1, 5)
+        record = life.deferrals[0].trigger.serialize()[1]["state"]
+        assert (record["rounds"], record["polls"]) == (1, 5)
 
     def test_tokens_that_are_fresh_at_once_need_no_triggerer(self, emulator: AlchemyEmulator) -> None:
         set_fresh(emulator)
@@ -76,7 +73,7 @@ class TestDeferred:
             sensor_in("deferred").resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
 
     @pytest.mark.usefixtures("emulator")
-    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "record": 7}])
+    @pytest.mark.parametrize("event", [None, {}, {"status": "unheard of"}, {"status": "finished", "state": 7}])
     def test_an_event_that_is_none_fails_loudly(self, event: Any) -> None:
         with pytest.raises(AlchemyUnexpectedAnswerError, match="the trigger's event is"):
             sensor_in("deferred").execute_complete(context_of(), event)
@@ -131,25 +128,6 @@ class TestRescheduled:
         assert (result["counts"]["fresh"], len({*looks_of(emulator)})) == (20, 1)
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, 20 of 20 tokens")
-
-    def test_without_a_store_the_pokes_of_which_nothing_is_kept_are_counted_all_the_same(
-        self, emulator: AlchemyEmulator
-    ) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-        context = context_without_store(TaskInstance())
-
-        with once(lambda: len(looks_of(emulator)) > 2, lambda: refresh(emulator, range(10))):
-            result = Life().lead(sensor_in("reschedule"), context)
-
-        assert (result["polls"], result["compute_units"]) == spent_on_looking(emulator)
-
-    def test_without_a_store_the_units_end_the_wait_all_the_same(self, emulator: AlchemyEmulator) -> None:
-        emulator.set_collection(ADDRESS, tokens=10)
-
-        error = failure(sensor_in("reschedule", max_compute_units=3_000), context_without_store(TaskInstance()))
-
-        assert isinstance(error, AlchemySpendingLimitError)
-        assert emulator.compute_units <= 4_000
 
     def test_without_a_store_the_timeout_counts_from_the_first_poke(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)

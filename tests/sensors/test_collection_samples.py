@@ -66,7 +66,7 @@ class TestTheSample:
 
         Life().lead(sensor_in(mode))
 
-        assert "reading the list of its 1,000 tokens for a sample: 10 calls, 6,000 compute units" in task_log()
+        assert "reading the list of its 1,000 tokens, for 6,000 compute units, for a sample" in task_log()
 
     def test_a_collection_smaller_than_the_sample_is_looked_at_whole(
         self, mode: str, emulator: AlchemyEmulator
@@ -81,7 +81,7 @@ class TestTheSample:
         result = Life().lead(sensor_in(mode))
 
         assert (result["state"], result["counts"]["tokens"], result["token_ids"]) == ("finished", 0, [])
-        assert "there are no tokens to wait for" in task_log()
+        assert "finished, 0 of 0 tokens" in task_log()
 
     @pytest.mark.parametrize("form", ["hex", "decimal"])
     def test_page_keys_in_either_form_lead_through_the_list(

@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyDeadlineError,
@@ -25,6 +24,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.interval import Interval
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import BATCH, LIST, looks_of, minutes_ago, refresh, sensor_in, set_fresh, spent_on_looking
 from tests.tasks.lives import (
@@ -216,8 +216,8 @@ class TestDeadlines:
 
         free, bound = sensor_in(mode, **growing), sensor_in(mode, **growing, max_wait=timedelta(seconds=60))
 
-        assert free.cadence() == Cadence(interval_seconds=10, exponential=True)
-        assert bound.cadence() == Cadence(interval_seconds=10, exponential=True, max_interval_seconds=60)
+        assert free.interval() == Interval(seconds=10, exponential=True)
+        assert bound.interval() == Interval(seconds=10, exponential=True, max_seconds=60)
 
     def test_exponential_backoff_lengthens_the_interval(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)

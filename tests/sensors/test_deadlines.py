@@ -17,9 +17,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
 )
 
-from airflow_provider_alchemy.api.cadence import Cadence
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from tests.tasks.lives import (
     ADDRESS,
     AN_HOUR_AND_MORE,
@@ -99,7 +100,7 @@ class TestTimeout:
     def test_it_cuts_the_back_off_of_failed_polls(
         self, mode: str, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_alchemy.api.answers.MAX_RETRY_AFTER_SECONDS", A_DAY)
+        monkeypatch.setattr("airflow_provider_alchemy.api.responses.MAX_RETRY_AFTER_SECONDS", A_DAY)
         emulator.add_fault("http", status=429, retry_after=A_DAY)
 
         # It would stand still for a day.
@@ -113,7 +114,7 @@ class TestTimeout:
 
 
 @pytest.mark.parametrize("mode", MODES)
-class TestCadence:
+class TestInterval:
     def test_polls_come_an_interval_apart(self, mode: str, endless: AlchemyEmulator) -> None:
         with once(lambda: endless.count() >= 5, lambda: endless.set_job(ADDRESS, running_seconds=0)):
             Life().lead(sensor_in(mode, poke_interval=0.2))
@@ -145,8 +146,9 @@ class TestCadence:
         with late_once(lambda: endless.count() >= 4, clock), pytest.raises(AirflowSensorTimeout):
             life.lead(sensor)
 
-        assert sensor.cadence() == Cadence(interval_seconds=0.1, exponential=True, max_interval_seconds=0.2)
-        assert all(deferral.trigger._cadence() == sensor.cadence() for deferral in life.deferrals)
+        assert sensor.interval() == Interval(seconds=0.1, exponential=True, max_seconds=0.2)
+        goal = ReingestGoal(ReingestState(contract_address=ADDRESS))
+        assert all(deferral.trigger.wait(goal, "test").interval == sensor.interval() for deferral in life.deferrals)
 
 
 @pytest.mark.usefixtures("endless")
@@ -212,6 +214,6 @@ def test_the_deadline_is_a_moment_that_no_restart_moves(
     with late_once(lambda: endless.count() > 1, clock), pytest.raises(AirflowSensorTimeout):
         life.lead(sensor_in("deferred"))
 
-    deadline = pendulum.parse(life.deferrals[0].trigger.serialize()[1]["record"]["deadline"])
+    deadline = pendulum.parse(life.deferrals[0].trigger.serialize()[1]["state"]["deadline"])
     assert isinstance(deadline, pendulum.DateTime)
     assert (deadline - began).total_seconds() == 3600

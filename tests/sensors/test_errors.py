@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
@@ -18,7 +18,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyNetworkError,
     AlchemyQuotaError,
-    AlchemyRateLimitError,
     AlchemyRequestError,
     AlchemyServerError,
     AlchemyUnexpectedAnswerError,
@@ -43,8 +42,10 @@ PERMANENT = {
     "400": ({"status": 400, "message": "Invalid arg"}, AlchemyRequestError),
     "413": ({"status": 413, "message": "Payload Too Large"}, AlchemyRequestError),
 }
+RATE_LIMIT = {"status": 429}
+"""No failure of the wait, however often it comes."""
+
 TRANSIENT = {
-    "429": ({"status": 429}, AlchemyRateLimitError),
     "500": ({"status": 500}, AlchemyServerError),
     "502 html": ({"status": 502, "body": "html"}, AlchemyServerError),
     "cut": ({"kind": "cut_json"}, AlchemyBadAnswerError),
@@ -86,19 +87,16 @@ class TestWhatIsTheUsersToMend:
         assert (emulator.count(), isinstance(error, error_type)) == (1, True)
 
 
-@pytest.mark.parametrize(("fields", "error_type"), TRANSIENT.values(), ids=TRANSIENT.keys())
 @pytest.mark.usefixtures("quick_backoff")
 class TestWhatIsOursToWaitOut:
-    def test_it_heals(
-        self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
-    ) -> None:
+    @pytest.mark.parametrize("fields", [RATE_LIMIT, *(row[0] for row in TRANSIENT.values())], ids=["429", *TRANSIENT])
+    def test_it_heals(self, mode: str, fields: dict[str, Any], emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, running_seconds=0.05)
         add_fault(emulator, {**fields, "times": 3})
 
-        result = Life().lead(sensor_in(mode))
+        assert Life().lead(sensor_in(mode))["state"] == "finished"
 
-        assert result["state"] == "finished", error_type
-
+    @pytest.mark.parametrize(("fields", "error_type"), TRANSIENT.values(), ids=TRANSIENT.keys())
     def test_it_fails_in_a_way_that_airflow_retries_where_it_stays(
         self, mode: str, fields: dict[str, Any], error_type: type[AlchemyError], emulator: AlchemyEmulator
     ) -> None:
@@ -108,6 +106,14 @@ class TestWhatIsOursToWaitOut:
 
         assert isinstance(error, error_type)
         assert not isinstance(error, AirflowFailException)
+
+    def test_a_429_that_stays_is_waited_out_until_the_timeout(self, mode: str, emulator: AlchemyEmulator) -> None:
+        add_fault(emulator, RATE_LIMIT)
+
+        error = failure(sensor_in(mode, max_consecutive_failures=0, poke_interval=0.01, timeout=0.5))
+
+        assert isinstance(error, AirflowSensorTimeout)
+        assert "HTTP 429" in str(error)
 
 
 @pytest.mark.parametrize(("fields", "error_type"), UNKNOWN.values(), ids=UNKNOWN.keys())

@@ -2,7 +2,7 @@
 """
 The life of a task with many contracts, as Airflow leads it: worker, triggerer, worker, the next try.
 
-Direct calls, as in ``lives``; besides the task's store there are Airflow's Variables, which the trigger reaches.
+Direct calls, as in ``lives``: a batch is deferred again and again until all of its contracts have ended.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_alchemy.api.batches import BatchRecord
 from airflow_provider_alchemy.operators.reingest import ReingestContractsOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.lives import StateStore, TaskInstance, fire, rebuilt
@@ -62,57 +62,6 @@ class BatchInstance(TaskInstance):
         self.xcoms[key] = json.loads(json.dumps(value))
 
 
-class Variables:
-    """Airflow's Variables, as the SDK gives them: what is read was written as text."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-        self.descriptions: dict[str, str | None] = {}
-        self.writes = 0
-        self.is_out_of_reach = False
-        self.refusals = 0
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self._reach()
-        return self.texts.get(key, default)
-
-    def set(self, key: str, value: str, description: str | None = None) -> None:
-        self._reach()
-        self.writes += 1
-        self.texts[key] = value
-        self.descriptions[key] = description
-
-    def delete(self, key: str) -> None:
-        self._reach()
-        self.texts.pop(key, None)
-
-    def has_ends(self, number: int = 1) -> bool:
-        """Whether so many ends of refreshes are kept."""
-        record = BatchRecord.read((self.kept or {}).get("record"))
-        return record is not None and record.ended >= number
-
-    @property
-    def kept(self) -> Any:
-        """What the only one of them holds; None where there is none."""
-        assert len(self.texts) <= 1
-        return next((json.loads(text) for text in self.texts.values()), None)
-
-    def _reach(self) -> None:
-        if self.is_out_of_reach:
-            self.refusals += 1
-            msg = "the API server is away"
-            raise ConnectionError(msg)
-
-
-@pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    """Give Airflow's Variables, and let each Airflow take itself for one whose triggers reach them (3.3)."""
-    variables = Variables()
-    monkeypatch.setattr("airflow_provider_alchemy.triggers.progress.Variable", variables)
-    monkeypatch.setattr("airflow_provider_alchemy.tasks.batch_memory.TRIGGERER_RENDERS", True)
-    return variables
-
-
 def in_triggerer(trigger: Any) -> Any:
     """Build a trigger from what the database keeps of it, as a triggerer does."""
     trigger = rebuilt(trigger)
@@ -146,11 +95,13 @@ class BatchLife:
 
     def lead(self) -> Any:
         """Run a try to its end and give what it returns; what it raises at its end is raised."""
-        try:
-            return self.task.execute(self.context)
-        except TaskDeferred as deferral:
-            self.events.append(fire(in_triggerer(deferral.trigger)))
-            return self.resume(deferral, self.events[-1])
+        step: Callable[[], Any] = partial(self.task.execute, self.context)
+        while True:
+            try:
+                return step()
+            except TaskDeferred as deferral:
+                self.events.append(fire(in_triggerer(deferral.trigger)))
+                step = partial(self.resume, deferral, self.events[-1])
 
     def failure(self) -> BaseException:
         """Run a try and give what it raises at its end."""

@@ -28,6 +28,8 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.reingest import ReingestGoal
+from airflow_provider_alchemy.waits.wait import Goal
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 LOWER = ADDRESS.lower()
@@ -116,6 +118,7 @@ class Life:
     events: list[dict[str, Any]] = field(default_factory=list)
     reschedules: list[datetime] = field(default_factory=list)
     on_deferral: Callable[[], object] = lambda: None
+    on_reschedule: Callable[[], object] = lambda: None
 
     def lead(self, task: Any, context: dict[str, Any] | None = None) -> Any:
         """Run a task to its end and give what it returns; what it raises at its end is raised."""
@@ -129,6 +132,7 @@ class Life:
                 ti = context["ti"]
                 ti.first_reschedule = ti.first_reschedule or pendulum.now("UTC")
                 context["task_reschedule_count"] += 1
+                self.on_reschedule()
                 time.sleep(max(0.0, (pause.reschedule_date - pendulum.now("UTC")).total_seconds()))
             except TaskDeferred as deferral:
                 self.deferrals.append(deferral)
@@ -204,9 +208,25 @@ def late_once(condition: Callable[[], bool], clock: time_machine.Traveller) -> A
 
 
 def life_with_pauses(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Life:
-    """Give a life in which something happens between two looks, whether the task sleeps, is rescheduled or defers."""
-    monkeypatch.setattr("time.sleep", lambda seconds: seconds and action())  # a call that may go at once sleeps for 0
-    return Life(on_deferral=action)
+    """Give a life in which something happens at its first pause: a task that sleeps, is rescheduled or defers."""
+    is_over = False
+
+    def act_once() -> bool:
+        nonlocal is_over
+        is_first, is_over = not is_over, True
+        if is_first:
+            action()
+        return is_first
+
+    for goal in (Goal, ReingestGoal):
+        really = goal.sleep
+
+        async def sleep(self: Any, *arguments: Any, really: Any = really) -> None:
+            if not act_once():
+                await really(self, *arguments)
+
+        monkeypatch.setattr(goal, "sleep", sleep)
+    return Life(on_deferral=act_once, on_reschedule=act_once)
 
 
 def was_asked(emulator: AlchemyEmulator) -> Callable[[], bool]:

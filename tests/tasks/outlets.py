@@ -18,7 +18,7 @@ from airflow.utils.session import create_session
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from tests.tasks.batches import BatchInstance, in_triggerer
 from tests.tasks.dag_runs import Run, run

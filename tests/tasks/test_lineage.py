@@ -14,11 +14,10 @@ from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.assets.lineage import convert_asset_to_openlineage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.batches import address
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import ADDRESS, LOWER
 from tests.tasks.outlets import ALL_KINDS, Build, Processes, batch, fresh, operator, refresh, sensor
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("variables")]
+pytestmark = pytest.mark.integration
 
 THIS = collection(ADDRESS)
 DATASET = ("alchemy://eth-mainnet", LOWER)
@@ -26,7 +25,7 @@ DATASET = ("alchemy://eth-mainnet", LOWER)
 OUTPUTS = {"operator": operator, "refresh": refresh, "batch": batch}
 INPUTS = {"sensor": sensor, "fresh": fresh}
 DEFERRED = {"operator": operator, "sensor": sensor, "fresh": fresh}
-MODULES = ("operators.reingest", "operators.collection", "sensors.reingest", "sensors.collection", "assets")
+MODULES = ("operators.reingest", "operators.collection", "sensors.reingest", "sensors.freshness", "assets")
 
 
 @pytest.fixture

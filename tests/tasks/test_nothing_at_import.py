@@ -23,8 +23,8 @@ socket.getaddrinfo = refused
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.assets import collection
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
@@ -58,8 +58,8 @@ def test_building_tasks_and_triggers_looks_nothing_up_and_connects_nowhere() -> 
         "operators.reingest",
         "operators.collection",
         "sensors.reingest",
-        "sensors.collection",
-        "sensors.chain",
+        "sensors.freshness",
+        "sensors.new_tokens",
         "triggers.chain",
         "assets",
     ],

@@ -11,23 +11,22 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.assets import collection
 from airflow_provider_alchemy.tasks.placement import ends_in_triggerer
 from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
 from tests.tasks.batches import address
-from tests.tasks.batches import variables as variables  # noqa: PLC0414 - a fixture
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS
 from tests.tasks.outlets import ALL_KINDS, Build, Processes, batch, fresh, operator, refresh, sensor
 from tests.tasks.placing import newest
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("variables")]
+pytestmark = pytest.mark.integration
 
 THIS = collection(ADDRESS)
 
-EVENT_KEYS = {*RESULT, "counts", "failed_in_part", "failed", "failures"}
+EVENT_KEYS = {*RESULT_KEYS, "counts", "failed_in_part", "failed", "failures"}
 
 WAYS: dict[str, tuple[Build, dict[str, Any]]] = {
     "operator in a worker": (operator, {}),
@@ -253,4 +252,4 @@ def test_an_event_that_cannot_be_reached_does_not_fail_the_task(
     result = Processes(partial(sensor, outlets=[THIS])).lead()
 
     assert result["state"] == "finished"
-    assert "Could not attach the result to the event of outlet" in task_log()
+    assert "Could not add the result to the event of outlet" in task_log()

@@ -9,25 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import task_group
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_alchemy.tasks.placement import warn_of_mapping
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from tests.conftest import TaskLog
 from tests.tasks.dag_runs import new_dag
-from tests.tasks.lives import ADDRESS, OTHER_ADDRESS
+from tests.tasks.lives import ADDRESS, TaskInstance, context_of
 from tests.tasks.placing import BOTH, KINDS, a_callback, a_hook, build, newest, older, placement
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
-
-
-def a_mapped_group(kind: Any) -> None:
-    with new_dag():
-
-        @task_group
-        def refresh(address: str) -> None:
-            kind(task_id="task", contract_address=address, start_from_trigger=True)
-
-        refresh.expand(address=[ADDRESS, OTHER_ADDRESS])
 
 
 @pytest.fixture
@@ -46,45 +37,26 @@ def no_warning() -> Iterator[None]:
 
 class TestFallbacks:
     @older
-    def test_an_older_airflow_starts_a_task_with_a_template_in_a_worker(self, kind: Any) -> None:
-        with pytest.warns(
-            UserWarning, match=r"is a template, which the triggerer renders from Airflow 3\.3 on"
-        ) as said:
-            task = build(kind, contract_address="{{ params.x }}", network="{{ params.y }}", start_from_trigger=True)
-
-        assert (len(said), placement(task)) == (1, (True, False, False))
-
-    @older
     def test_an_older_airflow_ends_tasks_in_a_worker(self, kind: Any) -> None:
-        with pytest.warns(UserWarning, match="can push no XCom before Airflow") as said:
+        with pytest.warns(UserWarning, match="needs Airflow 3.3") as said:
             task = build(kind, end_from_trigger=True)
 
         assert (len(said), placement(task)) == (1, (True, False, False))
 
     @older
     def test_a_task_that_ends_in_a_worker_after_all_may_have_a_hook(self, kind: Any) -> None:
-        with pytest.warns(UserWarning, match="end_from_trigger is not used"):
+        with pytest.warns(UserWarning, match="needs Airflow 3.3"):
             assert build(kind, **BOTH, pre_execute=a_hook).start_from_trigger
 
-    def test_the_warning_is_about_the_dags_line(self, kind: Any) -> None:
-        with pytest.warns(UserWarning, match="Task 'refresh.task': Airflow starts no mapped task") as said:
-            a_mapped_group(kind)
-
-        assert [one.filename for one in said] == [__file__]
-
-    def test_a_mapped_task_says_so_when_it_runs_and_not_before(self, kind: Any) -> None:
+    def test_a_mapped_task_says_when_it_runs_that_it_starts_in_a_worker(self, kind: Any, task_log: TaskLog) -> None:
         with new_dag():
             mapped = kind.partial(task_id="task", start_from_trigger=True).expand(contract_address=[ADDRESS])
 
         instance = mapped.unmap({"contract_address": ADDRESS})
 
-        assert len(instance.fallbacks) == 1
-
-    def test_a_mapped_task_starts_in_a_worker(self, kind: Any) -> None:
-        with new_dag():
-            mapped = kind.partial(task_id="task", start_from_trigger=True).expand(contract_address=[ADDRESS])
-
-        assert placement(mapped.unmap({"contract_address": ADDRESS})) == (True, False, False)
+        assert "Airflow starts no mapped task" not in task_log()
+        warn_of_mapping(instance, context_of(TaskInstance(map_index=0)))
+        assert "Airflow starts no mapped task in the triggerer" in task_log()
 
 
 @pytest.mark.usefixtures("configured")
@@ -119,12 +91,6 @@ class TestConfiguration:
         task = build(kind, start_from_trigger=True, pre_execute=a_hook)
 
         assert placement(task) == (True, True, False)
-
-    def test_a_mapped_task_does_not_speak_of_it(self, kind: Any) -> None:
-        with new_dag():
-            mapped = kind.partial(task_id="task", deferrable=True).expand(contract_address=[ADDRESS])
-
-        assert mapped.unmap({"contract_address": ADDRESS}).fallbacks == []
 
 
 class TestWhatTheSchedulerGets:

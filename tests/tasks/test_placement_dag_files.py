@@ -89,7 +89,7 @@ def test_a_task_that_cannot_work_is_an_import_error_of_its_dag_file(kind: Any, t
 
     (error,) = dag_bag(tmp_path).import_errors.values()
 
-    assert "task 'task' cannot have start_from_trigger=True: argument 'contract_address' uses xcom_pull" in error
+    assert "task 'task' cannot have start_from_trigger=True: argument 'contract_address' is a template" in error
 
 
 @pytest.mark.usefixtures("airflow_database")

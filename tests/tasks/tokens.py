@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +13,7 @@ import pytest
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.tasks.batches import BatchInstance
-from tests.tasks.lives import ADDRESS, LOWER, Life, StateStore
+from tests.tasks.lives import ADDRESS, LOWER, Life, StateStore, TaskInstance
 
 BATCH, QUEUE, LISTING, METADATA = (
     "getNFTMetadataBatch",
@@ -36,9 +36,20 @@ def refresh(**arguments: Any) -> RefreshCollectionOperator:
 @pytest.fixture
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> float:
     """Let tokens be tried again, and tasks be deferred, after hundredths of a second; give the interval."""
-    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection_arguments.LEAST_SECONDS_BETWEEN_ATTEMPTS", 0.0)
-    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection.SHORTEST_DEFERRAL_SECONDS", 0.01)
+    monkeypatch.setattr("airflow_provider_alchemy.operators.collection.MIN_SECONDS_BETWEEN_ATTEMPTS", 0.0)
+    monkeypatch.setattr("airflow_provider_alchemy.tasks.collection.MIN_DEFERRAL_SECONDS", 0.01)
     return 0.05
+
+
+@dataclass
+class PushingInstance(TaskInstance):
+    """A task instance with XComs."""
+
+    max_tries: int = 2
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
 
 
 class WorkerIsKilled(BaseException):
@@ -68,7 +79,7 @@ class MortalStore(StateStore):
     @property
     def record(self) -> dict[str, Any]:
         """What the only record holds."""
-        found: dict[str, Any] = self.get("alchemy_collection")["record"]
+        found: dict[str, Any] = self.get("alchemy_collection")["state"]
         return found
 
 
@@ -76,7 +87,7 @@ class MortalStore(StateStore):
 class Tries:
     """The tries of one task instance, and what outlives them."""
 
-    ti: BatchInstance = field(default_factory=BatchInstance)
+    ti: PushingInstance = field(default_factory=PushingInstance)
     store: MortalStore | None = field(default_factory=MortalStore)
     life: Life = field(default_factory=Life)
 
@@ -105,11 +116,11 @@ class Tries:
 
     def next_try(self) -> None:
         """Begin another try, as Airflow does: its XComs are cleared."""
-        self.ti = BatchInstance(try_number=self.ti.try_number + 1)
+        self.ti = PushingInstance(try_number=self.ti.try_number + 1)
 
     def clear(self) -> None:
         """Let a user clear the task: Airflow raises max_tries by the tries used."""
-        self.ti = BatchInstance(try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries + self.ti.try_number)
+        self.ti = PushingInstance(try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries + self.ti.try_number)
 
 
 def first_requests(emulator: AlchemyEmulator) -> dict[int, float]:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger by itself: its arguments, and how it runs where no poll is shared (every Airflow before 3.3)."""
+"""The watcher by itself: its arguments, and how it runs where no poll is shared (every Airflow before 3.3)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.api.chain import FIRST_BLOCK, contract
+from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.conftest import TaskLog
 from tests.waiting import until
 
@@ -22,25 +22,15 @@ from .watchers import Store, ids_of, watcher
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 
-
-class Run:
-    """A trigger that runs by itself, and what it told."""
-
-    def __init__(self, trigger: MetadataUpdateTrigger) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.task = asyncio.create_task(self._run(trigger))
-
-    async def _run(self, trigger: MetadataUpdateTrigger) -> None:
-        async for event in trigger.run():
-            self.told.append(event.payload)
-
-    @property
-    def ids(self) -> list[str]:
-        return [event_id for payload in self.told for event_id in payload["event_ids"]]
-
-    async def stop(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+DEFAULTS: dict[str, Any] = {
+    "contract_addresses": [ADDRESS.lower()],
+    "network": None,
+    "alchemy_conn_id": "alchemy_default",
+    "events": ["metadata"],
+    "confirmations": 12,
+    "poll_interval": 15.0,
+    "start_block": None,
+}
 
 
 class TestItsArguments:
@@ -51,42 +41,49 @@ class TestItsArguments:
 
         assert again.serialize() == (path, arguments)
 
-    def test_the_same_watcher_written_in_another_way_is_the_same_trigger(self) -> None:
-        one = MetadataUpdateTrigger([ADDRESS, contract(1)], events=("mint", "metadata"), poll_interval=15)
-        other = MetadataUpdateTrigger((contract(1), ADDRESS.lower()), events=["metadata", "mint"])
-
-        assert one.serialize() == other.serialize()
-
-    def test_defaults(self) -> None:
-        _, arguments = MetadataUpdateTrigger([contract(1)]).serialize()
-
-        assert arguments == {
-            "contract_addresses": [contract(1)],
-            "network": None,
-            "alchemy_conn_id": "alchemy_default",
-            "events": ["metadata"],
-            "confirmations": 12,
-            "poll_interval": 15.0,
-            "start_block": None,
-        }
-
     @pytest.mark.parametrize(
-        "wrong",
+        ("written", "read"),
         [
-            {"contract_addresses": []},
-            {"contract_addresses": ["0x12"]},
-            {"events": ["burn"]},
-            {"confirmations": -1},
-            {"poll_interval": 0},
-            {"start_block": "latest"},
-            {"alchemy_conn_id": ""},
-            {"network": "no slug!"},
+            ({"contract_addresses": [ADDRESS]}, {}),
+            ({"contract_addresses": ADDRESS}, {}),
+            (
+                {"contract_addresses": (ADDRESS, contract(1), ADDRESS.lower())},
+                {"contract_addresses": [contract(1), ADDRESS.lower()]},
+            ),
+            ({"events": ("mint", "metadata", "mint")}, {"events": ["metadata", "mint"]}),
+            ({"events": "mint"}, {"events": ["mint"]}),
+            ({"confirmations": 0}, {"confirmations": 0}),
+            ({"poll_interval": timedelta(seconds=15)}, {"poll_interval": 15.0}),
+            ({"start_block": 0}, {"start_block": 0}),
         ],
         ids=str,
     )
-    def test_what_cannot_be_right_is_refused_where_the_dag_is_parsed(self, wrong: dict[str, Any]) -> None:
-        with pytest.raises(AlchemyArgumentError):
-            MetadataUpdateTrigger(**{"contract_addresses": [contract(1)], **wrong})
+    def test_watchers_that_mean_the_same_are_the_same_trigger(
+        self, written: dict[str, Any], read: dict[str, Any]
+    ) -> None:
+        trigger = MetadataUpdateTrigger(**{"contract_addresses": [ADDRESS], **written})
+
+        assert trigger.serialize()[1] == {**DEFAULTS, **read}
+
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [
+            *(
+                ("contract_addresses", value)
+                for value in ([], None, 5, [ADDRESS, "0x12"], [ADDRESS.replace("E9", "e9")])
+            ),
+            *(("events", value) for value in ([], None, ["burn"], [["mint"]])),
+            *(("confirmations", value) for value in (-1, 1.5, True, "12")),
+            *(("start_block", value) for value in (-1, "latest", 2**60)),
+            *(("poll_interval", value) for value in (0, float("nan"), float("inf"), True, "15")),
+            ("alchemy_conn_id", ""),
+            ("network", "no slug!"),
+        ],
+        ids=str,
+    )
+    def test_one_that_cannot_be_right_is_named_where_the_dag_is_parsed(self, argument: str, value: Any) -> None:
+        with pytest.raises(AlchemyArgumentError, match=argument):
+            MetadataUpdateTrigger(**{"contract_addresses": [ADDRESS], argument: value})
 
     def test_a_watcher_of_an_asset_of_any_scheme_takes_it(self) -> None:
         pytest.importorskip("airflow.sdk", reason="Airflow 2.11 has no asset watchers")
@@ -97,9 +94,31 @@ class TestItsArguments:
         assert asset.watchers[0].trigger.serialize() == watcher().serialize()
 
 
+class Run:
+    """A trigger that runs by itself, and the payloads of its events."""
+
+    def __init__(self, trigger: MetadataUpdateTrigger) -> None:
+        self.payloads: list[dict[str, Any]] = []
+        self.task = asyncio.create_task(self._run(trigger))
+
+    async def _run(self, trigger: MetadataUpdateTrigger) -> None:
+        async for event in trigger.run():
+            self.payloads.append(event.payload)
+
+    @property
+    def ids(self) -> list[str]:
+        return [event_id for payload in self.payloads for event_id in payload["event_ids"]]
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
+        assert "LogStream._run" not in names
+
+
 @pytest.mark.integration
 class TestByItself:
-    async def test_it_fires_and_says_that_nothing_is_kept(self, chain: AlchemyEmulator, task_log: TaskLog) -> None:
+    async def test_it_fires_and_warns_that_no_cursor_is_kept(self, chain: AlchemyEmulator, task_log: TaskLog) -> None:
         chain.reveal(contract(1), [1])
         run = Run(watcher(start_block=FIRST_BLOCK))
         chain.mint(contract(1), [2])
@@ -108,7 +127,7 @@ class TestByItself:
         await run.stop()
 
         assert run.ids == ids_of(chain, [1])
-        assert "keeps no places for this watcher" in task_log()
+        assert "keeps no cursor for this watcher" in task_log()
 
     async def test_without_a_store_each_start_begins_at_the_newest_block(self, chain: AlchemyEmulator) -> None:
         chain.reveal(contract(1), [1])
@@ -117,18 +136,10 @@ class TestByItself:
         await until(lambda: chain.count("eth_getLogs"))
         chain.reveal(contract(1), [2])
 
-        await until(lambda: run.told)
+        await until(lambda: run.payloads)
         await run.stop()
 
-        assert [told["ids"] for told in run.told] == [["2"]]
-
-    async def test_two_poll_each_for_themselves(self, chain: AlchemyEmulator) -> None:
-        runs = [Run(watcher(number, poll_interval=3600)) for number in (1, 2)]
-        await until(lambda: chain.count("eth_blockNumber") == 2)
-        for run in runs:
-            await run.stop()
-
-        assert chain.count("eth_getLogs") == 0
+        assert [payload["ids"] for payload in run.payloads] == [["2"]]
 
     async def test_with_a_store_it_goes_on_where_it_was(self, chain: AlchemyEmulator) -> None:
         store = Store()
@@ -147,17 +158,9 @@ class TestByItself:
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(chain_stream, "next_window", broken)
+        monkeypatch.setattr("airflow_provider_alchemy.chain.stream.next_window", broken)
         run = Run(watcher())
 
         with pytest.raises(ZeroDivisionError):
             await run.task
         assert chain.count("eth_blockNumber") == 1
-
-    async def test_it_leaves_nothing_behind(self, chain: AlchemyEmulator) -> None:
-        run = Run(watcher())
-        await until(chain.count)
-        await run.stop()
-
-        names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
-        assert "LogStream._run" not in names

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_provider_alchemy.api.chain_news import news_of
+from airflow_provider_alchemy.chain.events import payload_of
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from tests.api.chain import NETWORK, log
+from tests.chain.scenes import NETWORK, log
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("### Reveals and mints that start DAGs") : README.index("### MetadataUpdateTrigger")]
@@ -56,4 +56,4 @@ def test_its_table_names_each_key_of_an_event() -> None:
     rows = [line for line in SECTION.splitlines() if line.startswith("| `")]
     shown = [name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
 
-    assert sorted(shown) == sorted(news_of(NETWORK, [log()]))
+    assert sorted(shown) == sorted(payload_of(NETWORK, [log()]))

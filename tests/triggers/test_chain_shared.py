@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watchers that share a poll (Airflow 3.3): what it costs, when a place moves, who comes and goes."""
+"""Watchers that share a poll (Airflow 3.3): when a cursor is saved, and that each has a stream's updates to itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.api.chain import FIRST_BLOCK, contract
+from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.waiting import until
 
 from .watchers import Store, Triggerer, ids_of, shares_streams, watcher
@@ -24,55 +24,63 @@ async def triggerer() -> AsyncIterator[Triggerer]:
     await one.stop()
 
 
-class TestWhatItCosts:
-    @pytest.mark.parametrize("watchers", [1, 100])
-    async def test_a_hundred_watchers_cost_what_one_does(
-        self, chain: AlchemyEmulator, triggerer: Triggerer, watchers: int
+async def polled(chain: AlchemyEmulator, times: int) -> None:
+    polls = chain.count("eth_blockNumber") + times
+    await until(lambda: chain.count("eth_blockNumber") >= polls)
+
+
+class TestOnePoll:
+    async def test_a_hundred_watchers_of_a_connection_and_network_share_it(
+        self, chain: AlchemyEmulator, triggerer: Triggerer
     ) -> None:
         chain.mine_blocks(300)
         chain.reveal(contract(1), [1])
         chain.mine_blocks(2)
-        stores = [Store() for _ in range(watchers)]
+        stores = [Store() for _ in range(100)]
         for number, store in enumerate(stores):
             contracts = range(5 * number + 1, 5 * number + 6)
-            trigger = watcher(*contracts, start_block=FIRST_BLOCK, poll_interval=3600)
-            triggerer.start(number, trigger, store)
+            triggerer.start(number, watcher(*contracts, start_block=FIRST_BLOCK, poll_interval=3600), store)
 
         await until(lambda: all(store.next_block == FIRST_BLOCK + 302 for store in stores))
 
         assert (chain.count("eth_blockNumber"), chain.count("eth_getLogs")) == (1, 1)
-        assert chain.calls[-1].addresses == 5 * watchers
+        assert chain.calls[-1].addresses == 500
         assert triggerer.ids() == ids_of(chain, [1])
+        await triggerer.stop()
+        names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
+        assert (triggerer.manager._groups, "LogStream._run" in names) == ({}, False)
 
-    async def test_each_connection_and_network_has_a_poll_of_its_own(
-        self, chain: AlchemyEmulator, triggerer: Triggerer
-    ) -> None:
+    def test_each_connection_and_network_has_one_of_its_own(self) -> None:
         keys = {watcher(network=network).shared_stream_key() for network in (None, "base-mainnet", "eth-mainnet")}
         keys |= {watcher(alchemy_conn_id="other").shared_stream_key(), watcher(7, poll_interval=5).shared_stream_key()}
         assert len(keys) == 4
 
-        triggerer.start(1, watcher(), Store())
-        await until(lambda: chain.count("eth_blockNumber") >= 2)
-        assert {call.network for call in chain.calls} == {"eth-mainnet"}
-
-
-class TestWhenAPlaceMoves:
-    async def test_only_after_the_event_is_stored(self, chain: AlchemyEmulator) -> None:
-        triggerer, store = Triggerer(stores_events=False), Store()
-        triggerer.start(1, watcher(), store)
-        await until(lambda: store.next_block == FIRST_BLOCK)
-        chain.reveal(contract(1), [1])
+    async def test_watchers_come_and_go_and_each_gets_its_own_from_its_beginning_on(
+        self, chain: AlchemyEmulator, triggerer: Triggerer
+    ) -> None:
+        stores = {number: Store() for number in (1, 2, 3)}
+        triggerer.start(1, watcher(1, poll_interval=3600), stores[1])
+        await until(lambda: stores[1].next_block)
+        # A watcher in a hurry serves the others too.
+        triggerer.start(2, watcher(2), stores[2])
+        await until(lambda: stores[2].next_block)
+        await triggerer.stop(1)
+        for number in (1, 2):
+            chain.reveal(contract(number), [1])
         chain.mine_blocks(2)
-        await until(triggerer.fired(1))
-        polls = chain.count("eth_blockNumber")
-        await until(lambda: chain.count("eth_blockNumber") >= polls + 3)
-        assert store.next_block == FIRST_BLOCK
+        await until(lambda: stores[2].next_block == FIRST_BLOCK + 3)
+        triggerer.start(3, watcher(2), stores[3])
+        await until(lambda: stores[3].next_block)
+        assert (triggerer.ids(1), triggerer.ids(2), triggerer.ids(3)) == ([], ids_of(chain, [2]), [])
 
-        triggerer.confirm()
-        await until(lambda: store.next_block == FIRST_BLOCK + 2)
-        await triggerer.stop()
+        triggerer.start(1, watcher(1), stores[1])
+        await until(lambda: triggerer.ids(1))
 
-    async def test_not_with_a_part_of_what_was_found_together(self, chain: AlchemyEmulator) -> None:
+        assert triggerer.ids(1) == ids_of(chain, [1])
+
+
+class TestACursorIsSaved:
+    async def test_only_after_all_that_was_read_together_is_stored(self, chain: AlchemyEmulator) -> None:
         triggerer, store = Triggerer(stores_events=False), Store()
         triggerer.start(1, watcher(1, 2), store)
         await until(lambda: store.next_block)
@@ -81,20 +89,20 @@ class TestWhenAPlaceMoves:
             chain.reveal(contract(2), [1])
         chain.mine_blocks(2)
         await until(lambda: len(triggerer.events) == 2)
-        triggerer.confirm(1)
-        polls = chain.count("eth_blockNumber")
-        await until(lambda: chain.count("eth_blockNumber") >= polls + 3)
+        for stored in (0, 1):
+            triggerer.confirm(stored)
+            await polled(chain, 3)
+            assert store.next_block == FIRST_BLOCK
         await triggerer.stop()
-        assert store.next_block == FIRST_BLOCK
 
         again = Triggerer()
         again.start(1, watcher(1, 2), store)
-        await until(lambda: len(again.events) == 2)
+        await until(lambda: store.next_block == FIRST_BLOCK + 2)
         await again.stop()
 
         assert again.ids() == triggerer.ids() == ids_of(chain, [1, 2])
 
-    async def test_not_for_a_find_whose_watcher_left_before_it_had_told_all_of_it(
+    async def test_not_for_an_update_whose_watcher_left_before_it_had_emitted_all_of_it(
         self, chain: AlchemyEmulator, triggerer: Triggerer
     ) -> None:
         gate, store, other = asyncio.Event(), Store(), Store()
@@ -116,13 +124,7 @@ class TestWhenAPlaceMoves:
 
         assert sorted(triggerer.ids()) == sorted(ids_of(chain, [1, 2, 3]))
 
-    async def test_soon_where_only_another_watcher_failed(
-        self, chain: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from airflow.triggers.shared_stream import _SharedStreamGroup  # noqa: PLC0415 - not there before 3.3
-
-        now = 0.0
-        monkeypatch.setitem(_SharedStreamGroup.__init__.__kwdefaults__ or {}, "_now", lambda: now)
+    async def test_soon_where_only_another_watcher_failed(self, chain: AlchemyEmulator) -> None:
         # The other one does not take what comes, until Airflow gives it up.
         triggerer, store = Triggerer(ack_timeout=0.5), Store()
         triggerer.start(1, watcher(1), store)
@@ -131,8 +133,6 @@ class TestWhenAPlaceMoves:
         chain.reveal(contract(2), [1])
         chain.reveal(contract(1), [1])
         chain.mine_blocks(2)
-        await until(lambda: triggerer.ids(1) and triggerer.is_waited_for_only_by(2))
-        now = 1.0
 
         await until(lambda: store.next_block == FIRST_BLOCK + 3)
 
@@ -153,65 +153,3 @@ class TestWhenAPlaceMoves:
 
         slow.may_read.set()
         await until(lambda: slow.next_block == FIRST_BLOCK + 3)
-
-
-class TestWhoComesAndGoes:
-    async def test_a_late_one_begins_at_the_newest_block_and_disturbs_nobody(
-        self, chain: AlchemyEmulator, triggerer: Triggerer
-    ) -> None:
-        early, late = Store(), Store()
-        triggerer.start(1, watcher(), early)
-        await until(lambda: early.next_block)
-        chain.reveal(contract(1), [1])
-        chain.mine_blocks(4)
-        await until(triggerer.fired(1))
-        triggerer.start(2, watcher(), late)
-        await until(lambda: late.next_block)
-        chain.reveal(contract(1), [2])
-        chain.mine_blocks(2)
-
-        await until(triggerer.fired(2))
-        await until(lambda: len(triggerer.ids(1)) == 2)
-
-        assert triggerer.ids(1) == ids_of(chain, [1])
-        assert triggerer.ids(2) == ids_of(chain, [1])[1:]
-
-    async def test_one_leaves_and_the_others_go_on(self, chain: AlchemyEmulator, triggerer: Triggerer) -> None:
-        stores = {number: Store() for number in (1, 2)}
-        for number, store in stores.items():
-            triggerer.start(number, watcher(number), store)
-        await until(lambda: all(store.next_block for store in stores.values()))
-        await triggerer.stop(1)
-        for number in (1, 2):
-            chain.reveal(contract(number), [1])
-        chain.mine_blocks(2)
-        await until(lambda: stores[2].next_block == FIRST_BLOCK + 3)
-        assert (triggerer.ids(1), triggerer.ids(2)) == ([], ids_of(chain, [2]))
-
-        triggerer.start(1, watcher(1), stores[1])
-        await until(triggerer.fired(1))
-        assert triggerer.ids(1) == ids_of(chain, [1])
-
-    async def test_the_poll_ends_with_the_last_one(self, chain: AlchemyEmulator, triggerer: Triggerer) -> None:
-        store = Store()
-        triggerer.start(1, watcher(), store)
-        await until(lambda: store.next_block)
-
-        await triggerer.stop(1)
-
-        assert triggerer.manager._groups == {}
-        names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
-        assert "LogStream._run" not in names
-        assert chain.throttled == 0
-
-    async def test_the_shortest_interval_serves_all(self, chain: AlchemyEmulator, triggerer: Triggerer) -> None:
-        calm, hasty = Store(), Store()
-        triggerer.start(1, watcher(1, poll_interval=3600), calm)
-        await until(lambda: calm.next_block)
-        triggerer.start(2, watcher(2, poll_interval=0.1), hasty)
-        await until(lambda: hasty.next_block)
-        for number in (1, 2):
-            chain.reveal(contract(number), [1])
-        chain.mine_blocks(2)
-
-        await until(lambda: triggerer.ids(1) and triggerer.ids(2))

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from airflow_provider_alchemy.api import chain_stream
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.chain import stream as chain_stream
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE, connection_json
-from airflow_provider_alchemy.triggers.chain_places import KEY
-from tests.api.chain import FIRST_BLOCK, contract
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
+from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.conftest import TaskLog
 from tests.waiting import until
 
@@ -31,7 +30,7 @@ async def triggerer() -> AsyncIterator[Triggerer]:
 
 
 async def stored(chain: AlchemyEmulator) -> Store:
-    """Give a store that knows a watcher's place, and a chain on which something happened since."""
+    """Give a store that knows a watcher's cursor, and a chain on which something happened since."""
     store, triggerer = Store(), Triggerer()
     triggerer.start(1, watcher(), store)
     await until(lambda: store.next_block)
@@ -42,7 +41,7 @@ async def stored(chain: AlchemyEmulator) -> Store:
 
 
 class TestTheStore:
-    async def test_a_place_that_cannot_be_read_is_read_again_until_it_can(
+    async def test_a_cursor_that_cannot_be_read_is_read_again_until_it_can(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -54,7 +53,7 @@ class TestTheStore:
         assert triggerer.ids() == ids_of(chain, [1])
         assert "Could not read how far the chain was read" in task_log()
 
-    async def test_a_place_that_cannot_be_written_is_written_after_the_next_poll(
+    async def test_a_cursor_that_cannot_be_written_is_written_after_the_next_poll(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -64,16 +63,18 @@ class TestTheStore:
         await until(lambda: store.next_block == FIRST_BLOCK + 50)
 
         assert triggerer.ids() == ids_of(chain, [1])
-        assert task_log().count("Could not keep how far the chain was read") == 1
+        assert task_log().count("Could not save how far the chain was read") == 1
 
     @pytest.mark.parametrize("value", [None, "text", {"slots": []}, {"slots": {"eth-mainnet": {"x": 5}}}])
-    async def test_what_is_no_place_is_none(self, chain: AlchemyEmulator, triggerer: Triggerer, value: object) -> None:
+    async def test_a_value_that_is_no_cursor_is_none(
+        self, chain: AlchemyEmulator, triggerer: Triggerer, value: object
+    ) -> None:
         store = Store()
-        store.values[KEY] = json.dumps(value)
+        store.values[CURSOR_KEY] = json.dumps(value)
         chain.mine_blocks(7)
         triggerer.start(1, watcher(), store)
 
-        await until(lambda: store.values[KEY].count("metadata+mint"))
+        await until(lambda: store.values[CURSOR_KEY].count("metadata+mint"))
 
         assert store.next_block == FIRST_BLOCK + 7
 
@@ -85,7 +86,7 @@ class TestTheStore:
             triggerer.start(number, watcher(number, confirmations=number % 2), store)
         chain.mine_blocks(1)
 
-        await until(lambda: len(json.loads(store.values.get(KEY, '{"slots": {}}'))["slots"]) == 2)
+        await until(lambda: len(json.loads(store.values.get(CURSOR_KEY, '{"slots": {}}'))["slots"]) == 2)
         await until(lambda: sum(map(len, _fingerprints(store))) == 5 * 8)
 
     async def test_an_asset_of_another_scheme_is_as_good_as_any(
@@ -115,7 +116,7 @@ class TestTheStore:
 
 
 def _fingerprints(store: Store) -> list[str]:
-    slots = json.loads(store.values.get(KEY, '{"slots": {}}'))["slots"]
+    slots = json.loads(store.values.get(CURSOR_KEY, '{"slots": {}}'))["slots"]
     return [fingerprints for places in slots.values() for fingerprints in places.values()]
 
 
@@ -135,7 +136,7 @@ class TestTheKeyAndTheConnection:
 
         assert triggerer.ids() == ids_of(chain, [1])
 
-    async def test_a_wrong_key_holds_watchers_up_until_somebody_mends_it(
+    async def test_a_wrong_key_holds_watchers_up_until_the_connection_is_right(
         self, chain: AlchemyEmulator, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
         store = await stored(chain)
@@ -153,28 +154,6 @@ class TestTheKeyAndTheConnection:
         assert log.count("is held up") == 1
         assert "Check the API key" in log
         assert "wrong-key-0123456789" not in log
-
-    async def test_a_connection_that_is_missing_is_waited_for(
-        self, chain: AlchemyEmulator, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        store = await stored(chain)
-        readings = 0
-        really = AlchemyHook.aread_settings
-
-        async def read(hook: AlchemyHook) -> object:
-            nonlocal readings
-            readings += 1
-            if readings < 4:
-                msg = "the API server is out of reach"
-                raise OSError(msg)
-            return await really(hook)
-
-        monkeypatch.setattr(AlchemyHook, "aread_settings", read)
-        triggerer.start(1, watcher(), store)
-
-        await until(triggerer.fired(1))
-
-        assert triggerer.ids() == ids_of(chain, [1])
 
     async def test_the_key_is_in_no_log_line_no_event_and_no_argument(
         self, chain: AlchemyEmulator, triggerer: Triggerer, task_log: TaskLog
@@ -196,18 +175,6 @@ class TestTheKeyAndTheConnection:
         assert all(chain.api_key not in text for text in texts)
 
 
-class TestFaults:
-    async def test_faults_of_the_service_end_no_watcher(self, chain: AlchemyEmulator, triggerer: Triggerer) -> None:
-        store = await stored(chain)
-        for kind in ("http", "empty", "cut_json", "inactive_app", "network_disabled", "reset", "large"):
-            chain.add_fault(kind, times=2)
-
-        triggerer.start(1, watcher(), store)
-        await until(triggerer.fired(1))
-
-        assert triggerer.ids() == ids_of(chain, [1])
-
-
 class TestABug:
     async def test_it_ends_all_watchers_with_its_error_and_those_that_begin_again_are_served(
         self, chain: AlchemyEmulator, triggerer: Triggerer
@@ -225,6 +192,7 @@ class TestABug:
         assert [type(result) for result in results] == [ZeroDivisionError] * 3
         for number, store in stores.items():
             triggerer.start(number, watcher(number), store)
+        await until(lambda: all(store.next_block for store in stores.values()))
         for number in stores:
             chain.reveal(contract(number), [1])
         chain.mine_blocks(2)

@@ -12,9 +12,9 @@ import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import TaskSuccessEvent
 
-from airflow_provider_alchemy.api.records import RESULT
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
 from tests.tasks.lives import ADDRESS, LOWER
 
@@ -93,19 +93,19 @@ class TestWhatItPushes:
     def test_each_key_where_the_task_says_so(self, channel: Channel) -> None:
         event_of(trigger_of(multiple_outputs=True))
 
-        assert channel.keys == [*RESULT, "return_value"]
+        assert channel.keys == [*RESULT_KEYS, "return_value"]
 
     def test_the_result_is_a_plain_dict(self, channel: Channel) -> None:
         event_of(trigger_of())
 
         result = channel.messages[-1].value
         assert type(result) is dict
-        assert (tuple(result), result["contract_address"], result["state"]) == (RESULT, LOWER, "finished")
+        assert (tuple(result), result["contract_address"], result["state"]) == (RESULT_KEYS, LOWER, "finished")
 
     def test_each_key_has_its_value(self, channel: Channel) -> None:
         event_of(trigger_of(multiple_outputs=True))
 
-        single = {message.key: message.value for message in channel.messages if message.key in RESULT}
+        single = {message.key: message.value for message in channel.messages if message.key in RESULT_KEYS}
         assert single == channel.messages[-1].value
 
     def test_it_is_the_tasks_own(self, channel: Channel) -> None:
@@ -117,7 +117,7 @@ class TestWhatItPushes:
     def test_the_length_is_told_for_a_task_that_maps_over_it(self, channel: Channel) -> None:
         event_of(trigger_of())
 
-        assert channel.messages[-1].mapped_length == len(RESULT)
+        assert channel.messages[-1].mapped_length == len(RESULT_KEYS)
 
     def test_no_length_is_told_of_a_mapped_tasks_result(self, channel: Channel) -> None:
         trigger = trigger_of()
@@ -166,7 +166,7 @@ class TestHowItEnds:
 
         event = event_of(trigger_of())
 
-        assert (event.payload["status"], event.payload["record"]["state"]) == (WaitEnd.FINISHED, "finished")
+        assert (event.payload["status"], event.payload["state"]["status"]) == (WaitEnd.FINISHED, "finished")
         assert "a worker ends the task: the database is away" in task_log()
 
 

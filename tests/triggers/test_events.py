@@ -20,7 +20,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from tests.tasks.lives import ADDRESS, LOWER, RESULT_KEYS, context_of, sensor_in
 
-RECORD = {"contract_address": LOWER, "network": "eth-mainnet", "state": "in_progress", "polls": 3}
+RECORD = {"contract_address": LOWER, "network": "eth-mainnet", "status": "in_progress", "polls": 3}
 
 
 def operator() -> ReingestContractOperator:
@@ -33,7 +33,7 @@ def task(request: pytest.FixtureRequest) -> Any:
 
 
 def event_of(error: AlchemyError, status: str = "failed") -> dict[str, Any]:
-    return {"status": status, "record": dict(RECORD), "error": error.to_dict()}
+    return {"status": status, "state": dict(RECORD), "error": error.to_dict()}
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def event_of(error: AlchemyError, status: str = "failed") -> dict[str, Any]:
         {},
         "finished",
         {"status": "success"},
-        {"status": None, "record": RECORD},
-        {"status": "unheard of", "record": RECORD, "error": None},
+        {"status": None, "state": RECORD},
+        {"status": "unheard of", "state": RECORD, "error": None},
         {"status": "finished"},
-        {"status": "finished", "record": None, "error": None},
-        {"status": "failed", "record": [], "error": None},
-        {"status": "finished", "record": {}, "error": None},
-        {"status": ["finished"], "record": RECORD, "error": None},
+        {"status": "finished", "state": None, "error": None},
+        {"status": "failed", "state": [], "error": None},
+        {"status": "finished", "state": {}, "error": None},
+        {"status": ["finished"], "state": RECORD, "error": None},
     ],
     ids=str,
 )
@@ -68,7 +68,7 @@ class TestAnEventThatCannotBe:
 
 
 def test_a_finished_record_is_the_result(task: Any) -> None:
-    event = {"status": "finished", "record": {**RECORD, "state": "finished", "progress": 100}, "error": None}
+    event = {"status": "finished", "state": {**RECORD, "status": "finished", "percent": 100}, "error": None}
 
     result = task.execute_complete(context_of(), event)
 
@@ -76,7 +76,7 @@ def test_a_finished_record_is_the_result(task: Any) -> None:
 
 
 def test_values_that_a_newer_version_adds_are_left_out(task: Any) -> None:
-    event = {"status": "finished", "record": {**RECORD, "state": "finished", "mood": "good"}, "error": None}
+    event = {"status": "finished", "state": {**RECORD, "status": "finished", "mood": "good"}, "error": None}
 
     assert set(task.execute_complete(context_of(), event)) == RESULT_KEYS
 
@@ -122,4 +122,4 @@ def test_an_error_of_an_unknown_type_fails_as_an_error_of_ours(task: Any) -> Non
 
 def test_a_failure_without_an_error_is_no_success(task: Any) -> None:
     with pytest.raises(AlchemyError):
-        task.execute_complete(context_of(), {"status": "failed", "record": dict(RECORD), "error": None})
+        task.execute_complete(context_of(), {"status": "failed", "state": dict(RECORD), "error": None})

@@ -44,9 +44,9 @@ def run_all(triggers: list[ReingestTrigger]) -> list[dict[str, Any]]:
 
 
 def ended_early(emulator: AlchemyEmulator, event: dict[str, Any]) -> bool:
-    finished_at = emulator.finished_at(event["record"]["contract_address"])
+    finished_at = emulator.finished_at(event["state"]["contract_address"])
     assert finished_at is not None
-    return datetime.fromisoformat(event["record"]["finished_at"]).timestamp() < finished_at
+    return datetime.fromisoformat(event["state"]["finished_at"]).timestamp() < finished_at
 
 
 class TestAThousandWaits:
@@ -80,13 +80,13 @@ class TestAThousandWaits:
         self, outcome: tuple[AlchemyEmulator, list[dict[str, Any]]]
     ) -> None:
         emulator, events = outcome
-        assert sum(event["record"]["compute_units"] for event in events) == emulator.compute_units
+        assert sum(event["state"]["compute_units"] for event in events) == emulator.compute_units
 
     def test_what_they_say_they_polled_is_what_was_asked(
         self, outcome: tuple[AlchemyEmulator, list[dict[str, Any]]]
     ) -> None:
         emulator, events = outcome
-        assert sum(event["record"]["polls"] for event in events) == emulator.count()
+        assert sum(event["state"]["polls"] for event in events) == emulator.count()
 
 
 class TestFaultyAnswers:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.metadata_fresh import MetadataFreshTrigger
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger, ReingestTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import looks_of, minutes_ago, refresh, sensor_in, set_fresh
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -21,7 +20,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.integration
 
 
-def trigger_of(**arguments: Any) -> MetadataFreshTrigger:
+def trigger_of(**arguments: Any) -> FreshnessTrigger:
     """Build a trigger as a worker hands it over; fields of its record may be given too."""
     record: dict[str, Any] = {
         "contract_address": LOWER,
@@ -32,7 +31,7 @@ def trigger_of(**arguments: Any) -> MetadataFreshTrigger:
     for name in ("contract_address", "ids", "deadline", "execution_deadline", "fresh_since", "sample_size", "fresh"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return MetadataFreshTrigger(**{"record": record, "poll_interval": 0.05, **arguments})
+    return FreshnessTrigger(**{"state": record, "poll_interval": 0.05, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -49,16 +48,16 @@ class TestWhatTheDatabaseKeeps:
 
         path, arguments = trigger.serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.metadata_fresh.MetadataFreshTrigger"
+        assert path == "airflow_provider_alchemy.triggers.reingest.FreshnessTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
-        told = (trigger.min_fresh, trigger.max_consecutive_failures, trigger.max_compute_units)
-        assert told == (50, 7, 10**6)
+        kept = (trigger.state["min_fresh"], trigger.max_consecutive_failures, trigger.max_compute_units)
+        assert kept == ("0.5", 7, 10**6)
 
     def test_a_record_that_is_none_breaks_it_loudly(self) -> None:
-        with pytest.raises(ValueError, match="no record of tokens to wait for"):
-            fire(MetadataFreshTrigger({"contract_address": LOWER}))
+        with pytest.raises(ValueError, match="no state of a wait"):
+            fire(FreshnessTrigger({"contract_address": LOWER}))
 
 
 class TestItsEvent:
@@ -67,8 +66,8 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
-        assert event["record"]["fresh"] == "0-9"
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert event["state"]["fresh"] == "0-9"
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -83,7 +82,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedForGoodError")
+        assert (event["status"], event["error"]["type"]) == (WaitEnd.FAILED, "AlchemyTokensFailedError")
 
     def test_a_deadline_is_a_time_out_after_one_more_look(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
@@ -103,7 +102,7 @@ class TestItsEvent:
     ) -> None:
         set_fresh(emulator)
 
-        assert fire(trigger_of(sample_size=sample_size))["record"]["ids"] == ids
+        assert fire(trigger_of(sample_size=sample_size))["state"]["ids"] == ids
 
     @pytest.mark.usefixtures("emulator", "airflow_database")
     def test_an_unknown_connection_is_a_failure_and_no_crash(self) -> None:
@@ -134,7 +133,7 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         set_fresh(emulator)
 
         fire(trigger_of(poll_interval=0.2))

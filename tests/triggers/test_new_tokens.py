@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.hooks import polling
+from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.new_tokens import NewTokensTrigger
-from airflow_provider_alchemy.triggers.reingest import WaitEnd
+from airflow_provider_alchemy.triggers.reingest import NewTokensTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.minting import CONFIRMATIONS, FIRST, NEWEST, has_looked, mint, sensor_in, windows_of
 from tests.tasks.lives import LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -34,11 +33,12 @@ def trigger_of(**arguments: Any) -> NewTokensTrigger:
         "network": "eth-mainnet",
         "since_block": FIRST,
         "next_block": FIRST,
+        "confirmations": CONFIRMATIONS,
     }
-    for name in ("contract_address", "since_block", "next_block", "ids", "deadline"):
+    for name in ("contract_address", "since_block", "next_block", "ids", "deadline", "min_tokens"):
         if name in arguments:
             record[name] = arguments.pop(name)
-    return NewTokensTrigger(**{"record": record, "poll_interval": 0.05, "confirmations": CONFIRMATIONS, **arguments})
+    return NewTokensTrigger(**{"state": record, "poll_interval": 0.05, **arguments})
 
 
 async def events_of(trigger: Any) -> list[Any]:
@@ -56,17 +56,22 @@ class TestWhatTheDatabaseKeeps:
 
         path, arguments = trigger.serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.new_tokens.NewTokensTrigger"
+        assert path == "airflow_provider_alchemy.triggers.reingest.NewTokensTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
-        told = (trigger.min_tokens, trigger.confirmations, trigger.max_consecutive_failures, trigger.max_compute_units)
-        assert told == (2, CONFIRMATIONS, 7, 10**6)
-        assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_wait) == (0.05, True, 0.2)
+        kept = (
+            trigger.state["min_tokens"],
+            trigger.state["confirmations"],
+            trigger.max_consecutive_failures,
+            trigger.max_compute_units,
+        )
+        assert kept == (2, CONFIRMATIONS, 7, 10**6)
+        assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_poll_interval) == (0.05, True, 0.2)
 
     @pytest.mark.parametrize("record", [{}, {"contract_address": LOWER, "ids": "x"}])
     def test_a_record_that_is_none_breaks_it_loudly(self, record: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match="no record of a wait for new tokens"):
+        with pytest.raises(ValueError, match="no state of a wait"):
             fire(NewTokensTrigger(record))
 
 
@@ -76,8 +81,8 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
-        assert (event["record"]["ids"], event["record"]["next_block"]) == ("1-2,9", FIRST + 2)
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert (event["state"]["ids"], event["state"]["next_block"]) == ("1-2,9", FIRST + 2)
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -113,7 +118,7 @@ class TestItsPolls:
 
         event = fire(rebuilt(trigger_of(next_block=second, ids="1", min_tokens=2)))
 
-        assert (event["record"]["ids"], windows_of(emulator)) == ("1-2", [(second, second)])
+        assert (event["state"]["ids"], windows_of(emulator)) == ("1-2", [(second, second)])
 
     def test_the_first_comes_after_a_part_of_the_interval(
         self, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
@@ -124,7 +129,7 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         mint(emulator, [1])
 
         fire(trigger_of(poll_interval=0.2))

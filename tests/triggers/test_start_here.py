@@ -42,7 +42,7 @@ class TestSubmitting:
     def test_its_first_call_is_the_submission(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, running_seconds=0)
 
-        record = fire(trigger_of())["record"]
+        record = fire(trigger_of())["state"]
 
         asked_at = datetime.fromisoformat(record["submitted_at"]).timestamp()
         assert asked_at == emulator.calls[0].at
@@ -50,7 +50,7 @@ class TestSubmitting:
     def test_the_record_counts_every_call(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, running_seconds=0.2)
 
-        record = fire(trigger_of())["record"]
+        record = fire(trigger_of())["state"]
 
         assert (record["polls"], record["compute_units"]) == (emulator.count(), emulator.compute_units)
 
@@ -60,7 +60,7 @@ class TestSubmitting:
 
         event = fire(trigger_of(max_resubmits=2))
 
-        assert (event["status"], event["record"]["resubmits"]) == (WaitEnd.FINISHED, 2)
+        assert (event["status"], event["state"]["queue_failures"]) == (WaitEnd.FINISHED, 2)
 
     @pytest.mark.usefixtures("quick_backoff")
     def test_it_is_submitted_no_oftener_than_asked(self, emulator: AlchemyEmulator) -> None:
@@ -78,7 +78,7 @@ class TestOnlySubmitting:
 
         event = fire(trigger_of(wait_for_completion=False))
 
-        assert (event["status"], event["record"]["state"], emulator.count()) == (WaitEnd.FINISHED, "queued", 1)
+        assert (event["status"], event["state"]["status"], emulator.count()) == (WaitEnd.FINISHED, "queued", 1)
 
     @pytest.mark.usefixtures("quick_backoff")
     def test_an_answer_that_it_was_not_queued_is_not(self, emulator: AlchemyEmulator) -> None:
@@ -86,7 +86,7 @@ class TestOnlySubmitting:
 
         event = fire(trigger_of(wait_for_completion=False, max_resubmits=3))
 
-        assert (event["status"], event["record"]["state"]) == (WaitEnd.FINISHED, "queued")
+        assert (event["status"], event["state"]["status"]) == (WaitEnd.FINISHED, "queued")
 
     @pytest.mark.usefixtures("quick_backoff")
     def test_it_makes_as_many_attempts_as_the_connection_allows(
@@ -101,8 +101,8 @@ class TestOnlySubmitting:
 
 
 @pytest.mark.usefixtures("emulator")
-class TestRenderedArguments:
-    """Templates are rendered in the triggerer: what comes of them is checked there."""
+class TestArguments:
+    """A trigger may be built by hand: what cannot be right is an error before anything is sent."""
 
     @pytest.mark.parametrize(
         ("arguments", "error"),
@@ -121,7 +121,7 @@ class TestRenderedArguments:
         assert (event["status"], event["error"]["type"], emulator.count()) == (WaitEnd.FAILED, error, 0)
 
     def test_an_address_in_another_case_is_the_same_collection(self) -> None:
-        assert fire(trigger_of(contract_address=f" {ADDRESS} "))["record"]["contract_address"] == LOWER
+        assert fire(trigger_of(contract_address=f" {ADDRESS} "))["state"]["contract_address"] == LOWER
 
 
 @dataclass
@@ -134,7 +134,7 @@ class TaskInstance:
 
 class TestDeadlines:
     def began(self, event: dict[str, Any]) -> datetime:
-        return datetime.fromisoformat(event["record"]["waiting_since"])
+        return datetime.fromisoformat(event["state"]["started_at"])
 
     @pytest.fixture(autouse=True)
     def short_job(self, emulator: AlchemyEmulator) -> None:
@@ -183,7 +183,7 @@ class TestDeadlines:
 
         first, second = (fire(until(trigger_of(timeout=90.0), ends_at)) for _ in range(2))
 
-        assert first["record"]["deadline"] == second["record"]["deadline"]
+        assert first["state"]["deadline"] == second["state"]["deadline"]
 
     def test_a_wait_whose_time_is_over_looks_once_more_and_ends(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)

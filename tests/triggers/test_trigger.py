@@ -67,7 +67,7 @@ class TestWhatTheDatabaseKeeps:
         assert deferred_trigger(emulator).network == "eth-mainnet"
 
     def test_the_workers_poll_is_in_it(self, emulator: AlchemyEmulator) -> None:
-        record = deferred_trigger(emulator).record
+        record = deferred_trigger(emulator).state
 
         assert record is not None
         assert (record["contract_address"], record["polls"], record["compute_units"]) == (LOWER, 1, 480)
@@ -87,7 +87,7 @@ class TestItsEvent:
 
         event = fire(trigger_of())
 
-        assert (event["status"], event["record"]["state"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
+        assert (event["status"], event["state"]["status"], event["error"]) == (WaitEnd.FINISHED, "finished", None)
 
     def test_a_refused_key_is_a_failure_with_its_type(self, emulator: AlchemyEmulator) -> None:
         emulator.rotate_key()
@@ -99,7 +99,7 @@ class TestItsEvent:
     def test_a_deadline_is_a_time_out(self, emulator: AlchemyEmulator) -> None:
         emulator.set_job(ADDRESS, queued_seconds=600)
 
-        event = fire(trigger_of(record={"deadline": "2026-01-01T00:00:00+00:00"}))
+        event = fire(trigger_of(state={"deadline": "2026-01-01T00:00:00+00:00"}))
 
         assert (event["status"], emulator.count()) == (WaitEnd.TIMED_OUT, 1)
 
@@ -141,10 +141,10 @@ class TestItsPolls:
             asked.append((low, high))
             return (low + high) / 2
 
-        monkeypatch.setattr("airflow_provider_alchemy.api.waiting._random.uniform", half)
+        monkeypatch.setattr("airflow_provider_alchemy.waits.wait._random.uniform", half)
         emulator.set_job(ADDRESS, running_seconds=0)
 
-        fire(trigger_of(poll_interval=0.2))
+        fire(trigger_of(poll_interval=0.2, state={"status": "queued"}))
 
         assert asked == [(0, 0.2)]
 
@@ -152,9 +152,9 @@ class TestItsPolls:
     def test_each_is_one_attempt(self, emulator: AlchemyEmulator) -> None:
         emulator.add_fault("http", status=500)
 
-        event = fire(trigger_of(max_consecutive_failures=2))
+        event = fire(trigger_of(max_consecutive_failures=2, state={"status": "queued"}))
 
-        assert (emulator.count(), event["record"]["polls"]) == (3, 3)
+        assert (emulator.count(), event["state"]["polls"]) == (3, 3)
 
 
 class TestRestarts:
@@ -181,7 +181,7 @@ class TestRestarts:
 
         events = [fire(rebuilt(trigger)) for _ in range(2)]
 
-        assert [event["record"]["polls"] for event in events] == [2, 2]
+        assert [event["state"]["polls"] for event in events] == [2, 2]
 
     def test_running_changes_nothing_of_what_is_serialized(self, emulator: AlchemyEmulator) -> None:
         trigger = deferred_trigger(emulator)

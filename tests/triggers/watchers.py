@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from airflow_provider_alchemy.triggers.chain_places import KEY
-from tests.api.chain import contract
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY, MetadataUpdateTrigger
+from tests.chain.scenes import contract
 
 shares_streams = pytest.mark.skipif(
     find_spec("airflow.triggers.shared_stream") is None, reason="Airflow shares streams from 3.3 on"
@@ -52,7 +51,7 @@ class Store:
     @property
     def next_block(self) -> int:
         """The first block that a watch of the asset would read after a restart; 0: nothing is kept."""
-        slots = json.loads(self.values.get(KEY, "{}")).get("slots", {})
+        slots = json.loads(self.values.get(CURSOR_KEY, "{}")).get("slots", {})
         return min((int(block) for places in slots.values() for block in places), default=0)
 
 

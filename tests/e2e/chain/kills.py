@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-from airflow_provider_alchemy.api.chain_cursor import Places
+from airflow_provider_alchemy.chain.watch import Cursor
 from tests.e2e.chain.dags.watchers import KILLED, KILLED_CONTRACTS, SCENARIOS
 from tests.e2e.chain.mill import Mill, logs_for
 from tests.e2e.chain.records import Told
@@ -39,7 +39,7 @@ class Kill:
     :param read_to: The last block that an answer had arrived for.
     """
 
-    places: dict[str, Places]
+    places: dict[str, Cursor]
     last_event: int
     read_to: int
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from airflow_provider_alchemy.api.chain_cursor import Cursor, Places, slot_of
-from airflow_provider_alchemy.triggers.chain_places import KEY
+from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, slot_of
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from tests.e2e.chain.dags.watchers import Watched
 
 EVENTS = text("SELECT e.id, a.name, e.extra FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id")
@@ -81,14 +81,14 @@ class Records:
         """Count how often each id was told for an asset."""
         return counted(self.told({asset}))
 
-    def places(self, watched: Watched) -> Places:
+    def places(self, watched: Watched) -> Cursor:
         """Give the next block of each contract, as it is kept."""
         with self._engine.connect() as connection:
-            value = connection.execute(KEPT, {"asset": watched.asset, "key": KEY}).scalar()
+            value = connection.execute(KEPT, {"asset": watched.asset, "key": CURSOR_KEY}).scalar()
         slot = slot_of(watched.network, watched.events, watched.confirmations)
-        cursor = Cursor.read(json.loads(value or "null"))
+        cursors = AssetCursors.from_json(json.loads(value or "null"))
         # Without the slot of its own a watch may go on where another one of the asset is: that is not kept for it yet.
-        return cursor.places_of(slot, watched.contracts) if slot in cursor.slots else {}
+        return cursors.cursor_of(slot, watched.contracts) if slot in cursors.slots else {}
 
     def triggers(self, asset: str) -> set[int]:
         """Give the triggers that watch an asset now."""

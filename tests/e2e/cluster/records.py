@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from airflow_provider_alchemy.triggers.chain_places import KEY
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 
 TASKS = text(
     "SELECT task_id, map_index, state, try_number, end_date FROM task_instance WHERE run_id = :run_id"
@@ -75,7 +75,7 @@ class ClusterRecords:
     def watchers_with_a_place(self) -> int:
         """Count the assets whose watcher has kept where it is on the chain."""
         with self._engine.connect() as connection:
-            return int(connection.execute(PLACES, {"key": KEY}).scalar_one())
+            return int(connection.execute(PLACES, {"key": CURSOR_KEY}).scalar_one())
 
 
 def _read(value: Any) -> Any:

@@ -2,13 +2,12 @@
 """
 One real Airflow, on PostgreSQL, for the tests of the operator for many contracts.
 
-One batch begins before the others: the triggerer is killed when it has saved that half of its refreshes ended.
-Some end only after that.
+One batch begins before the others: half of its refreshes end one by one, then the triggerer is killed. The others end
+after that.
 """
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_alchemy.api.batches import BatchRecord
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Call
 from airflow_provider_alchemy.testing.plugin import connection_json
@@ -27,14 +25,13 @@ from tests.e2e.contracts.dags.many_contracts import COUNTS, FAILED, KILLED, MOVE
 
 DAGS = Path(__file__).parent / "dags"
 
-SECONDS_BETWEEN_ENDS = 0.4
 PAUSE_SECONDS = 20
 """Airflow's scheduler takes a task for killed that goes on before it has heard that the task's worker ended: on a busy
 machine it hears that several seconds late."""
 
 ENDLESS_SECONDS = 100_000.0
-AFTER_THE_KILL = contracts_of(MOVED)[COUNTS[MOVED] * 3 // 4 :]
-"""Those whose refresh ends only then."""
+BEFORE_THE_KILL = contracts_of(MOVED)[: COUNTS[MOVED] // 2]
+"""Those whose refresh ends before it."""
 
 
 class Stage:
@@ -51,44 +48,41 @@ class Stage:
         self.runs = {MOVED: airflow.trigger_dag(MOVED)}
         self.api = self.runs[MOVED].api
         self._kill_triggerer()
-        self.saved = self._saved()
         self.restarted_at = time.time()
         airflow.start("triggerer")
-        for contract in AFTER_THE_KILL:
+        for contract in contracts_of(MOVED)[len(BEFORE_THE_KILL) :]:
             emulator.set_job(contract)
         self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in COUNTS if dag_id != MOVED}
-        self.variables_while_it_ran = self._kill_task()
+        self._kill_task()
 
     def _kill_triggerer(self) -> None:
-        wait_until(
-            lambda: self._saved().ended >= COUNTS[MOVED] // 2,
-            moves=lambda: (self.airflow.progress(), self._saved().ended),
-            failure=lambda: f"{len(self.ends(MOVED))} refreshes of {MOVED} have ended, {self._saved().ended} are saved",
-        )
+        for contract in BEFORE_THE_KILL:
+            self._await_poll(contract)
+            self.emulator.set_job(contract)
+            self._await_poll(contract, "finished")
         self.airflow.kill("triggerer", signal.SIGKILL)
 
-    def _saved(self) -> BatchRecord:
-        """Give what the trigger of the batch has saved."""
-        texts = [row["value"] for row in self.api.pages("variables", "variables")]
-        kept = [BatchRecord.read(json.loads(text)["record"]) for text in texts]
-        return next(filter(None, kept), BatchRecord(contracts=COUNTS[MOVED], digest="", network=""))
-
-    def _kill_task(self) -> list[str]:
-        """Mark a deferred task as failed, as a user does who does not want to wait; give the Variables before."""
+    def _await_poll(self, contract: str, state: str | None = None) -> None:
         wait_until(
-            lambda: self.emulator.count(contract_address=contracts_of(KILLED)[0]) > 1 and self.variables(KILLED),
+            lambda: any(state in (None, call.state) for call in self.calls(MOVED) if call.contract_address == contract),
             moves=self.airflow.progress,
-            failure=lambda: f"{KILLED} never polled, or kept nothing: {self.variables()}",
+            failure=lambda: f"{contract} was never {state or 'polled'}; {len(self.ends(MOVED))} have ended",
+            interval_seconds=0.1,
         )
-        before = self.variables(KILLED)
+
+    def _kill_task(self) -> None:
+        """Mark a deferred task as failed, as a user does who does not want to wait."""
+        wait_until(
+            lambda: self.emulator.count(contract_address=contracts_of(KILLED)[0]) > 1,
+            moves=self.airflow.progress,
+            failure=lambda: f"{KILLED} never polled",
+        )
         run = self.runs[KILLED]
         self.api.send("PATCH", f"{run.path}/taskInstances/refresh", {"new_state": "failed"})
-        return before
 
-    def variables(self, dag_id: str = "") -> list[str]:
-        """Give the names of the Variables that batches of a DAG keep now."""
-        rows = self.api.pages("variables", "variables")
-        return [row["key"] for row in rows if f"of DAG '{dag_id}'" in (row["description"] or "") or not dag_id]
+    def variables(self) -> list[str]:
+        """Give the names of all Variables."""
+        return [row["key"] for row in self.api.pages("variables", "variables")]
 
     def calls(self, dag_id: str) -> list[Call]:
         contracts = set(contracts_of(dag_id))
@@ -116,9 +110,7 @@ class Stage:
 def emulator() -> Iterator[AlchemyEmulator]:
     with AlchemyEmulator(units_per_second=None) as running:
         running.set_default_job(running_seconds=PAUSE_SECONDS)
-        for number, contract in enumerate(contracts_of(MOVED)):
-            running.set_job(contract, running_seconds=number * SECONDS_BETWEEN_ENDS)
-        for contract in AFTER_THE_KILL:
+        for contract in contracts_of(MOVED):
             running.set_job(contract, running_seconds=ENDLESS_SECONDS)
         for contract in contracts_of(FAILED)[:3]:
             running.set_job(contract, outcome="does_not_exist")

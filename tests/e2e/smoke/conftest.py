@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from airflow_provider_alchemy.triggers.chain_places import KEY
+from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
 from local_airflow import DagRun, LocalAirflow, TaskInstance
 from local_airflow.waiting import wait_until
 from tests.e2e.smoke.dags.smoke import (
@@ -80,7 +80,7 @@ class Stage:
         held = [address_of(OPERATOR), address_of(DEFERRED_SENSOR), *BATCH_CONTRACTS]
         waiting += [f"{one} is not polled" for one in held if self.emulator.count(contract_address=one) < 2]
         waiting += [f"{one} is not asked for" for one in REFRESHED if not self.emulator.count(contract_address=one)]
-        return waiting if self.airflow.asset_state(WATCHED, KEY) else [*waiting, "the watcher has not begun"]
+        return waiting if self.airflow.asset_state(WATCHED, CURSOR_KEY) else [*waiting, "the watcher has not begun"]
 
     def _release(self) -> None:
         """Let everything end that is waited for, not without trouble."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api.records import RESULT
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.e2e.smoke.conftest import COLLECTION_SIZE, MINTED_TOKEN, STALE, Stage
 from tests.e2e.smoke.dags.smoke import (
     BATCH,
@@ -39,7 +39,7 @@ def test_a_deferred_task_leaves_its_worker(stage: Stage, task_id: str) -> None:
 def test_the_result_of_a_refresh_is_the_same_in_each_form(stage: Stage, task_id: str) -> None:
     result = stage.result(task_id)
 
-    assert (set(result), result["state"], result["already_finished"]) == (set(RESULT), "finished", False)
+    assert (set(result), result["state"], result["already_finished"]) == (set(RESULT_KEYS), "finished", False)
 
 
 def test_the_batch_loses_no_contract(stage: Stage) -> None:

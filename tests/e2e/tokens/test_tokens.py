@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_alchemy.api.records import RESULT
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.e2e.tokens.conftest import BATCH, Stage
 from tests.e2e.tokens.dags.tokens import (
     DAG_IDS,
@@ -126,7 +126,7 @@ class TestReingestContractIsGone:
     def test_the_fallback_refreshes_the_tokens(self, stage: Stage) -> None:
         result = stage.result(FALLBACK)
 
-        assert (set(result), result["state"], result["progress"]) == (set(RESULT), "finished", 100)
+        assert (set(result), result["state"], result["progress"]) == (set(RESULT_KEYS), "finished", 100)
         assert len(stage.emulator.asked_tokens(BATCH, address_of(FALLBACK))) == TOKENS[FALLBACK]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from pendulum import DateTime
 
-from airflow_provider_alchemy.api.records import RESULT
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.e2e.waits.conftest import COUNTED, RETRIED, Stage
 from tests.e2e.waits.dags.alchemy_scenarios import MODES, address_of
 
@@ -24,7 +24,7 @@ def test_the_sensors_result_is_the_same_in_every_mode(stage: Stage, mode: str) -
 
     result = stage.result(dag_id, "wait")
 
-    assert tuple(result) == RESULT
+    assert tuple(result) == RESULT_KEYS
     assert result["state"] == "finished"
     assert result["already_finished"] is False
     assert result["polls"] == stage.emulator.count(contract_address=address_of(dag_id))

@@ -20,14 +20,11 @@ from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
 from local_airflow import DagRun, LocalAirflow, TaskInstance
 from local_airflow.waiting import wait_until
-from tests.e2e.without_worker.dags import mapped_group, without_worker
+from tests.e2e.without_worker.dags import without_worker
 from tests.e2e.without_worker.dags.without_worker import MOVED, address_of
 from tests.e2e.without_worker.statistics import StatisticsServer
 
 DAGS = Path(__file__).parent / "dags"
-
-DATED, DATE = "templates", "20260102"
-"""The DAG whose run has a logical date, and which; a connection is named after it."""
 
 
 class Stage:
@@ -51,9 +48,8 @@ class Stage:
         self.killed_at = self._kill_triggerer()
         self.states_at_kill = {dag_id: run.state() for dag_id, run in self.runs.items()}
         airflow.start("triggerer")
-        others = {*without_worker.DAG_IDS, mapped_group.DAG_ID} - {*MOVED, DATED}
+        others = {*without_worker.DAG_IDS} - {*MOVED}
         self.runs |= {dag_id: airflow.trigger_dag(dag_id) for dag_id in sorted(others)}
-        self.runs[DATED] = self._dated_run()
 
     def _kill_triggerer(self) -> float:
         wait_until(
@@ -63,14 +59,6 @@ class Stage:
         )
         self.airflow.kill("triggerer", signal.SIGKILL)
         return time.time()
-
-    def _dated_run(self) -> DagRun:
-        api = self.runs[MOVED[0]].api
-        api.send("POST", "variables", {"key": "alchemy_contract", "value": address_of(DATED)})
-        api.send("PATCH", f"dags/{DATED}", {"is_paused": False})
-        run_id, date = "dated", f"{DATE[:4]}-{DATE[4:6]}-{DATE[6:]}T00:00:00Z"
-        api.send("POST", f"dags/{DATED}/dagRuns", {"dag_run_id": run_id, "logical_date": date})
-        return DagRun(DATED, run_id, api, self.airflow)
 
     def ended(self, dag_id: str) -> DagRun:
         run = self.runs[dag_id]
@@ -140,7 +128,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, emulator: AlchemyEmulator) -
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__STATSD_PORT": str(statistics.port),
         }
-        connections = {"alchemy_default": connection, f"alchemy_{DATE}": connection}
+        connections = {"alchemy_default": connection}
         with LocalAirflow(
             home, DAGS, connections=connections, environment=environment, database="postgresql"
         ) as airflow:

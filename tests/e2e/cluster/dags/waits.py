@@ -19,8 +19,8 @@ from airflow.sdk import AssetWatcher
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
-from airflow_provider_alchemy.sensors.chain import NewTokensSensor
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 

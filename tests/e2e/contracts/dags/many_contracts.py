@@ -30,7 +30,7 @@ def a_dag(dag_id: str, **arguments: Any) -> DAG:
     return dag
 
 
-a_dag(MOVED)
+a_dag(MOVED, adaptive=False)
 a_dag(THOUSAND)
 a_dag(RETRIED, max_resubmits=0)
 a_dag(KILLED, retries=0)

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
-from airflow_provider_alchemy.sensors.collection import MetadataFreshSensor
+from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 
 NOTES_VARIABLE = "TESTS_WORKER_NOTES"
 

@@ -114,15 +114,6 @@ with a_dag("throttled"):
 with a_dag("no_xcom"):
     sensor("no_xcom", **BOTH, do_xcom_push=False)
 
-with a_dag("templates", params={"network": "eth-mainnet"}):
-    sensor(
-        "templates",
-        **BOTH,
-        contract_address="{{ var.value.alchemy_contract }}",
-        network="{{ params.network }}",
-        alchemy_conn_id="alchemy_{{ ds_nodash }}",
-    )
-
 with a_dag("mapped"):
     mapped: Any = ReingestSensor.partial(
         task_id="wait", poke_interval=POLL_SECONDS, timeout=PATIENCE_SECONDS, **BOTH, **CALLBACKS

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every task about collections has: rendering, labels in the web UI, asset events and lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_alchemy.api.models import RefreshState
+from airflow_provider_alchemy.assets.lineage import dataset_of
+from airflow_provider_alchemy.assets.uris import Collection, collection_of
+from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
+from airflow_provider_alchemy.tasks.arguments import is_template
+from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
+
+MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
+"""What the web UI shows for a mapped task in place of its number."""
+
+# In a DAG with render_template_as_native_obj Jinja makes a number of an address alone, and Airflow fails the task.
+_NATIVE_MAP_INDEX_TEMPLATE = f"Collection {MAP_INDEX_TEMPLATE}"
+
+MAX_EVENT_REASONS = 10
+"""Reasons of failures that an asset event names; the task's result has them all."""
+
+# Airflow 3's outlet that only names an asset; the database knows its URI. Airflow 2 has no such class.
+_NAMED_OUTLET = "AssetNameRef"
+
+
+class CollectionTask(BaseOperator):
+    """A task about one collection, or many."""
+
+    operator_extra_links: Sequence[Any] = (ContractLink(), DashboardLink())
+    ui_color = "#dbe9ff"
+
+    only_reads: ClassVar[bool] = False
+    """Whether the task reads collections, as sensors do, instead of refreshing them: what OpenLineage is told."""
+
+    # Airflow asks for the lineage after execute, in the same process; the task instance does not have the result.
+    _result: dict[str, Any] | None = None
+
+    def render_template(
+        self, content: Any, context: Any, jinja_env: Any = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """
+        Render a template, and leave every other text as it is.
+
+        Jinja makes a number of an address in a DAG with ``render_template_as_native_obj``, and takes seconds for ten
+        thousand of them in each worker.
+        """
+        if isinstance(content, str) and not is_template(content):
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def label_mapped_task(self, context: Any) -> None:
+        """Make the web UI show a mapped task's collection before Airflow 3.3 too, which takes it from the operator."""
+        if context.get("map_index_template") not in {None, MAP_INDEX_TEMPLATE}:
+            return
+        if getattr(context.get("dag"), "render_template_as_native_obj", False):
+            context["map_index_template"] = _NATIVE_MAP_INDEX_TEMPLATE
+        elif getattr(context.get("ti"), "map_index", -1) >= 0:
+            context["map_index_template"] = MAP_INDEX_TEMPLATE
+
+    def complete(self, context: Any, result: dict[str, Any]) -> dict[str, Any]:
+        """End well: add the result to the events that Airflow emits for the task's outlets."""
+        self._result = result
+        for outlet in self.outlets or ():
+            try:
+                _add_to_event(self.events_of(result), outlet, context)
+            except Exception as error:  # noqa: BLE001 - the work is done and paid for: its event is emitted all the same
+                self.log.warning("Could not add the result to the event of outlet %s: %s", outlet, error)
+        return result
+
+    def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
+        """Give the extra of each collection's asset event."""
+        return {Collection(result["network"], result["contract_address"]): event_of(result)}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's own signature
+        """
+        Give OpenLineage the collections that the task has refreshed (outputs) or, for a sensor, read (inputs).
+
+        Without datasets, where the task did not end well in this process, OpenLineage takes its inlets and outlets.
+        """
+        try:
+            from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - no dependency
+        except ImportError:
+            return None
+        datasets = [] if self._result is None else [dataset_of(known) for known in self.events_of(self._result)]
+        return OperatorLineage(inputs=datasets) if self.only_reads else OperatorLineage(outputs=datasets)
+
+
+def push_result(task: Any, context: Any, result: dict[str, Any]) -> None:
+    """Push what a failing task would return: Airflow does so only for a task that ends well."""
+    if not task.do_xcom_push or "ti" not in context:
+        return
+    values = {**(result if task.multiple_outputs else {}), "return_value": result}
+    try:
+        for key, value in values.items():
+            context["ti"].xcom_push(key=key, value=value)
+    except Exception as error:  # noqa: BLE001 - why the task failed is what it must end with
+        task.log.warning("Could not push the result: %s", error)
+
+
+def event_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Give the extra of a collection's asset event for a task's result.
+
+    :param result: What a task with one collection returns.
+    :return: ``contract_address, network, state, progress, already_finished, submitted_at, finished_at, polls,
+        compute_units`` as the task returns them (None: unknown), ``counts`` (None: it counts nothing),
+        ``failed_in_part`` (whether any token that the task read is not proven), ``failed`` (how many tokens) and
+        ``failures`` (reason to their number, the ten most frequent).
+    """
+    counts = result.get("counts")
+    failed = sum((counts or {}).get(name, 0) for name in ("stale", "failed"))
+    by_reason = {reason: found["tokens"] for reason, found in (result.get("failures") or {}).items()}
+    return {**{name: result.get(name) for name in RESULT_KEYS}, "counts": counts, **_failures(failed, by_reason)}
+
+
+def events_of_batch(result: Mapping[str, Any]) -> dict[Collection, dict[str, Any]]:
+    """
+    Give the extras of the asset events of a batch's collections.
+
+    Times, polls and compute units are known of the whole batch only: the times are limits (not before, not after),
+    the rest stands under ``batch``.
+
+    :param result: What a task with many collections returns.
+    :return: Collection to what ``event_of`` gives, and ``batch``: ``contracts, finished, failed, already_finished,
+        duplicates, polls, compute_units``. A collection that failed in a batch that allows for it has
+        ``failed_in_part``, no ``finished_at``, and its reason.
+    """
+    network = result["network"]
+    batch = {**result["counts"], "polls": result["polls"], "compute_units": result["compute_units"]}
+    known = {"network": network, "submitted_at": result["submitted_at"]}
+    finished = {"state": RefreshState.FINISHED.value, "progress": 100, "finished_at": result["finished_at"]}
+    events = {
+        Collection(network, address): {**event_of({**known, **finished, "contract_address": address}), "batch": batch}
+        for address in result["finished"]
+    }
+    for reason, addresses in result["failed"].items():
+        state = RefreshState.read(reason).value
+        for address in addresses:
+            event = event_of({**known, "state": state, "contract_address": address})
+            events[Collection(network, address)] = {**event, **_failures(1, {reason: 1}), "batch": batch}
+    return events
+
+
+def _failures(failed: int, by_reason: Mapping[str, int]) -> dict[str, Any]:
+    most = sorted(by_reason.items(), key=lambda item: (-item[1], item[0]))[:MAX_EVENT_REASONS]
+    return {"failed_in_part": failed > 0, "failed": failed, "failures": dict(most)}
+
+
+def _add_to_event(events: Mapping[Collection, dict[str, Any]], outlet: Any, context: Any) -> None:
+    uri = getattr(outlet, "uri", "")
+    if type(outlet).__name__ == _NAMED_OUTLET:
+        uri = context["outlet_events"][outlet].key.uri
+    collection = collection_of(uri)
+    if collection is not None and collection in events:
+        # What the DAG's author put there before the task ran stays.
+        context["outlet_events"][outlet].extra.update(events[collection])

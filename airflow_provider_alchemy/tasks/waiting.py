@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The task that waits: in a worker, deferred or rescheduled, with the same rules and exceptions in each.
+
+One wait may go through many processes: worker, database, triggerer, worker again, the next try. What it knows is a
+``WaitState``, which goes with the trigger, comes back with its event, and is saved in the task's store for a retry.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyDeadlineError,
+    AlchemyError,
+    AlchemyUnexpectedAnswerError,
+    error_from_dict,
+)
+from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.hooks.shared import open_poller
+from airflow_provider_alchemy.tasks.base import CollectionTask
+from airflow_provider_alchemy.tasks.event_loop import run_in_thread
+from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
+from airflow_provider_alchemy.tasks.store import TaskStateStore
+from airflow_provider_alchemy.triggers.reingest import BACK_STOP, WaitEnd, WaitTrigger
+from airflow_provider_alchemy.waits.interval import Interval
+from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, to_json
+
+FAILED_BY_AIRFLOW = "__fail__"
+"""The method that Airflow resumes a task with where its trigger failed, or its time was over."""
+
+
+def is_airflow_timeout(next_kwargs: dict[str, Any] | None) -> bool:
+    """Tell whether Airflow ended a wait for its time, rather than for a trigger that failed."""
+    return "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
+class WaitingTask(CollectionTask):
+    """The part of a task that leads a wait through its processes. Its subclasses name what they wait for."""
+
+    goal_type: ClassVar[type[Goal[Any]]]
+    store_key: ClassVar[str]
+    """Under which key the task's store has the state."""
+
+    contract_address: str
+    network: str | None
+    alchemy_conn_id: str
+    deferrable: bool
+    max_consecutive_failures: int | None
+    max_compute_units: int | None
+    loss_between_pokes: ClassVar[str] = ""
+    """What each poke of a rescheduled sensor does anew where Airflow has no store."""
+
+    waits_for_end: bool = True
+    """Whether the task waits; else one answer that accepts the refresh is enough."""
+
+    @abstractmethod
+    def interval(self) -> Interval:
+        """Give how often the task polls."""
+
+    @abstractmethod
+    def time_limit_seconds(self) -> float:
+        """Give how long the task waits."""
+
+    @abstractmethod
+    def new_state(self, context: Any, contract_address: str, network: str) -> Any:
+        """Give a state in which nothing was seen yet, from the rendered arguments."""
+
+    @abstractmethod
+    def trigger(self, state: Any) -> WaitTrigger:
+        """Give the trigger that goes on from a state."""
+
+    def resumed(self, saved: Any, new: Any, *, is_same_try: bool) -> Any:
+        """Give the state to go on from after an earlier process, None where its state is about something else."""
+        if saved.contract_address != new.contract_address:
+            return None
+        if not is_same_try:
+            saved.begin_new_try()
+        return saved
+
+    def resume_first_poke(self, state: Any, at: datetime) -> None:
+        """Go on without a store after earlier pokes: all that is known is when the first one was."""
+        state.started_at = at
+
+    def restore(self, state: Any) -> None:
+        """Put back into a state what the trigger's event leaves out because the task knows it."""
+
+    @property
+    def is_rescheduled(self) -> bool:
+        """Whether the task's process ends between two polls, as a sensor's in mode ``reschedule``."""
+        return bool(getattr(self, "reschedule", False)) and not self.deferrable
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """
+        Wait until the goal is reached.
+
+        :param context: The task's context.
+        :return: What was seen and what it cost.
+        """
+        self.label_mapped_task(context)
+        with skipping(self):
+            return self.complete(context, self.wait_for_goal(context))
+
+    def wait_for_goal(self, context: Any, state: Any = None) -> dict[str, Any]:
+        """Wait, from a state or from what an earlier process saved; give the result."""
+        wait: Wait | None = None
+        try:
+            settings = self._settings()
+            wait = self._wait(self._state(context, settings) if state is None else state, settings.source)
+            delay = self._run(context, wait, settings)
+        except AlchemyError as error:
+            failure = error
+        else:
+            if delay is not None and self.waits_for_end:
+                self._leave(wait.state, delay)
+            wait.log_summary()
+            return wait.goal.result()
+        if wait is not None:
+            wait.log_summary()
+        return self.fail(failure, wait, context)
+
+    def fail(self, error: AlchemyError, wait: Wait | None, context: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Fail for an error; a task that knows another way returns its result instead."""
+        raise airflow_exception(error, self, context) from None
+
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Go on in a worker with what the triggerer saw.
+
+        :param context: The task's context.
+        :param event: The trigger's event.
+        :return: What was seen and what it cost.
+        """
+        self.label_mapped_task(context)
+        state, error = self._read_event(event)
+        source = f"connection {self.alchemy_conn_id!r}"
+        try:
+            self.restore(state)
+        except AlchemyError as wrong:
+            return self.fail(wrong.about(state.describe(source)), None, context)
+        wait = self._wait(state, source)
+        if error is not None and self.goes_on_after(error, state):
+            return self.complete(context, self.wait_for_goal(context, state))
+        self.store(context).save(to_json(state))
+        wait.log_summary()
+        return self.complete(context, wait.goal.result() if error is None else self.fail(error, wait, context))
+
+    def goes_on_after(self, error: AlchemyError, state: Any) -> bool:  # noqa: ARG002 - submitting again is a worker's work
+        """Whether a worker goes on with a wait that the triggerer could not."""
+        return False
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """Resume after a deferral, with the rules of the other modes; where Airflow ended the wait, time was over."""
+        with skipping(self):
+            if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
+                raise airflow_exception(self.ended_by_airflow(), self, context)
+            # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
+            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+
+    def ended_by_airflow(self) -> AlchemyDeadlineError:
+        """Give the error of a wait that Airflow ended because no triggerer did."""
+        msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
+        subject = f"Collection {self.contract_address}"
+        return AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
+
+    def trigger_arguments(self) -> dict[str, Any]:
+        """Give the arguments that all triggers of waits have, but the state."""
+        interval = self.interval()
+        return {
+            "alchemy_conn_id": self.alchemy_conn_id,
+            "poll_interval": interval.seconds,
+            "max_poll_interval": interval.max_seconds,
+            "adaptive": interval.adaptive,
+            "exponential_backoff": interval.exponential,
+            "max_consecutive_failures": self.max_consecutive_failures,
+            "max_compute_units": self.max_compute_units,
+        }
+
+    def store(self, context: Any) -> TaskStateStore:
+        """Give what the task keeps between its processes."""
+        return TaskStateStore(context, self.store_key, self.retries, self.log)
+
+    def _settings(self) -> ClientSettings:
+        network = None if self.network is None else read_network(self.network)
+        with AlchemyHook(read_connection_id(self.alchemy_conn_id), network) as hook:
+            return hook.read_settings()
+
+    def _state(self, context: Any, settings: ClientSettings) -> Any:
+        store = self.store(context)
+        new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
+        saved, is_same_try = store.load()
+        saved = self.goal_type.read_state(saved)
+        state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
+        if state is None:
+            state = new
+            if self.is_rescheduled and not store.is_available:
+                self._resume_without_store(state, store.first_poke_at())
+        # Where a worker waits Airflow enforces it too, with a signal that Python can lose: in a finalizer, say.
+        state.set_deadlines(self.time_limit_seconds(), None if self.is_rescheduled else self.execution_timeout)
+        return state
+
+    def _resume_without_store(self, state: Any, first_poke_at: datetime | None) -> None:
+        if first_poke_at is not None:
+            self.resume_first_poke(state, first_poke_at)
+            return
+        limit = "" if self.max_compute_units is None else "max_compute_units limits each poke alone"
+        losses = "; ".join(loss for loss in (self.loss_between_pokes, limit) if loss)
+        if losses:
+            words = "Airflow keeps nothing between two pokes before 3.3: %s. deferrable=True and mode='poke' keep it"
+            self.log.warning(words, losses)
+
+    def _wait(self, state: WaitState, source: str) -> Wait:
+        return Wait(
+            self.goal_type(state),
+            source=source,
+            interval=self.interval(),
+            log=self.log,
+            max_consecutive_failures=self.max_consecutive_failures,
+            max_compute_units=self.max_compute_units,
+            is_patient=self.waits_for_end,
+        )
+
+    def _run(self, context: Any, wait: Wait, settings: ClientSettings, *, polls_once: bool = False) -> float | None:
+        """Poll until the goal is reached, or another process makes the next poll, which is due in so many seconds."""
+        store = self.store(context)
+
+        def leaves() -> bool:
+            if self.waits_for_end and not self.deferrable:
+                return polls_once or self.is_rescheduled
+            return wait.goal.is_accepted()
+
+        async def work() -> float | None:
+            async with open_poller(settings) as api:
+                return await wait.run(api, at_once=True, leaves=leaves, on_poll=lambda: store.save(to_json(wait.state)))
+
+        return run_in_thread(work)
+
+    def _leave(self, state: WaitState, delay_seconds: float) -> None:
+        if self.deferrable:
+            ends_at = state.ends_at
+            # A plain timedelta: the worker's message to its supervisor takes no subclass of it.
+            timeout = None if ends_at is None else ends_at - datetime.now(UTC) + BACK_STOP
+            self.defer(trigger=self.trigger(state), method_name="execute_complete", timeout=timeout)
+        due_at = datetime.now(UTC) + timedelta(seconds=delay_seconds)
+        raise AirflowRescheduleException(due_at)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
+
+    def _read_event(self, event: Any) -> tuple[Any, AlchemyError | None]:
+        values = event if isinstance(event, dict) else {}
+        status, state = values.get("status"), self.goal_type.read_state(values.get("state"))
+        if status not in list(WaitEnd) or state is None:
+            msg = f"the trigger's event is {str(event)[:200]!r}"
+            advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"
+            subject = f"Collection {self.contract_address}"
+            raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice=advice)
+        return state, None if status == WaitEnd.FINISHED else error_from_dict(values.get("error") or {})
+
+
+class WaitingSensor(WaitingTask, BaseSensorOperator):
+    """A task that waits as Airflow's sensors do: poke, reschedule or deferred."""
+
+    only_reads = True
+
+    def interval(self) -> Interval:
+        """Give how often the sensor polls."""
+        if self.exponential_backoff:
+            longest = self.max_wait.total_seconds() if self.max_wait else None
+            return Interval(seconds=self.poke_interval, exponential=True, max_seconds=longest)
+        return Interval(seconds=self.poke_interval)
+
+    def time_limit_seconds(self) -> float:
+        """Give how long the sensor waits."""
+        return self.timeout
+
+    def poke(self, context: Any) -> PokeReturnValue:
+        """
+        Poll once, for callers that call a sensor's poke themselves.
+
+        :param context: The task's context.
+        :return: Whether the goal is reached, and then what the task returns.
+        """
+        try:
+            settings = self._settings()
+            wait = self._wait(self._state(context, settings), settings.source)
+            is_done = self._run(context, wait, settings, polls_once=True) is None
+        except AlchemyError as error:
+            raise airflow_exception(error, self, context) from None
+        return PokeReturnValue(is_done=is_done, xcom_value=wait.goal.result() if is_done else None)

@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How to wait: the only rules for deadlines, spending limits, failures in a row and intervals.
+
+A feature says in a ``Goal`` what it asks and when it is content; ``Wait`` does the rest, alike in a worker, between two
+reschedules and in the triggerer. What a wait knows is a ``WaitState``, which travels between these processes as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from airflow_provider_alchemy.api.errors import (
+    AlchemyDeadlineError,
+    AlchemyError,
+    AlchemyExecutionDeadlineError,
+    AlchemyHostNotFoundError,
+    AlchemyRateLimitError,
+    AlchemySpendingLimitError,
+    AlchemyTimeoutError,
+    ErrorKind,
+)
+from airflow_provider_alchemy.api.inputs import unpack_ids
+from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.throttle import backoff_seconds
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.waits.interval import Interval
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.waits.poller import Poller
+
+DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
+LOGGED_PROGRESS_STEP = 10
+FINISHED = "finished"
+
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_random = random.Random()  # noqa: S311 - spreads load, guards nothing
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitState:
+    """
+    What a wait has seen and spent so far.
+
+    :param contract_address: The collection's contract, in lower case.
+    :param network: The network's slug; empty until the connection was read.
+    :param started_at: When the wait began.
+    :param deadline: When it gives up. A moment, not a duration, so that no restart moves it.
+    :param execution_deadline: When the task's ``execution_timeout`` is over; None: never, or each poke has its own.
+    :param submitted_at: When the service was first asked.
+    :param finished_at: When the first answer came that ended the wait well.
+    :param status: What the service last said; None until it has answered.
+    :param polls: Requests made.
+    :param compute_units: Units billed for them.
+    :param rounds: Polls in this try, however many requests each took.
+    :param failures: Polls in a row that failed.
+    :param logged_progress: The progress that the log named last, in percent.
+    """
+
+    contract_address: str
+    network: str = ""
+    started_at: datetime | None = None
+    deadline: datetime | None = None
+    execution_deadline: datetime | None = None
+    submitted_at: datetime | None = None
+    finished_at: datetime | None = None
+    status: str | None = None
+    polls: int = 0
+    compute_units: int = 0
+    rounds: int = 0
+    failures: int = 0
+    logged_progress: float = 0
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first of the two deadlines."""
+        return min((at for at in (self.deadline, self.execution_deadline) if at is not None), default=None)
+
+    def add(self, usage: Usage) -> None:
+        """Add what calls have cost."""
+        self.polls += usage.calls
+        self.compute_units += usage.compute_units
+        if self.submitted_at is None:
+            self.submitted_at = usage.first_call_at
+
+    def set_deadlines(self, timeout_seconds: float, execution_timeout: timedelta | None) -> None:
+        """Set when the wait is over, unless an earlier process of the same try did."""
+        now = datetime.now(UTC)
+        self.started_at = self.started_at or now
+        if self.deadline is None:
+            self.deadline = self.started_at + timedelta(seconds=timeout_seconds)
+            self.execution_deadline = None if execution_timeout is None else now + execution_timeout
+
+    def begin_new_try(self) -> None:
+        """Keep what is known of the refresh, and begin the wait for it anew."""
+        self.started_at = self.deadline = self.execution_deadline = None
+        self.rounds = self.failures = 0
+
+    def check(self) -> None:
+        """Raise ValueError where what another process left cannot be right, beyond the types of its fields."""
+
+    def describe(self, source: str) -> str:
+        """Name what is waited for: ``Collection 0x… on eth-mainnet (connection 'alchemy_default')``."""
+        network = f" on {self.network}" if self.network else ""
+        return f"Collection {self.contract_address}{network} ({source})"
+
+
+S = TypeVar("S", bound=WaitState)
+T = TypeVar("T")
+
+
+def to_json(state: Any) -> dict[str, Any]:
+    """Give a state as JSON values, for Airflow's database."""
+    state_type: Any = type(state)
+    values: dict[str, Any] = _adapter(state_type).dump_python(state, mode="json")
+    return values
+
+
+def from_json(state_type: Any, data: Any) -> Any:
+    """Rebuild a state; None where the data is broken or of something else, so that the wait begins anew."""
+    if not isinstance(data, dict):
+        return None
+    try:
+        state = _adapter(state_type).validate_python(data)
+        state.check()
+    except (ValueError, ArithmeticError):
+        return None
+    return state if _has_aware_times(state) else None
+
+
+def check_positions(packed: Iterable[str], total: float) -> None:
+    """Raise ValueError where packed texts name positions that a list of so many items does not have."""
+    if any(position >= total for text in packed for position in unpack_ids(text)):
+        msg = f"the list has only {total:g} items"
+        raise ValueError(msg)
+
+
+def _has_aware_times(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if is_dataclass(value):
+        return all(_has_aware_times(getattr(value, field.name)) for field in fields(value))
+    return True
+
+
+@cache
+def _adapter(state_type: Any) -> Any:
+    # A worker that only builds its DAG needs none of it.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(state_type)
+
+
+def in_utc(at: datetime) -> datetime:
+    """Give a time of Airflow's, which may be of a class of its own, as a plain one in UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return datetime.fromtimestamp(at.timestamp(), UTC)
+
+
+def isoformat(at: datetime | None) -> str | None:
+    """Write a time as results do: ISO 8601, in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat()
+
+
+class Goal(ABC, Generic[S]):
+    """
+    What one feature waits for.
+
+    :param state: What was seen so far; the goal keeps it up to date.
+    """
+
+    state_type: ClassVar[type[WaitState]]
+    deadline_advice: ClassVar[str | None] = None
+    spending_advice: ClassVar[str | None] = None
+    poll_cost: ClassVar[int]
+    """Compute units of the smallest poll."""
+
+    def __init__(self, state: S) -> None:
+        self.state = state
+
+    @classmethod
+    def read_state(cls, data: Any) -> Any:
+        """Rebuild a state from JSON values; None where it is none that this goal can go on from."""
+        state = from_json(cls.state_type, data)
+        try:
+            return None if state is None else cls(state).state
+        except ValueError:
+            return None
+
+    @abstractmethod
+    async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
+        """Ask the service, and note in the state what it answered; ``usage`` counts also where this fails."""
+
+    @abstractmethod
+    def is_done(self) -> bool:
+        """Whether the goal is reached; raises why it can no longer be."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say how far the wait is, as the beginning of a sentence."""
+
+    @abstractmethod
+    def result(self) -> dict[str, Any]:
+        """Give what the task returns."""
+
+    def log_progress(self, log: Log, subject: str) -> None:
+        """Log what an answered poll brought, where it is worth a line."""
+
+    def summary(self) -> str:
+        """Say for the last log line how it ended."""
+        return f"{'finished' if self.state.status == FINISHED else 'not finished'}, {self.describe()}"
+
+    def is_enough(self) -> bool:
+        """Whether what was found makes a good end where the wait would otherwise fail."""
+        return False
+
+    def is_accepted(self) -> bool:
+        """Whether another process may go on: the triggerer only waits for what a worker has submitted."""
+        return True
+
+    def first_delay_seconds(self, interval: Interval, *, at_once: bool) -> float:
+        """Give the time until the first poll: a random part of the interval, so that not all waits poll together."""
+        return 0.0 if at_once else _random.uniform(0, interval.seconds)
+
+    def delay_seconds(self, interval: Interval) -> float:
+        """Give the time until the next poll."""
+        return interval.after(self.state.rounds)
+
+    def may_wait_out(self, error: AlchemyError) -> bool:  # noqa: ARG002 - some goals cannot go on after some errors
+        """Whether another poll can follow one that failed."""
+        return True
+
+    async def sleep(self, api: Poller, seconds: float, max_seconds: float) -> None:
+        """Sleep until the next poll is due, some tenths of a second later where other waits poll then."""
+        await api.sleep(seconds, max_seconds)
+
+
+class Wait:
+    """
+    One wait.
+
+    :param goal: What is waited for.
+    :param source: Whose account, for people: ``connection 'alchemy_default'``.
+    :param interval: How often to poll.
+    :param log: The task's or trigger's log.
+    :param max_consecutive_failures: Polls in a row that may fail; None: any number. A 429 is no failure of the wait.
+    :param max_compute_units: What the wait may spend; None: any amount.
+    :param is_patient: Whether to wait out failures at all, 429 included; else the first one ends the wait.
+    """
+
+    def __init__(
+        self,
+        goal: Goal[Any],
+        *,
+        source: str,
+        interval: Interval,
+        log: Log | None = None,
+        max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
+        max_compute_units: int | None = None,
+        is_patient: bool = True,
+    ) -> None:
+        self.goal = goal
+        self.state: WaitState = goal.state
+        self.subject = goal.state.describe(source)
+        self.interval = interval
+        self.log = log or logging.getLogger(__name__)
+        self.max_consecutive_failures = math.inf if max_consecutive_failures is None else max_consecutive_failures
+        self.max_compute_units = max_compute_units
+        self.is_patient = is_patient
+        self.state.started_at = self.state.started_at or datetime.now(UTC)
+        ends_at = self.state.ends_at
+        self._ends_at = math.inf if ends_at is None else ends_at.timestamp()
+
+    async def run(
+        self,
+        api: Poller,
+        *,
+        at_once: bool = False,
+        leaves: Callable[[], bool] = lambda: False,
+        on_poll: Callable[[], object] = lambda: None,
+    ) -> float | None:
+        """
+        Poll until the goal is reached.
+
+        :param at_once: Whether the first poll is due now, as in a worker.
+        :param leaves: Whether another process makes the next poll.
+        :param on_poll: Called after each poll, also after one that failed.
+        :return: Seconds until the next poll, where another process makes it; None: the goal is reached.
+        :raises AlchemyError: The wait has failed.
+        """
+        # An earlier process may have seen the end and not reported it: another call might start a new refresh.
+        if self._is_done():
+            self._finish()
+            return None
+        self.check_spending()
+        delay: float | None = self._cut(self.goal.first_delay_seconds(self.interval, at_once=at_once))
+        while delay is not None:
+            if delay > 0:
+                await self.goal.sleep(api, delay, self._cut(math.inf))
+            try:
+                delay = await self.poll(api)
+            finally:
+                on_poll()
+            if delay is not None and leaves():
+                return delay
+        return None
+
+    async def poll(self, api: Poller) -> float | None:
+        """
+        Poll once, and apply the rules to what came.
+
+        :return: Seconds until the next poll; None: the goal is reached.
+        :raises AlchemyError: The wait has failed.
+        """
+        self.check_spending()
+        state, usage = self.state, Usage()
+        error: AlchemyError | None = None
+        try:
+            # A last poll is due at the deadline, and may take as long as a call may.
+            async with asyncio.timeout(self._seconds_left(api.settings.timeout)):
+                await self.goal.poll(api, usage, self.spending_limit(), self)
+        except TimeoutError:
+            msg = f"the account's throughput left no room for a poll for {api.settings.timeout:g} seconds"
+            error = api.refusal or AlchemyTimeoutError(msg)
+        except AlchemyError as failure:
+            error = failure
+        finally:
+            state.add(usage)
+            state.rounds += 1
+        if error is None:
+            state.failures = 0
+            self.goal.log_progress(self.log, self.subject)
+        try:
+            if self._is_done():
+                self._finish()
+                return None
+            return self._cut(self._after_answer() if error is None else self._after_failure(error))
+        except AlchemyError as failure:
+            if not self.goal.is_enough():
+                raise
+            self.log.warning("%s: ending with what was found: %s", self.subject, failure)
+            self._finish()
+            return None
+
+    def log_summary(self) -> None:
+        """Write the last line: how it ended, how long it took and what it cost."""
+        state = self.state
+        since = state.started_at or datetime.now(UTC)
+        self.log.info(
+            "%s: %s after %.1f s, %s, %s compute units",
+            self.subject,
+            self.goal.summary(),
+            (datetime.now(UTC) - since).total_seconds(),
+            f"{state.polls:,} poll{'' if state.polls == 1 else 's'}",
+            f"{state.compute_units:,}",
+        )
+
+    @property
+    def call_deadline(self) -> datetime | None:
+        """Until when calls wait out that the account is throttled; None: as often as they may fail otherwise."""
+        return (self.state.ends_at or _NEVER) if self.is_patient else None
+
+    def spending_limit(self) -> SpendingLimit:
+        """Give what is left to spend."""
+        left = None if self.max_compute_units is None else self.max_compute_units - self.state.compute_units
+        return SpendingLimit(left)
+
+    def check_spending(self, price: int | None = None, what: str = "one more poll costs {price:,}") -> None:
+        """Fail where something, a poll by default, would cost more than is left; ``what`` names it and its price."""
+        price = self.goal.poll_cost if price is None else price
+        spent, limit = self.state.compute_units, self.max_compute_units
+        if limit is None or spent + price <= limit:
+            return
+        msg = (
+            f"{self.goal.describe()} when the task had spent {spent:,} compute units: {what.format(price=price)}, and "
+            f"max_compute_units is {limit:,}"
+        )
+        advice = self.goal.spending_advice
+        if advice:
+            advice = f"Raise max_compute_units to {spent + price:,} at least, or {advice}"
+        raise AlchemySpendingLimitError(msg, subject=self.subject, advice=advice)
+
+    def check_deadlines(self, error: AlchemyError | None = None) -> None:
+        """Fail where time is over; it comes after a poll, so that each wait polls once more before it gives up."""
+        now = time.time()
+        if now < self._ends_at:
+            return
+        deadline = self.state.deadline
+        is_timeout = deadline is not None and deadline.timestamp() <= now
+        error_type = AlchemyDeadlineError if is_timeout else AlchemyExecutionDeadlineError
+        last = f"; the last poll failed: {error.what}" if error else ""
+        msg = f"{self.goal.describe()} when the task's {error_type.limit} was over{last}"
+        raise error_type(msg, subject=self.subject, advice=self.goal.deadline_advice)
+
+    def _is_done(self) -> bool:
+        try:
+            return self.goal.is_done()
+        except AlchemyError as error:
+            raise error.about(self.subject) from None
+
+    def _after_answer(self) -> float:
+        self.check_deadlines()
+        self.check_spending()
+        return self.goal.delay_seconds(self.interval)
+
+    def _after_failure(self, error: AlchemyError) -> float:
+        state = self.state
+        if isinstance(error, AlchemySpendingLimitError):
+            if error.subject is None:
+                self.check_spending()  # says more than the client, which knows of one call
+            raise error.about(self.subject)
+        is_rate_limit = isinstance(error, AlchemyRateLimitError) and self.is_patient
+        state.failures += not is_rate_limit
+        is_over = not self.is_patient or state.failures > self.max_consecutive_failures
+        if is_over or not self._is_transient(error):
+            raise error.about(self.subject)
+        self.check_deadlines(error)
+        delay = backoff_seconds(max(state.failures, 1), error.retry_after_seconds)
+        # A call gives up before a pause that outlasts the deadline: there the last poll follows.
+        if self._cut(delay) == delay and not self.goal.may_wait_out(error):
+            raise error.about(self.subject)
+        self.check_spending()
+        if self.goal.is_accepted():
+            # After a submission was accepted the next poll is soon enough.
+            delay = max(delay, self.goal.delay_seconds(self.interval))
+        words = "Poll failed (%d in a row), trying again in %.1f s: %s"
+        self.log.warning(words, state.failures, self._cut(delay), error)
+        return delay
+
+    def _is_transient(self, error: AlchemyError) -> bool:
+        # A host that answered before is no unknown network: the name service is in trouble.
+        was_answered = self.state.status is not None
+        return error.kind is ErrorKind.TRANSIENT or (isinstance(error, AlchemyHostNotFoundError) and was_answered)
+
+    def _finish(self) -> None:
+        self.state.status = FINISHED
+        self.state.finished_at = self.state.finished_at or datetime.now(UTC)
+
+    def _cut(self, seconds: float) -> float:
+        """Let no sleep outlast the deadlines."""
+        return max(min(seconds, self._ends_at - time.time()), 0.0)
+
+    def _seconds_left(self, call_seconds: float) -> float | None:
+        return None if math.isinf(self._ends_at) else self._cut(math.inf) + call_seconds

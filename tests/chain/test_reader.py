@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the chain: the calls, how much each asks for, what a refusal means, what it costs to catch up."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_alchemy.api.endpoints import Call, block_number, build_request, get_block_time, get_logs
+from airflow_provider_alchemy.api.errors import (
+    AlchemyAuthenticationError,
+    AlchemyBadAnswerError,
+    AlchemyError,
+    AlchemyRateLimitError,
+    AlchemyRequestError,
+    AlchemyServerError,
+    AlchemySpendingLimitError,
+    AlchemyTimeoutError,
+    AlchemyUnexpectedAnswerError,
+)
+from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.reader import (
+    MAX_BLOCKS,
+    MAX_CALLS_BEFORE_GROWTH,
+    MIN_CALLS_BEFORE_GROWTH,
+    CallSize,
+    ChainReader,
+    Refusal,
+    documented_blocks,
+    named_blocks,
+    refusal_of,
+)
+from airflow_provider_alchemy.testing import AlchemyEmulator
+from airflow_provider_alchemy.waits.poller import Poller
+
+from .scenes import FIRST_BLOCK, chain_ids, contract, sender_to
+
+pytestmark = pytest.mark.integration
+
+KEY = "Zk3yOf-tests_0123456789abcdefghij"
+BLOCKS = 1_000
+
+
+class TestTheRequest:
+    @pytest.mark.parametrize(
+        ("auth", "url"),
+        [("path", f"https://base-mainnet.g.alchemy.com/v2/{KEY}"), ("header", "https://base-mainnet.g.alchemy.com/v2")],
+    )
+    def test_it_goes_to_the_one_path_of_the_node_api(self, auth: str, url: str) -> None:
+        settings = ClientSettings(api_key=KEY, network="base-mainnet", auth=auth)  # type: ignore[arg-type]  # from a table
+        request = build_request(block_number(settings), settings)
+
+        assert (request.method, request.url) == ("POST", url)
+        assert request.body == b'{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}'
+
+    def test_its_numbers_are_hexadecimal_without_zeros_in_front(self) -> None:
+        (wanted,) = get_logs(0, 256, [contract(1)], [["0x1"]], ClientSettings(api_key=KEY)).body["params"]
+
+        assert wanted == {"fromBlock": "0x0", "toBlock": "0x100", "address": [contract(1)], "topics": [["0x1"]]}
+
+    @pytest.mark.parametrize("answer", [None, [], {}, {"result": 5}, {"result": "5"}, {"result": "0x"}, {"result": {}}])
+    def test_an_answer_of_another_form_is_unexpected(self, answer: object) -> None:
+        settings = ClientSettings(api_key=KEY)
+        calls: list[Call[Any]] = [
+            block_number(settings),
+            get_block_time(1, settings),
+            get_logs(1, 2, [contract(1)], [], settings),
+        ]
+        for call in calls:
+            with pytest.raises(AlchemyUnexpectedAnswerError):
+                call.read(answer)
+
+
+@dataclass
+class Service:
+    """A service that takes calls of a size, and what it was asked for."""
+
+    limit: int
+    accepted: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+    def read(self, blocks: int, size: CallSize, *, named: int | None = None, is_lasting: bool = False) -> None:
+        """Have so many blocks read."""
+        while blocks:
+            asked = min(size.current, blocks)
+            assert 1 <= asked <= MAX_BLOCKS
+            if asked <= self.limit:
+                self.accepted.append(asked)
+                size.accept(asked)
+                blocks -= asked
+            else:
+                self.refused.append(asked)
+                size.refuse(asked, named, is_lasting=is_lasting)
+
+
+class TestTheSizeOfACall:
+    @pytest.mark.parametrize(
+        ("units_per_second", "network", "blocks"),
+        [
+            (300, "eth-mainnet", 10),
+            (1_000, "eth-mainnet", 10),
+            (10_000, "eth-mainnet", 10_000),
+            (10_000, "some-new-network", 10_000),
+            (10_000, "berachain-mainnet", 1_000),
+            (10_000, "monad-testnet", 1_000),
+            (300, "monad-testnet", 10),
+        ],
+    )
+    def test_it_begins_with_what_is_documented(self, units_per_second: float, network: str, blocks: int) -> None:
+        settings = ClientSettings(api_key=KEY, network=network, compute_units_per_second=units_per_second)
+
+        assert documented_blocks(settings) == blocks
+
+    @given(hidden=st.integers(1, MAX_BLOCKS), blocks=st.integers(1, 15_000))
+    def test_any_limit_is_found_by_halving_and_kept_to(self, hidden: int, blocks: int) -> None:
+        service = Service(hidden)
+        service.read(blocks, CallSize(MAX_BLOCKS, MAX_BLOCKS), is_lasting=True)
+
+        assert len(service.refused) <= math.log2(MAX_BLOCKS) + 1 + len(service.accepted) / MAX_CALLS_BEFORE_GROWTH
+        assert len(service.accepted) <= 2 * math.ceil(blocks / hidden) + 1
+
+    @pytest.mark.parametrize("named", [0, -5, 1_000, 5_000])
+    def test_a_name_that_cannot_be_is_not_believed(self, named: int) -> None:
+        size = CallSize(MAX_BLOCKS, MAX_BLOCKS)
+        size.refuse(1_000, named)
+        assert size.current == 500
+
+    @given(hidden=st.integers(1, 5_000))
+    def test_on_dense_blocks_few_calls_are_refused(self, hidden: int) -> None:
+        service = Service(hidden)
+        service.read(200 * hidden, CallSize(MAX_BLOCKS, MAX_BLOCKS))
+
+        assert len(service.refused) - math.log2(MAX_BLOCKS) - 1 <= len(service.accepted) / 10
+
+    @given(hidden=st.integers(1, 200), later=st.integers(201, MAX_BLOCKS), is_lasting=st.booleans())
+    def test_a_limit_that_is_raised_or_only_was_here_is_outgrown(
+        self, hidden: int, later: int, is_lasting: bool
+    ) -> None:
+        size = CallSize(MAX_BLOCKS, MAX_BLOCKS)
+        Service(hidden).read(5 * hidden, size, is_lasting=is_lasting)
+        service = Service(later)
+        service.read(later * 2 * MAX_CALLS_BEFORE_GROWTH, size, is_lasting=is_lasting)
+
+        assert max(service.accepted) > later / 2
+        assert service.accepted[0] <= 2 * hidden
+
+    def test_it_grows_at_first_after_a_few_calls_and_after_each_refusal_more_slowly(self) -> None:
+        size, service = CallSize(10, MAX_BLOCKS), Service(10)
+        service.read(10 * 16 * MIN_CALLS_BEFORE_GROWTH, size)
+
+        assert set(service.accepted) == {10}
+        assert service.refused == [20] * 4
+
+
+FREE_PLAN = (
+    "Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your "
+    "parameters, this block range should work: [0x1312d00, 0x1312d09]. Upgrade to PAYG"
+)
+BY_SIZE = (
+    "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the "
+    "response size, or you can request any block range with a cap of 10K logs in the response. Based on your "
+    "parameters and the response size limit, this block range should work: [0x1312d00, 0x1312d2b]"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "blocks"),
+    [
+        (FREE_PLAN, 10),
+        (BY_SIZE, 44),
+        ("requests with up to a 500 block range.", 500),
+        ("up to a 2K block range", 2_000),
+        ("query exceeds max results 20000, retry with the range 20000000-20000900", 901),
+        ("exceed maximum block range: 50000", 50_000),
+        ("eth_getLogs is limited to 0 - 10,000 blocks range", 10_000),
+        ("block range limit exceeded: 0 - 2000", 2_000),
+        ("Query timeout exceeded. Consider reducing your block range.", None),
+        ("block range is too wide", None),
+        ("", None),
+    ],
+)
+def test_a_refusal_may_name_the_range_that_would_work(message: str, blocks: int | None) -> None:
+    assert named_blocks(message) == blocks
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (AlchemyRequestError(FREE_PLAN, http_status=400), Refusal.TOO_MANY),
+        (AlchemyAuthenticationError(FREE_PLAN, http_status=403), Refusal.TOO_MANY),
+        (AlchemyServerError("block range is too wide", http_status=503), Refusal.TOO_MANY),
+        (AlchemyUnexpectedAnswerError("query exceeds max block range", http_status=200), Refusal.TOO_MANY),
+        (AlchemyRequestError("too many addresses", http_status=400), Refusal.TOO_MANY),
+        (AlchemyRequestError("request entity", http_status=413), Refusal.TOO_MANY),
+        (AlchemyRequestError(BY_SIZE, http_status=400), Refusal.TOO_MUCH_HERE),
+        (AlchemyUnexpectedAnswerError("h sent more than 16 MiB", http_status=200), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("Query timeout exceeded. Reduce your block range", http_status=503), Refusal.TOO_MUCH_HERE),
+        (AlchemyTimeoutError("h gave no complete answer"), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("Gateway Time-out", http_status=504), Refusal.UNCLEAR),
+        (AlchemyServerError("limit", http_status=503), Refusal.UNCLEAR),
+        (AlchemyRequestError("Invalid arg", http_status=400), Refusal.UNCLEAR),
+        (AlchemyUnexpectedAnswerError("Moved", http_status=302), Refusal.UNCLEAR),
+        (AlchemyUnexpectedAnswerError("the answer has no list of logs: too many"), Refusal.NONE),
+        (AlchemyBadAnswerError("range", http_status=None), Refusal.NONE),
+        (AlchemyRateLimitError("has exceeded its compute units per second capacity", http_status=429), Refusal.NONE),
+        (AlchemyAuthenticationError("limit", http_status=403), Refusal.NONE),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_an_error_means_too_much_or_something_else(error: AlchemyError, refusal: Refusal) -> None:
+    assert refusal_of(error) is refusal
+
+
+@pytest.fixture
+async def sender(chain: AlchemyEmulator) -> AsyncIterator[Poller]:
+    poller = sender_to(chain, max_attempts=3)
+    yield poller
+    await poller.aclose()
+
+
+@pytest.fixture
+def reader(sender: Poller) -> ChainReader:
+    return ChainReader(sender, logging.getLogger("chain"))
+
+
+async def read_all(
+    reader: ChainReader, last: int, *numbers: int, first: int = FIRST_BLOCK + 1
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """Read as a wait does; give the ids of the logs, and the ranges that were read."""
+    ids, ranges = [], []
+    while first <= last:
+        read, logs = await reader.read((first, last), [contract(n) for n in numbers or (1,)], set(EventKind), Usage())
+        ids += [f"eth-mainnet:{log.transaction_hash}:{log.log_index}" for log in logs]
+        ranges.append((first, read))
+        first = read + 1
+    return ids, ranges
+
+
+def sizes(ranges: list[tuple[int, int]]) -> list[int]:
+    return [last - first + 1 for first, last in ranges]
+
+
+def refused(chain: AlchemyEmulator, ranges: list[tuple[int, int]]) -> int:
+    return chain.count("eth_getLogs") - len(ranges)
+
+
+class TestReading:
+    async def test_the_newest_block(self, chain: AlchemyEmulator, reader: ChainReader) -> None:
+        chain.mine_blocks(3)
+        usage = Usage()
+
+        assert await reader.newest_block(usage) == FIRST_BLOCK + 3
+        assert (usage.calls, usage.compute_units) == (1, 10)
+
+    async def test_when_a_block_was_made(self, chain: AlchemyEmulator, reader: ChainReader) -> None:
+        newest = chain.mine_blocks(1)
+        made_at, before = [await reader.block_time(block, Usage()) for block in (newest, newest - 10)]
+
+        assert made_at is not None
+        assert before is not None
+        assert before < made_at
+        assert made_at.utcoffset() == timedelta(0)
+        assert await reader.block_time(newest + 5, Usage()) is None
+
+    async def test_no_more_is_spent_than_allowed(self, chain: AlchemyEmulator, reader: ChainReader) -> None:
+        with pytest.raises(AlchemySpendingLimitError):
+            await reader.newest_block(Usage(), SpendingLimit(9))
+        assert chain.count() == 0
+
+    async def test_a_refused_key_is_no_reason_to_ask_for_less(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        chain.rotate_key()
+        with pytest.raises(AlchemyAuthenticationError, match="blocks 1 to 500 of eth-mainnet"):
+            await reader.read((1, 500), [contract(1)], set(EventKind), Usage())
+        assert reader.max_blocks == MAX_BLOCKS
+
+    @pytest.mark.parametrize("message", ["block range is too wide", "Invalid arg"])
+    async def test_a_call_that_cannot_be_smaller_fails_with_what_the_api_says(
+        self, chain: AlchemyEmulator, reader: ChainReader, message: str
+    ) -> None:
+        chain.add_fault("http", status=400, message=message)
+        with pytest.raises(AlchemyRequestError, match=message):
+            await reader.read((1, 500), [contract(1), contract(2)], set(EventKind), Usage())
+        assert chain.count("eth_getLogs") < 15
+
+    @pytest.mark.parametrize(
+        "fault", [{"kind": "http", "status": 400, "message": "Invalid arg"}, {"kind": "http", "status": 503}]
+    )
+    async def test_one_refusal_without_a_reason_makes_the_call_no_smaller(
+        self, chain: AlchemyEmulator, reader: ChainReader, fault: dict[str, Any]
+    ) -> None:
+        newest = chain.mine_blocks(100)
+        chain.add_fault(**fault, endpoint="eth_getLogs", times=1)
+
+        _, ranges = await read_all(reader, newest)
+
+        assert (sizes(ranges), refused(chain, ranges)) == ([100], 1)
+
+    @pytest.mark.parametrize(
+        ("fault", "first_size"),
+        [
+            pytest.param({"kind": "http", "status": 503}, 50, id="a server error that repeats"),
+            pytest.param({"kind": "http", "status": 504}, 50, id="a gateway that gives up"),
+            pytest.param(
+                {
+                    "kind": "http",
+                    "status": 503,
+                    "message": "Query timeout exceeded. Consider reducing your block range.",
+                },
+                25,
+                id="a server error that speaks of the range",
+            ),
+            pytest.param(
+                {"kind": "http", "status": 503, "message": "x" * 300 + FREE_PLAN}, 10, id="a range far behind"
+            ),
+        ],
+    )
+    async def test_a_server_error_may_mean_too_many_blocks(
+        self, chain: AlchemyEmulator, reader: ChainReader, fault: dict[str, Any], first_size: int
+    ) -> None:
+        newest = chain.mine_blocks(100)
+        chain.add_fault(**fault, endpoint="eth_getLogs", times=2 if first_size != 10 else 1)
+
+        _, ranges = await read_all(reader, newest)
+
+        assert sizes(ranges)[0] == first_size
+
+    @pytest.mark.parametrize("fault", [{"kind": "error_object"}, {"kind": "http", "status": 400}])
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "block range extends beyond current head block: requested 20000045, head 20000024",
+            "One of the blocks specified in filter (fromBlock, toBlock or blockHash) cannot be found.",
+            "requested to block 20000045 after last accepted block 20000024",
+        ],
+    )
+    async def test_a_node_that_is_behind_has_nothing_to_read_yet_and_teaches_no_limit(
+        self, chain: AlchemyEmulator, reader: ChainReader, message: str, fault: dict[str, Any]
+    ) -> None:
+        chain.add_fault(**fault, message=message, endpoint="eth_getLogs", times=1)
+
+        read, logs = await reader.read((FIRST_BLOCK, FIRST_BLOCK + 9), [contract(1)], set(EventKind), Usage())
+
+        assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], MAX_BLOCKS)
+
+
+class TestWhatReadingCosts:
+    @pytest.mark.parametrize(
+        ("limit", "form", "wasted"),
+        [
+            (None, "hint", 0),
+            (1_000, "hint", 0),
+            (100, "hint", 1),
+            (10, "hint", 1),
+            (7, "hint", 1),
+            (100, "plain", 4),
+            (10, "plain", 7),
+            (10, "ok", 7),
+        ],
+    )
+    async def test_a_thousand_blocks_take_the_calls_that_the_limit_needs(
+        self, chain: AlchemyEmulator, reader: ChainReader, limit: int | None, form: str, wasted: int
+    ) -> None:
+        for block in range(10):
+            chain.reveal(contract(1), [block])
+            chain.mine_blocks(99)
+        chain.configure(max_block_range=limit, range_refusal=form)
+
+        ids, ranges = await read_all(reader, FIRST_BLOCK + BLOCKS)
+
+        assert ids == chain_ids(chain)
+        assert len(ids) == len(set(ids)) == 10
+        assert all(one[1] + 1 == following[0] for one, following in pairwise(ranges))
+        fewest = math.ceil(BLOCKS / (limit or BLOCKS))
+        assert len(ranges) <= (fewest if form == "hint" else 2 * fewest)
+        assert refused(chain, ranges) <= wasted + len(ranges) // MAX_CALLS_BEFORE_GROWTH
+
+    @pytest.mark.parametrize("form", ["hint", "plain"])
+    async def test_blocks_with_too_many_logs_are_read_in_smaller_parts_and_quiet_ones_in_large_ones_again(
+        self, chain: AlchemyEmulator, reader: ChainReader, form: str
+    ) -> None:
+        chain.configure(max_logs=20, range_refusal=form)
+        chain.mine_blocks(100)
+        for _ in range(10):
+            chain.reveal(contract(1), range(15))
+        newest = chain.mine_blocks(20_000)
+
+        ids, ranges = await read_all(reader, newest)
+
+        assert ids == chain_ids(chain)
+        assert len(ranges) < 80
+        assert max(sizes(ranges)) > 500
+
+    async def test_a_block_with_too_many_logs_is_read_by_fewer_contracts(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        chain.configure(max_logs=20)
+        with chain.one_block():
+            for number in range(1, 5):
+                chain.reveal(contract(number), range(10))
+
+        ids, _ = await read_all(reader, FIRST_BLOCK + 1, 1, 2, 3, 4)
+
+        assert sorted(ids) == sorted(chain_ids(chain, 1, 2, 3, 4))
+
+    async def test_where_few_contracts_are_allowed_each_block_is_read_for_all_of_them(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        chain.configure(max_addresses=50)
+        chain.reveal(contract(500), [1])
+        chain.mine_blocks(2)
+        await read_all(reader, FIRST_BLOCK + 3, *range(1, 501))
+        calls = chain.count("eth_getLogs")
+        chain.reveal(contract(7), [1])
+
+        ids, _ = await read_all(reader, FIRST_BLOCK + 4, *range(1, 501), first=FIRST_BLOCK + 4)
+
+        assert ids == chain_ids(chain, 7)
+        assert chain.count("eth_getLogs") - calls <= 20
