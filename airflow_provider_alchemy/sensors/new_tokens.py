@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
+from airflow_provider_alchemy.api.logs import plural
 from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
@@ -133,9 +134,9 @@ class NewTokensSensor(WaitingSensor):
             self.log.info("since is not that of the earlier process: going on from that one")
         if not is_same_try:
             self.log.info(
-                "An earlier try has read up to block %s and found %s tokens: going on from there",
+                "An earlier try has read up to block %s and found %s: going on from there",
                 "none" if saved.until_block is None else f"{saved.until_block:,}",
-                f"{len(NewTokensGoal(saved).tokens):,}",
+                plural(len(NewTokensGoal(saved).tokens), "token"),
             )
             saved.status = None
         return saved
