@@ -33,7 +33,7 @@ class NewTokensSensor(WaitingSensor):
     Wait until tokens of a collection are minted on the chain, and tell which.
 
     A mint is a ``Transfer`` of ERC-721 from the zero address. Each poll reads the blocks since the last one (10
-    compute units for the newest block, 75 for the logs, more calls where the plan allows fewer blocks in one), none of
+    compute units for the newest block, 60 for the logs, more calls where the plan allows fewer blocks in one), none of
     them twice. Poke, reschedule and deferred mode give the same result and the same exceptions. On Airflow 3.3 a retry
     goes on where the earlier try stopped; before, it begins anew, and ``since_block`` or ``since`` say where.
 

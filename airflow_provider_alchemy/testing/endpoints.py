@@ -383,7 +383,7 @@ _ALL = (
     Endpoint(
         "eth_blockNumber", "POST", 10, 10, _nothing, _block_number, {"result": 5}, None, NODE, names_contract=False
     ),
-    Endpoint("eth_getLogs", "POST", 75, 75, read_logs, _logs, _WRONG_LOGS, "result", NODE, names_contract=False),
+    Endpoint("eth_getLogs", "POST", 60, 60, read_logs, _logs, _WRONG_LOGS, "result", NODE, names_contract=False),
     Endpoint(
         "eth_getBlockByNumber",
         "POST",

@@ -71,7 +71,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     Changed metadata is what ERC-4906 (``MetadataUpdate``, ``BatchMetadataUpdate``) and ERC-1155 (``URI``) announce, a
     mint is a ``Transfer`` of ERC-721 from the zero address. What a contract announced since the last poll is one event.
     On Airflow 3.3 all watchers of a connection and network in a triggerer share one poll (10 compute units for the
-    newest block, 75 for the logs), and the place that each has read to is kept with its asset: after a restart or a
+    newest block, 60 for the logs), and the place that each has read to is kept with its asset: after a restart or a
     day of downtime no event is missing, and one that is told again has the same ``event_ids``. Before 3.3 each watcher
     polls for itself, and begins at the newest block after each restart.
 

@@ -218,7 +218,7 @@ def test_a_range_with_too_many_blocks_is_refused(
     emulator.configure(max_block_range=10, range_refusal=form)
     assert rpc("eth_getLogs", blocks(100, 109)).json()["result"] == []
     assert error(rpc("eth_getLogs", blocks(100, 110))) == error(rpc("eth_getLogs", blocks(100))) == refusal
-    assert [call.compute_units for call in emulator.calls] == [75, 75, 75]
+    assert [call.compute_units for call in emulator.calls] == [60, 60, 60]
     emulator.configure(max_block_range=1, range_refusal="hint")
     assert rpc("eth_getLogs", blocks(FIRST)).json()["result"] == []
     assert f"[{FIRST - 1:#x}, {FIRST - 1:#x}]" in error(rpc("eth_getLogs", blocks(FIRST - 1)))[2]
