@@ -208,7 +208,7 @@ class TestItsEnd:
         self, error: AlchemyError, is_over: bool, clock: Clock
     ) -> None:
         goal = goal_from(ids="7", since_block=100, next_block=120, is_behind=True)
-        poll = polls_of(clock, Chain(200, None, *[error] * 3), goal)
+        poll = polls_of(clock, Chain(200, None, *[error] * 5), goal)
 
         assert (once(poll) is None) is is_over
 
@@ -220,7 +220,7 @@ class TestItsEnd:
     def test_each_part_that_was_read_clears_the_count_of_failures(self, clock: Clock) -> None:
         poll = polls_of(clock, Chain(200), goal_from(failures=1), max_consecutive_failures=1)
         once(poll)
-        poll.service = Service(answer=lambda _: BUSY)
+        poll.service._answer = lambda _: BUSY
         once(poll)
 
         with pytest.raises(AlchemyServerError):
