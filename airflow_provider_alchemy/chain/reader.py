@@ -31,21 +31,9 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.events import ChainLog, EventKind, UnreadableLogError, read_log, topics_of
+from airflow_provider_alchemy.chain.networks import documented_blocks, max_blocks_of
 
 T = TypeVar("T")
-
-DEFAULT_CONFIRMATIONS = 12
-"""Two and a half minutes of Ethereum: no longer reorganisation was seen there since it is proof of stake."""
-
-MAX_BLOCKS = 10_000
-"""Blocks that a call spans at most: more than a day of Ethereum, and what the API allows on most networks."""
-
-FREE_PLAN_BLOCKS = 10
-FREE_PLAN_UNITS_PER_SECOND = 1_000
-"""A connection with no more than this is taken for one of a free plan: documents of it say 300, 500 or 1,000."""
-
-NARROW_NETWORKS, NARROW_NETWORK_BLOCKS = ("berachain", "monad-testnet"), 1_000
-"""Networks on which a call may span fewer blocks, whatever the plan."""
 
 MAX_CONTRACTS = 5_000
 """Contracts that a call names at most: a tenth of the largest body that the API takes."""
@@ -103,20 +91,13 @@ class CallSize:
         self._accepted, self._is_tried = 0, True
 
 
-def documented_blocks(settings: ClientSettings) -> int:
-    """Give how many blocks a call may span by Alchemy's documents: 10 on a free plan, else by network."""
-    if settings.compute_units_per_second <= FREE_PLAN_UNITS_PER_SECOND:
-        return FREE_PLAN_BLOCKS
-    return NARROW_NETWORK_BLOCKS if settings.network.startswith(NARROW_NETWORKS) else MAX_BLOCKS
-
-
 class ChainReader:
     """Reads a network's chain through a sender, and remembers how much one call may ask for."""
 
     def __init__(self, sender: Sender, log: Log) -> None:
         self._sender = sender
         self._log = log
-        self._blocks = CallSize(documented_blocks(sender.settings), MAX_BLOCKS)
+        self._blocks = CallSize(documented_blocks(sender.settings), max_blocks_of(sender.settings.network))
         self._contracts = CallSize(MAX_CONTRACTS, MAX_CONTRACTS)
         self._unclear_refusals = 0
         self._warned: set[str] = set()

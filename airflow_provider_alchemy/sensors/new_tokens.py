@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.chain.networks import default_confirmations
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
@@ -45,7 +45,9 @@ class NewTokensSensor(WaitingSensor):
         zone; it may be still to come. Its block is found in some ten calls of 20 compute units. Templated.
     :param min_tokens: How many different tokens have to be minted. Default 1. The result has all that there are.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
-        never told. Default 12, some two and a half minutes of Ethereum.
+        never reported. Default: by the network's block time, a minute of blocks and 12 at least (12 on Ethereum, 30 on
+        Base, 240 on Arbitrum, 60 on a network whose block time is not known); the log names the number. A node that is
+        behind answers that a block it does not have yet holds nothing: fewer blocks than that may miss tokens.
     :param network: The network's slug; default: the connection's. Templated.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
     :param deferrable: Whether to wait in the triggerer, which takes no worker slot. Default:
@@ -77,7 +79,7 @@ class NewTokensSensor(WaitingSensor):
         since_block: int | str | None = None,
         since: str | datetime | None = None,
         min_tokens: int = DEFAULT_MIN_TOKENS,
-        confirmations: int = DEFAULT_CONFIRMATIONS,
+        confirmations: int | None = None,
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -101,7 +103,7 @@ class NewTokensSensor(WaitingSensor):
         self.has_block = since_block is not None
         self.has_moment = since is not None
         self.min_tokens = check_value(min_tokens, read_min_tokens)
-        self.confirmations = check_value(confirmations, read_confirmations)
+        self.confirmations = check_value(confirmations, read_confirmations, is_optional=True)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
@@ -115,7 +117,7 @@ class NewTokensSensor(WaitingSensor):
             contract_address=contract_address,
             network=network,
             min_tokens=self.min_tokens,
-            confirmations=self.confirmations,
+            confirmations=default_confirmations(network) if self.confirmations is None else self.confirmations,
             asked_block=read_since_block(self.since_block) if self.has_block else None,
             asked_time=read_since(self.since) if self.has_moment else None,
         )

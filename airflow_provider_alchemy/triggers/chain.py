@@ -32,7 +32,7 @@ from airflow_provider_alchemy.api.inputs import (
 )
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.chain.events import EventKind
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.chain.networks import default_confirmations, describe_confirmations
 from airflow_provider_alchemy.chain.stream import LogStream
 from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, Update, Watch, slot_of
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
@@ -84,9 +84,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
     :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
-        never told. Default 12, some two and a half minutes of Ethereum. Nodes of a service are now and then some blocks
-        behind one another, and one that does not have a block yet says that it holds nothing: fewer blocks than that
-        may lose events.
+        never reported. Default: by the network's block time, a minute of blocks and 12 at least (12 on Ethereum, 30 on
+        Base, 240 on Arbitrum, 60 on a network whose block time is not known); the log names the number. A node that is
+        behind answers that a block it does not have yet holds nothing: fewer blocks than that may lose events.
     :param poll_interval: Seconds between two polls. Default 15, a little more than a block of Ethereum. Watchers that
         share a poll are all served at the shortest of their intervals.
     :param start_block: Where the first start begins; default: at the newest block. A later start goes on where the
@@ -100,7 +100,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         events: Iterable[str] = (EventKind.METADATA.value,),
-        confirmations: int = DEFAULT_CONFIRMATIONS,
+        confirmations: int | None = None,
         poll_interval: float = DEFAULT_POLL_INTERVAL_SECONDS,
         start_block: int | None = None,
     ) -> None:
@@ -110,7 +110,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         self.network = None if network is None else read_network(network)
         self.alchemy_conn_id = read_connection_id(alchemy_conn_id)
         self.events = _read_events(events)
-        self.confirmations = read_confirmations(confirmations)
+        self.confirmations = None if confirmations is None else read_confirmations(confirmations)
         self.poll_interval = _read_interval(poll_interval)
         self.start_block = read_block(start_block, "start_block")
 
@@ -181,7 +181,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
                 await watch.save(update.cursor)
 
     async def _begin(self, stream: LogStream) -> Watch:
-        slot = slot_of(await stream.network(), self.events, self.confirmations)
+        network = await stream.network()
+        confirmations = default_confirmations(network) if self.confirmations is None else self.confirmations
+        slot = slot_of(network, self.events, confirmations)
         store = getattr(self, "asset_state_store", None)
         cursors = _CursorStore(store, slot)
         if store is None:
@@ -197,10 +199,16 @@ class MetadataUpdateTrigger(BaseEventTrigger):
             self.contract_addresses,
             map(EventKind, self.events),
             save=cursors.save,
-            confirmations=self.confirmations,
+            confirmations=confirmations,
             poll_interval_seconds=self.poll_interval,
             cursor=await cursors.load(self.contract_addresses),
             start_block=self.start_block,
+        )
+        LOG.info(
+            "Watching %s contracts on %s: a block counts once it is followed by %s",
+            f"{len(self.contract_addresses):,}",
+            network,
+            describe_confirmations(confirmations, network),
         )
         stream.join(watch)
         return watch

@@ -26,7 +26,8 @@ from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import EventKind
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS, ChainReader
+from airflow_provider_alchemy.chain.networks import MIN_CONFIRMATIONS, describe_confirmations
+from airflow_provider_alchemy.chain.reader import ChainReader
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
@@ -61,7 +62,7 @@ class NewTokensState(WaitState):
     """
 
     min_tokens: int = DEFAULT_MIN_TOKENS
-    confirmations: int = DEFAULT_CONFIRMATIONS
+    confirmations: int = MIN_CONFIRMATIONS
     asked_block: int | None = None
     asked_time: datetime | None = None
     search: BlockSearch | None = None
@@ -228,7 +229,9 @@ class NewTokensGoal(Goal[NewTokensState]):
         state.since_block = state.next_block = block
         state.search = None
         tokens = f"{state.min_tokens:,} new token{'' if state.min_tokens == 1 else 's'}"
-        wait.log.info("%s: waiting for %s from block %s on", wait.subject, tokens, f"{block:,}")
+        confirmations = describe_confirmations(state.confirmations, state.network)
+        words = "%s: waiting for %s from block %s on; a block counts once it is followed by %s"
+        wait.log.info(words, wait.subject, tokens, f"{block:,}", confirmations)
 
 
 def _is_unknown_method(error: AlchemyError) -> bool:

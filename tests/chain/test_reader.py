@@ -30,14 +30,13 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.networks import MAX_BLOCKS, UNLIMITED_NETWORK_BLOCKS
 from airflow_provider_alchemy.chain.reader import (
-    MAX_BLOCKS,
     MAX_CALLS_BEFORE_GROWTH,
     MIN_CALLS_BEFORE_GROWTH,
     CallSize,
     ChainReader,
     Refusal,
-    documented_blocks,
     named_blocks,
     refusal_of,
 )
@@ -105,23 +104,6 @@ class Service:
 
 
 class TestTheSizeOfACall:
-    @pytest.mark.parametrize(
-        ("units_per_second", "network", "blocks"),
-        [
-            (300, "eth-mainnet", 10),
-            (1_000, "eth-mainnet", 10),
-            (10_000, "eth-mainnet", 10_000),
-            (10_000, "some-new-network", 10_000),
-            (10_000, "berachain-mainnet", 1_000),
-            (10_000, "monad-testnet", 1_000),
-            (300, "monad-testnet", 10),
-        ],
-    )
-    def test_it_begins_with_what_is_documented(self, units_per_second: float, network: str, blocks: int) -> None:
-        settings = ClientSettings(api_key=KEY, network=network, compute_units_per_second=units_per_second)
-
-        assert documented_blocks(settings) == blocks
-
     @given(hidden=st.integers(1, MAX_BLOCKS), blocks=st.integers(1, 15_000))
     def test_any_limit_is_found_by_halving_and_kept_to(self, hidden: int, blocks: int) -> None:
         service = Service(hidden)
@@ -284,7 +266,7 @@ class TestReading:
         chain.rotate_key()
         with pytest.raises(AlchemyAuthenticationError, match="blocks 1 to 500 of eth-mainnet"):
             await reader.read((1, 500), [contract(1)], set(EventKind), Usage())
-        assert reader.max_blocks == MAX_BLOCKS
+        assert reader.max_blocks == UNLIMITED_NETWORK_BLOCKS
 
     @pytest.mark.parametrize("message", ["block range is too wide", "Invalid arg"])
     async def test_a_call_that_cannot_be_smaller_fails_with_what_the_api_says(
@@ -353,7 +335,7 @@ class TestReading:
 
         read, logs = await reader.read((FIRST_BLOCK, FIRST_BLOCK + 9), [contract(1)], set(EventKind), Usage())
 
-        assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], MAX_BLOCKS)
+        assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], UNLIMITED_NETWORK_BLOCKS)
 
 
 class TestWhatReadingCosts:

@@ -184,6 +184,20 @@ class TestWhatCounts:
 
         assert (result["token_ids"], emulator.count("eth_blockNumber") >= 3) == (["1"], True)
 
+    def test_by_default_a_block_waits_for_a_minute_of_blocks_of_its_network_which_the_log_names(
+        self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.mint(ADDRESS, [7])
+        emulator.mine_blocks(239)
+
+        with once(has_looked(emulator, 3), emulator.mine_blocks):
+            result = Life().lead(
+                sensor_in(mode, network="arb-mainnet", since_block=FIRST + 1, confirmations=None, min_tokens=1)
+            )
+
+        assert (result["token_ids"], result["until_block"]) == (["7"], FIRST + 1)
+        assert "a block counts once it is followed by 240 blocks, some 60 s of arb-mainnet" in task_log()
+
     def test_a_mint_that_a_reorganisation_removes_is_never_told(self, mode: str, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1], confirmations=1)
 

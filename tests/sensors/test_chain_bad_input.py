@@ -73,7 +73,7 @@ class TestWhereTheDagIsParsed:
             ({"min_tokens": 1.0}, "argument 'min_tokens' is 1.0"),
             ({"min_tokens": True}, "argument 'min_tokens' is True"),
             ({"confirmations": -1}, "argument 'confirmations' is -1"),
-            ({"confirmations": None}, "argument 'confirmations' is None"),
+            ({"confirmations": "12"}, "argument 'confirmations' is '12'"),
             ({"max_compute_units": 69}, "to read the chain once costs 70 at least"),
             ({"max_consecutive_failures": -1}, "argument 'max_consecutive_failures' is -1"),
             ({"contract_address": "0x12"}, "which is no contract address"),

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "network": None,
     "alchemy_conn_id": "alchemy_default",
     "events": ["metadata"],
-    "confirmations": 12,
+    "confirmations": None,
     "poll_interval": 15.0,
     "start_block": None,
 }
@@ -128,6 +128,19 @@ class TestByItself:
 
         assert run.ids == ids_of(chain, [1])
         assert "keeps no cursor for this watcher" in task_log()
+
+    async def test_by_default_a_block_waits_for_a_minute_of_blocks_of_its_network_which_the_log_names(
+        self, chain: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        first = chain.reveal(contract(1), [1])[0].block_number
+        chain.mine_blocks(29)
+        chain.reveal(contract(1), [2])
+        run = Run(watcher(network="base-mainnet", confirmations=None, start_block=first))
+        await until(lambda: run.payloads)
+        await run.stop()
+
+        assert [payload["ids"] for payload in run.payloads] == [["1"]]
+        assert "a block counts once it is followed by 30 blocks, some 60 s of base-mainnet" in task_log()
 
     async def test_without_a_store_each_start_begins_at_the_newest_block(self, chain: AlchemyEmulator) -> None:
         chain.reveal(contract(1), [1])
