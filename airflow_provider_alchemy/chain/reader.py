@@ -19,6 +19,8 @@ from typing import Any, Protocol, TypeVar
 
 from airflow_provider_alchemy.api.endpoints import Call, block_number, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
+    AlchemyBadAnswerError,
+    AlchemyConnectionError,
     AlchemyError,
     AlchemyRequestError,
     AlchemyServerError,
@@ -43,6 +45,9 @@ MIN_CALLS_BEFORE_GROWTH, MAX_CALLS_BEFORE_GROWTH = 4, 128
 
 ENTRIES_AT_ONCE = 500
 """Entries that are read before others may use the event loop: some 5 ms."""
+
+BEHIND_BEFORE_WARNING = 20
+"""Polls in a row that find a node behind before that is warned of: nodes are now and then, but catch up."""
 
 MAX_WARNED_CONTRACTS = 100
 """Contracts whose broken logs are warned of."""
@@ -82,12 +87,12 @@ class CallSize:
             self._accepted, self._is_tried = 0, False
 
     def refuse(self, size: int, named: int | None = None, *, is_lasting: bool = False) -> None:
-        """Go down to what the refusal names, else to half of what was asked for; one that lasts is not tried soon."""
+        """Go down to what the refusal names, else to half of the refused size; one that lasts is not tried soon."""
         if is_lasting:
             self._calls_before_growth = MAX_CALLS_BEFORE_GROWTH
         elif not self._is_tried:
             self._calls_before_growth = min(2 * self._calls_before_growth, MAX_CALLS_BEFORE_GROWTH)
-        self.current = named if named is not None and 0 < named < size else max(size // 2, 1)
+        self.current = named or max(size // 2, 1)
         self._accepted, self._is_tried = 0, True
 
 
@@ -100,6 +105,7 @@ class ChainReader:
         self._blocks = CallSize(documented_blocks(sender.settings), max_blocks_of(sender.settings.network))
         self._contracts = CallSize(MAX_CONTRACTS, MAX_CONTRACTS)
         self._unclear_refusals = 0
+        self._times_behind = 0
         self._warned: set[str] = set()
 
     @property
@@ -115,9 +121,14 @@ class ChainReader:
     async def block_time(
         self, number: int, usage: Usage, spending_limit: SpendingLimit | None = None
     ) -> datetime | None:
-        """Ask when a block was made; None where there is no such block."""
+        """Ask when a block was made; None where the node has no such block, or says that it is behind."""
         call = get_block_time(number, self._sender.settings)
-        return await self._send(call, usage, spending_limit, self._sender.settings.max_attempts)
+        try:
+            return await self._send(call, usage, spending_limit, self._sender.settings.max_attempts)
+        except AlchemyError as error:
+            if is_behind(error):
+                return None
+            raise
 
     async def read(
         self,
@@ -140,7 +151,8 @@ class ChainReader:
             try:
                 logs = await self._read_once((first, last), sorted(contracts), kinds, usage, spending_limit)
             except AlchemyError as error:
-                if _is_beyond_head(error):
+                if is_behind(error):
+                    self._count_behind(error)
                     return first - 1, []
                 if self._can_ask_again(error, last - first + 1, min(self._contracts.current, len(contracts))):
                     continue
@@ -149,7 +161,7 @@ class ChainReader:
                     raise
                 await asyncio.sleep(backoff_seconds(failures, error.retry_after_seconds))
             else:
-                self._unclear_refusals = 0
+                self._unclear_refusals = self._times_behind = 0
                 self._blocks.accept(last - first + 1)
                 return last, sorted(logs)
 
@@ -171,6 +183,13 @@ class ChainReader:
             logs += await self._read_entries(entries, blocks, frozenset(part), kinds)
         return logs
 
+    def _count_behind(self, error: AlchemyError) -> None:
+        """Warn where no node ever has the blocks: that is no failure, and nothing else would show it."""
+        self._times_behind += 1
+        if self._times_behind == BEHIND_BEFORE_WARNING:
+            words = "%s times in a row a node did not have blocks that another one has; still polling: %s"
+            self._log.warning(words, self._times_behind, error)
+
     def _can_ask_again(self, error: AlchemyError, blocks: int, contracts: int) -> bool:
         """Ask for less after a refusal; give whether the next call may follow at once."""
         refusal = refusal_of(error)
@@ -188,11 +207,12 @@ class ChainReader:
     def _ask_for_less(self, error: AlchemyError, blocks: int, contracts: int, *, is_lasting: bool) -> bool:
         is_about_contracts = blocks == 1 or "address" in error.message.lower()
         # A service that is out of reach is so for fewer contracts too, and each call would take its time.
-        if is_about_contracts and contracts > 1 and not isinstance(error, AlchemyTimeoutError):
+        is_out_of_reach = isinstance(error, AlchemyTimeoutError | AlchemyConnectionError)
+        if is_about_contracts and contracts > 1 and not is_out_of_reach:
             self._contracts.refuse(contracts, is_lasting=is_lasting)
             return True
         if blocks > 1:
-            self._blocks.refuse(blocks, named_blocks(error.message), is_lasting=is_lasting)
+            self._blocks.refuse(blocks, named_blocks(error.message, blocks), is_lasting=is_lasting)
             return True
         return False
 
@@ -254,54 +274,79 @@ class Refusal(StrEnum):
     """The size had nothing to do with it."""
 
 
-_TOO_MUCH_HERE = re.compile(r"response size|results|sent more than|time[d]?[ -]?out", re.IGNORECASE)
+_TOO_MUCH_HERE = re.compile(
+    r"response (size|(is )?too (large|big))|\bresults\b|\blogs\b.{0,40}(exceed|returned)|(too many|[0-9k]) logs\b"
+    r"|sent more than|timed?[ -]?out|deadline|too long|too (expensive|heavy|complex)",
+    re.IGNORECASE,
+)
 _TOO_MANY = re.compile(r"range|blocks|limit|exceed|too (large|wide|many|big)|more than", re.IGNORECASE)
-_ABOUT_BLOCKS = re.compile(r"\b(range|blocks)\b", re.IGNORECASE)
+_ABOUT_BLOCKS = re.compile(r"\b(range|ranges|blocks)\b", re.IGNORECASE)
 
 _NAMED_ENDS = re.compile(
     r"\brange\b[^0-9]{0,40}?\b(0x[0-9a-f]+|[0-9]+)[\s\]]*(?:,|-|to)[\s\[]*(0x[0-9a-f]+|[0-9]+)", re.IGNORECASE
 )
-_NAMED_COUNT = re.compile(
-    r"\b([1-9][0-9,]{0,9})(k?)[- ]blocks?\b"
-    r"|\b(?:range|max(?:imum)?|limit(?:ed)?)\b[^0-9]{0,20}\b([1-9][0-9,]{0,9})(k?)\b",
+_NAMED_COUNTS = (
+    re.compile(r"\b([1-9][0-9,]{0,9})(k?)[- ]blocks?\b", re.IGNORECASE),
+    re.compile(r"\b(?:ranges?|max(?:imum)?|limit(?:ed)?)\b[^0-9.]{0,60}?\b([1-9][0-9,]{0,9})(k?)\b", re.IGNORECASE),
+    re.compile(r"> ?([1-9][0-9,]{0,9})(k?)\b", re.IGNORECASE),
+)
+
+_BEHIND = re.compile(
+    # beyond current head block, after last accepted block, greater than latest block, end (7) > latestBlock (5)
+    r"(\b(beyond|after|past|above|ahead of|exceeds?|(greater|higher|larger|newer|later|less|lower) than)\b|>).{0,40}"
+    r"(\bhead|latest|\btip\b|newest|highest|last accepted|current (block|chain|height)|\bsynced|finali[sz]ed)"
+    # header not found, block #7 not found, one of the blocks … cannot be found, block … doesn't exist yet
+    r"|\b(blocks?|header|height|body|epoch|resource)\b[^.]{0,80}"
+    r"(not (found|available|known|exist|imported|synced|indexed)|not yet|cannot be found|doesn't exist|unavailable)"
+    r"|(unknown|missing|no such|find|get|load) (the )?(block|header)\b(?! range)"
+    r"|\bfuture (block|epoch|height|range)|in the future|\bblock[^.]{0,30} out of range"
+    r"|\b(still|currently) syncing|sync(ing)? in progress|not (fully )?synced|\b(node|head|backend)\b.{0,20}\bbehind",
     re.IGNORECASE,
 )
-_BEYOND_HEAD = re.compile(
-    r"beyond.{0,20}\b(head|latest|tip)\b|after last accepted block|\bblocks?\b.{0,60}\bcannot be found"
-    r"|(block|header) not found|unknown block",
+_NOT_BEHIND = re.compile(
+    r"\bmax|limit|at most|up to|too (large|wide|many|big)|\b(plan|tier|upgrade)\b|prun|archiv|histor|too old|lowest",
     re.IGNORECASE,
 )
+"""A call that asks for too much, or for blocks that the node has no more."""
 
 
 def refusal_of(error: AlchemyError) -> Refusal:
     """Tell whether a smaller call may go through where this one failed."""
     if isinstance(error, AlchemyTimeoutError):
         return Refusal.TOO_MUCH_HERE
+    if isinstance(error, AlchemyConnectionError | AlchemyBadAnswerError):
+        # A large answer may be what a proxy cuts, and what a node dies of.
+        return Refusal.UNCLEAR
     # Without a status it is a good answer of a wrong form.
     if error.http_status is None:
         return Refusal.NONE
     words = error.message
     is_about_blocks = _ABOUT_BLOCKS.search(words) is not None
-    if is_about_blocks or isinstance(error, AlchemyRequestError | AlchemyUnexpectedAnswerError):
+    is_refused = isinstance(error, AlchemyRequestError | AlchemyUnexpectedAnswerError)
+    if is_about_blocks or is_refused or isinstance(error, AlchemyServerError):
         if _TOO_MUCH_HERE.search(words):
             return Refusal.TOO_MUCH_HERE
-        if is_about_blocks or _TOO_MANY.search(words) or error.http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return Refusal.TOO_MANY
-        return Refusal.UNCLEAR
-    return Refusal.UNCLEAR if isinstance(error, AlchemyServerError) else Refusal.NONE
+        is_too_many = is_refused and (
+            _TOO_MANY.search(words) or error.http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        )
+        return Refusal.TOO_MANY if is_about_blocks or is_too_many else Refusal.UNCLEAR
+    return Refusal.NONE
 
 
-def named_blocks(message: str) -> int | None:
-    """Read the range that a refusal names, in blocks."""
-    if ends := _NAMED_ENDS.search(message):
+def named_blocks(message: str, below: int) -> int | None:
+    """Read the range that a refusal names, in blocks; what is not below those of the call is no name of it."""
+    for ends in _NAMED_ENDS.finditer(message):
         first, last = (int(end, 16 if end[:2].lower() == "0x" else 10) for end in ends.groups())
-        return last - first + (first > 0)
-    if count := _NAMED_COUNT.search(message):
-        digits, thousands = (count[1], count[2]) if count[1] else (count[3], count[4])
-        return int(digits.replace(",", "")) * (1_000 if thousands else 1)
-    return None
+        if 0 < (blocks := last - first + (first > 0)) < below:
+            return blocks
+    # A limit of logs is none of blocks.
+    found = [count for pattern in _NAMED_COUNTS for count in pattern.findall(message)]
+    counts = [int(digits.replace(",", "")) * (1_000 if thousands else 1) for digits, thousands in found]
+    is_named = _ABOUT_BLOCKS.search(message) or "block" in message.lower()
+    return max((count for count in counts if is_named and 0 < count < below), default=None)
 
 
-def _is_beyond_head(error: AlchemyError) -> bool:
+def is_behind(error: AlchemyError) -> bool:
     """Whether the node does not have a block yet: it is behind the one that named the newest block."""
-    return error.http_status is not None and _BEYOND_HEAD.search(error.message) is not None
+    words = error.message
+    return error.http_status is not None and _BEHIND.search(words) is not None and not _NOT_BEHIND.search(words)

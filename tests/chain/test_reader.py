@@ -19,6 +19,7 @@ from airflow_provider_alchemy.api.endpoints import Call, block_number, build_req
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
     AlchemyBadAnswerError,
+    AlchemyConnectionError,
     AlchemyError,
     AlchemyRateLimitError,
     AlchemyRequestError,
@@ -32,11 +33,13 @@ from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.events import EventKind
 from airflow_provider_alchemy.chain.networks import MAX_BLOCKS, UNLIMITED_NETWORK_BLOCKS
 from airflow_provider_alchemy.chain.reader import (
+    BEHIND_BEFORE_WARNING,
     MAX_CALLS_BEFORE_GROWTH,
     MIN_CALLS_BEFORE_GROWTH,
     CallSize,
     ChainReader,
     Refusal,
+    is_behind,
     named_blocks,
     refusal_of,
 )
@@ -112,12 +115,6 @@ class TestTheSizeOfACall:
         assert len(service.refused) <= math.log2(MAX_BLOCKS) + 1 + len(service.accepted) / MAX_CALLS_BEFORE_GROWTH
         assert len(service.accepted) <= 2 * math.ceil(blocks / hidden) + 1
 
-    @pytest.mark.parametrize("named", [0, -5, 1_000, 5_000])
-    def test_a_name_that_cannot_be_is_not_believed(self, named: int) -> None:
-        size = CallSize(MAX_BLOCKS, MAX_BLOCKS)
-        size.refuse(1_000, named)
-        assert size.current == 500
-
     @given(hidden=st.integers(1, 5_000))
     def test_on_dense_blocks_few_calls_are_refused(self, hidden: int) -> None:
         service = Service(hidden)
@@ -164,16 +161,30 @@ BY_SIZE = (
         ("requests with up to a 500 block range.", 500),
         ("up to a 2K block range", 2_000),
         ("query exceeds max results 20000, retry with the range 20000000-20000900", 901),
-        ("exceed maximum block range: 50000", 50_000),
-        ("eth_getLogs is limited to 0 - 10,000 blocks range", 10_000),
+        ("block range [0x1312d00, 0x131540f] is too wide, try the range [0x1312d00, 0x1312d63]", 100),
+        ("exceed maximum block range: 5000", 5_000),
+        ("Max range: 3500 blocks", 3_500),
+        ("eth_getLogs is limited to 0 - 9,000 blocks range", 9_000),
         ("block range limit exceeded: 0 - 2000", 2_000),
+        ("Maximum allowed number of requested blocks is 3500", 3_500),
+        ("please limit the query to at most 1000 blocks", 1_000),
+        ("block range too large (10000), maximum allowed is 1000 blocks", 1_000),
+        ("block range too large, range: 10000, max: 1024", 1_024),
+        ("exceeds the block range allowed for your plan (10000 > 3000)", 3_000),
+        ("ranges over 5000 blocks are not supported on freetier", 5_000),
+        ("requested too many blocks from 0 to 16777215, maximum is set to 2048", 2_048),
+        # No less than what was refused, or no number of blocks at all.
+        ("exceed maximum block range: 50000", None),
+        ("up to a 0 block range", None),
+        ("logs matched by query exceeds limit of 5000", None),
+        ("query returned more than 5000 results", None),
         ("Query timeout exceeded. Consider reducing your block range.", None),
         ("block range is too wide", None),
         ("", None),
     ],
 )
 def test_a_refusal_may_name_the_range_that_would_work(message: str, blocks: int | None) -> None:
-    assert named_blocks(message) == blocks
+    assert named_blocks(message, below=10_000) == blocks
 
 
 @pytest.mark.parametrize(
@@ -189,12 +200,28 @@ def test_a_refusal_may_name_the_range_that_would_work(message: str, blocks: int 
         (AlchemyUnexpectedAnswerError("h sent more than 16 MiB", http_status=200), Refusal.TOO_MUCH_HERE),
         (AlchemyServerError("Query timeout exceeded. Reduce your block range", http_status=503), Refusal.TOO_MUCH_HERE),
         (AlchemyTimeoutError("h gave no complete answer"), Refusal.TOO_MUCH_HERE),
-        (AlchemyServerError("Gateway Time-out", http_status=504), Refusal.UNCLEAR),
+        (AlchemyServerError("Gateway Time-out", http_status=504), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("Query timeout exceeded", http_status=503), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("context deadline exceeded", http_status=500), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("the query took too long to run", http_status=503), Refusal.TOO_MUCH_HERE),
+        (AlchemyUnexpectedAnswerError("log query timed out", http_status=200), Refusal.TOO_MUCH_HERE),
+        (
+            AlchemyUnexpectedAnswerError("logs matched by query exceeds limit of 10000", http_status=200),
+            Refusal.TOO_MUCH_HERE,
+        ),
+        (AlchemyUnexpectedAnswerError("More than 50000 logs returned", http_status=200), Refusal.TOO_MUCH_HERE),
+        (
+            AlchemyUnexpectedAnswerError("query returned more than 10000 results", http_status=200),
+            Refusal.TOO_MUCH_HERE,
+        ),
+        (AlchemyServerError("backend response too large", http_status=502), Refusal.TOO_MUCH_HERE),
+        (AlchemyServerError("", http_status=504), Refusal.UNCLEAR),
+        (AlchemyBadAnswerError("the answer is cut short or no JSON", http_status=200), Refusal.UNCLEAR),
+        (AlchemyConnectionError("no connection to h"), Refusal.UNCLEAR),
         (AlchemyServerError("limit", http_status=503), Refusal.UNCLEAR),
         (AlchemyRequestError("Invalid arg", http_status=400), Refusal.UNCLEAR),
         (AlchemyUnexpectedAnswerError("Moved", http_status=302), Refusal.UNCLEAR),
         (AlchemyUnexpectedAnswerError("the answer has no list of logs: too many"), Refusal.NONE),
-        (AlchemyBadAnswerError("range", http_status=None), Refusal.NONE),
         (AlchemyRateLimitError("has exceeded its compute units per second capacity", http_status=429), Refusal.NONE),
         (AlchemyAuthenticationError("limit", http_status=403), Refusal.NONE),
     ],
@@ -202,6 +229,63 @@ def test_a_refusal_may_name_the_range_that_would_work(message: str, blocks: int 
 )
 def test_an_error_means_too_much_or_something_else(error: AlchemyError, refusal: Refusal) -> None:
     assert refusal_of(error) is refusal
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "block range extends beyond current head block",
+        "block range extends beyond current head block: requested 20000045, head 20000024",
+        "Invalid params: from block is greater than latest block",
+        "Request beyond head block: requested 20000045, head 20000024",
+        "requested to block 20000045 after last accepted block 20000024",
+        "requested from block 20000045 after last accepted block 20000024",
+        "block range exceeds the current head",
+        "toBlock is greater than the current block",
+        "end (20000045) > latestBlock (20000024)",
+        "fromBlock 20000045 is ahead of the chain head 20000024",
+        "height 20000045 must be less than or equal to the current blockchain height 20000024",
+        "One of the blocks specified in filter (fromBlock, toBlock or blockHash) cannot be found.",
+        "header not found",
+        "header for hash not found",
+        "block #20000045 not found",
+        "body not found for block 20000045",
+        "Block with such an ID doesn't exist yet",
+        "requested block is not yet available",
+        "Unknown block",
+        "could not find block: 20000045",
+        "failed to get block 20000045",
+        "toBlock is in the future",
+        "requested a future epoch (beyond 'latest')",
+        "block number 20000045 out of range",
+        "node is still syncing",
+        "RPC provider head is behind requested block",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 404, 503])
+def test_a_node_that_is_behind_says_so_in_many_ways(status: int, message: str) -> None:
+    assert is_behind(AlchemyError(message, http_status=status))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        FREE_PLAN,
+        BY_SIZE,
+        "block range is too wide",
+        "block range exceeds configured limit",
+        "query exceeds max block range 1000 from latest",
+        "block range is not available on the free tier",
+        "exceeds the range allowed for your plan (5000 > 3000)",
+        "requested too many blocks from 0 to 16777215, maximum is set to 2048",
+        "Query timeout exceeded. Consider reducing your block range.",
+        "header not found: pruned history unavailable",
+        "Unsupported method: eth_getLogs",
+        "Invalid arg",
+    ],
+)
+def test_a_call_for_too_much_or_for_history_is_no_node_that_is_behind(message: str) -> None:
+    assert not is_behind(AlchemyError(message, http_status=400))
 
 
 @pytest.fixture
@@ -294,7 +378,9 @@ class TestReading:
         ("fault", "first_size"),
         [
             pytest.param({"kind": "http", "status": 503}, 50, id="a server error that repeats"),
-            pytest.param({"kind": "http", "status": 504}, 50, id="a gateway that gives up"),
+            pytest.param({"kind": "http", "status": 504, "body": "html"}, 50, id="a gateway that gives up"),
+            pytest.param({"kind": "cut"}, 50, id="an answer that is cut"),
+            pytest.param({"kind": "reset"}, 50, id="a connection that is reset"),
             pytest.param(
                 {
                     "kind": "http",
@@ -320,22 +406,44 @@ class TestReading:
         assert sizes(ranges)[0] == first_size
 
     @pytest.mark.parametrize("fault", [{"kind": "error_object"}, {"kind": "http", "status": 400}])
-    @pytest.mark.parametrize(
-        "message",
-        [
-            "block range extends beyond current head block: requested 20000045, head 20000024",
-            "One of the blocks specified in filter (fromBlock, toBlock or blockHash) cannot be found.",
-            "requested to block 20000045 after last accepted block 20000024",
-        ],
-    )
     async def test_a_node_that_is_behind_has_nothing_to_read_yet_and_teaches_no_limit(
-        self, chain: AlchemyEmulator, reader: ChainReader, message: str, fault: dict[str, Any]
+        self, chain: AlchemyEmulator, reader: ChainReader, fault: dict[str, Any]
     ) -> None:
+        message = "block range extends beyond current head block: requested 20000045, head 20000024"
         chain.add_fault(**fault, message=message, endpoint="eth_getLogs", times=1)
 
         read, logs = await reader.read((FIRST_BLOCK, FIRST_BLOCK + 9), [contract(1)], set(EventKind), Usage())
 
         assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], UNLIMITED_NETWORK_BLOCKS)
+
+    async def test_a_node_that_is_behind_knows_no_time_of_a_block(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        chain.add_fault("http", status=400, message="Unknown block", times=1)
+
+        assert await reader.block_time(FIRST_BLOCK, Usage()) is None
+
+    async def test_nodes_that_stay_behind_are_warned_of_once(
+        self, chain: AlchemyEmulator, reader: ChainReader, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        chain.add_fault("http", status=400, message="header not found")
+        for _ in range(2 * BEHIND_BEFORE_WARNING):
+            await reader.read((FIRST_BLOCK, FIRST_BLOCK), [contract(1)], set(EventKind), Usage())
+
+        assert [line.split(":")[0] for line in caplog.messages if "have blocks" in line] == [
+            "20 times in a row a node did not have blocks that another one has; still polling"
+        ]
+
+    async def test_a_range_that_is_named_under_any_status_is_the_next_one(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        newest = chain.mine_blocks(100)
+        for status in (400, 403, 413, 429, 500, 503, 504):
+            chain.add_fault("http", status=status, message="x " * 3_000 + FREE_PLAN, endpoint="eth_getLogs", times=1)
+            reader._blocks.current = 100
+            await reader.read((newest - 99, newest), [contract(1)], set(EventKind), Usage())
+
+            assert (reader.max_blocks, chain.calls[-1].blocks) == (10, (newest - 99, newest - 90))
 
 
 class TestWhatReadingCosts:
