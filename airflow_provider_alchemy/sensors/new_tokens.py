@@ -32,10 +32,13 @@ class NewTokensSensor(WaitingSensor):
     """
     Wait until tokens of a collection are minted on the chain, and tell which.
 
-    A mint is a ``Transfer`` of ERC-721 from the zero address. Each poll reads the blocks since the last one (10
-    compute units for the newest block, 60 for the logs, more calls where the plan allows fewer blocks in one), none of
-    them twice. Poke, reschedule and deferred mode give the same result and the same exceptions. On Airflow 3.3 a retry
-    goes on where the earlier try stopped; before, it begins anew, and ``since_block`` or ``since`` say where.
+    A mint is an event that comes from the zero address: ``Transfer`` of ERC-721 (its arguments may be in the data, as
+    in contracts that are older than the standard), ``TransferSingle`` and ``TransferBatch`` of ERC-1155,
+    ``ConsecutiveTransfer`` of ERC-2309. An id of an ERC-1155 that was minted before counts as well, once. Each poll
+    reads the blocks since the last one (10 compute units for the newest block, 60 for the logs, more calls where the
+    plan allows fewer blocks in one), none of them twice. Poke, reschedule and deferred mode give the same result and
+    the same exceptions. On Airflow 3.3 a retry goes on where the earlier try stopped; before, it begins anew, and
+    ``since_block`` or ``since`` say where.
 
     :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
         Templated.
@@ -60,8 +63,9 @@ class NewTokensSensor(WaitingSensor):
     :param kwargs: Those of ``BaseSensorOperator``: ``poke_interval`` (60 s), ``timeout``, ``mode``, ``soft_fail``,
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress`` (None), ``token_ids`` (decimal texts in the
-        order of their numbers, for ``RefreshCollectionOperator``), ``token_count, since_block, until_block``,
-        ``next_block`` (where the next wait begins), ``submitted_at, finished_at, polls, compute_units``.
+        order of their numbers, for ``RefreshCollectionOperator``; None where there are more than 100,000),
+        ``token_count, since_block, until_block, next_block`` (where the next wait begins), ``submitted_at,
+        finished_at, polls, compute_units``.
     :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
@@ -137,7 +141,7 @@ class NewTokensSensor(WaitingSensor):
             self.log.info(
                 "An earlier try has read up to block %s and found %s tokens: going on from there",
                 "none" if saved.until_block is None else f"{saved.until_block:,}",
-                f"{len(NewTokensGoal(saved).tokens):,}",
+                f"{NewTokensGoal(saved).count:,}",
             )
             saved.status = None
         return saved

@@ -69,7 +69,8 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     Fire when contracts announce on the chain that metadata changed, or that tokens were minted: for ``AssetWatcher``.
 
     Changed metadata is what ERC-4906 (``MetadataUpdate``, ``BatchMetadataUpdate``) and ERC-1155 (``URI``) announce, a
-    mint is a ``Transfer`` of ERC-721 from the zero address. What a contract announced since the last poll is one event.
+    mint is an event that comes from the zero address: ``Transfer`` of ERC-721, ``TransferSingle`` and ``TransferBatch``
+    of ERC-1155, ``ConsecutiveTransfer`` of ERC-2309. What a contract announced since the last poll is one event.
     On Airflow 3.3 all watchers of a connection and network in a triggerer share one poll (10 compute units for the
     newest block, 60 for the logs), and the place that each has read to is kept with its asset: after a restart or a
     day of downtime no event is missing, and one that is told again has the same ``event_ids``. Before 3.3 each watcher
