@@ -79,8 +79,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     Its arguments go through the metadata database and are readable there: no key among them.
 
     :param contract_addresses: The contracts, 0x and 40 hexadecimal digits each; mixed case must pass EIP-55. Where each
-        announcement is to start a DAG, watch each contract for an asset of its own: events of one asset that come
-        together wait for the next one on Airflow 3.3.2 (apache/airflow#56050), and all watchers share a poll anyway.
+        announcement is to start a DAG, watch each contract for an asset of its own: on Airflow 3.3 events of one asset
+        that come together wait for the next one (apache/airflow#56050), and all watchers share a poll anyway. On 3.4
+        each event starts a run of its own by default.
     :param network: The network's slug; default: the connection's.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
     :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
@@ -92,6 +93,8 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         share a poll are all served at the shortest of their intervals.
     :param start_block: Where the first start begins; default: at the newest block. A later start goes on where the
         last one stopped.
+    :param queue: The triggerers that run it: those that were started with ``--queues`` and this name (Airflow 3.4).
+        Default: those without.
     :raises AlchemyArgumentError: An argument cannot be right; where the DAG is parsed.
     """
 
@@ -104,8 +107,10 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         confirmations: int | None = None,
         poll_interval: float = DEFAULT_POLL_INTERVAL_SECONDS,
         start_block: int | None = None,
+        queue: str | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's trigger base is not typed
+        # Airflow's trigger base is not typed.
+        super().__init__(**_read_queue(queue))  # type: ignore[no-untyped-call, unused-ignore]
         # In one form, whatever the author wrote: Airflow runs watchers with equal arguments as one trigger.
         self.contract_addresses = _read_contracts(contract_addresses)
         self.network = None if network is None else read_network(network)
@@ -114,6 +119,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         self.confirmations = None if confirmations is None else read_confirmations(confirmations)
         self.poll_interval = _read_interval(poll_interval)
         self.start_block = read_block(start_block, "start_block")
+        self.queue = queue
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
@@ -122,7 +128,11 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :return: Class path and arguments.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
+        arguments = {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
+        if self.queue is None:
+            # Airflow before 3.4 has none.
+            del arguments["queue"]
+        return path, arguments
 
     def shared_stream_key(self) -> Hashable:
         """
@@ -231,6 +241,19 @@ def _read_events(value: Any) -> list[str]:
         msg = f"argument 'events' is {value!r}; expected {' or '.join(map(repr, known))}, or both"
         raise AlchemyArgumentError(msg)
     return sorted(set(values))
+
+
+def _read_queue(value: Any) -> dict[str, str]:
+    """Check a queue; give it as an argument of Airflow's base, which takes one from 3.4 on."""
+    if value is None:
+        return {}
+    if not isinstance(value, str) or not value:
+        msg = f"argument 'queue' is {value!r}; expected the name of a triggerer's queue"
+        raise AlchemyArgumentError(msg)
+    if "queue" not in signature(BaseEventTrigger.__init__).parameters:
+        msg = f"argument 'queue' is {value!r}, and Airflow {airflow_version} gives watchers no queue"
+        raise AlchemyArgumentError(msg, advice="Leave it out, or use Airflow 3.4 or newer")
+    return {"queue": value}
 
 
 def _read_interval(value: Any) -> float:

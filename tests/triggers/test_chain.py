@@ -7,6 +7,7 @@ import asyncio
 import json
 from datetime import timedelta
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -21,6 +22,13 @@ from tests.waiting import until
 from .watchers import Store, ids_of, watcher
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
+
+BASE: Any = MetadataUpdateTrigger.__mro__[1]
+"""Airflow's base of watchers' triggers: of another name on Airflow 2."""
+
+before_queues = pytest.mark.skipif(
+    "queue" in signature(BASE.__init__).parameters, reason="Airflow gives watchers a queue from 3.4 on"
+)
 
 DEFAULTS: dict[str, Any] = {
     "contract_addresses": [ADDRESS.lower()],
@@ -92,6 +100,30 @@ class TestItsArguments:
         asset = Asset("table", uri="s3://bucket/tokens", watchers=[AssetWatcher(name="chain", trigger=watcher())])
 
         assert asset.watchers[0].trigger.serialize() == watcher().serialize()
+
+    @pytest.mark.parametrize("value", ["", 5, ["a"]])
+    def test_a_queue_is_a_name(self, value: Any) -> None:
+        with pytest.raises(AlchemyArgumentError, match=r"argument 'queue' is .* expected the name"):
+            MetadataUpdateTrigger([ADDRESS], queue=value)
+
+    @before_queues
+    def test_a_queue_is_refused_where_airflow_gives_watchers_none(self) -> None:
+        with pytest.raises(AlchemyArgumentError, match=r"gives watchers no queue\. Leave it out, or use Airflow 3\.4"):
+            MetadataUpdateTrigger([ADDRESS], queue="chain")
+
+    def test_a_queue_goes_to_airflow_and_makes_another_trigger(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[dict[str, Any]] = []
+
+        def init(_: object, *, queue: str | None = None, **kwargs: Any) -> None:
+            given.append({"queue": queue, **kwargs})
+
+        monkeypatch.setattr(BASE, "__init__", init)
+        path, arguments = MetadataUpdateTrigger([ADDRESS], queue="chain").serialize()
+        module, _, name = path.rpartition(".")
+        again = getattr(import_module(module), name)(**arguments)
+
+        assert arguments == {**DEFAULTS, "queue": "chain"}
+        assert (given, again.queue) == ([{"queue": "chain"}] * 2, "chain")
 
 
 class Run:
