@@ -32,6 +32,7 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
 from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.tasks.arguments import check_is_no_mapped_nothing
 from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
 from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
@@ -115,7 +116,7 @@ class TokenJob:
         self._tokens = tokens
         if tokens is not None and tokens.duplicates:
             task.log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")
-        if not store.is_available and state is None:
+        if store.is_missing and state is None:
             task.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
         address = read_contract_address(task.contract_address)
         network = None if task.network is None else read_network(task.network)
@@ -244,6 +245,7 @@ class RefreshCollectionTask(TokenTask):
     def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
         store = TokenStore(context, KEY, self.retries, self.log)
         try:
+            check_is_no_mapped_nothing(self, "token_ids", context)
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
             self._apply_execution_timeout(job.state)
