@@ -113,7 +113,8 @@ class NewTokensGoal(Goal[NewTokensState]):
         if state.since_block is None and not await self._find_first_block(reader, newest, usage, limit, wait):
             return
         ends_at = time.monotonic() + MAX_POLL_SECONDS
-        while (blocks := self._next_blocks(newest)) is not None and time.monotonic() < ends_at:
+        blocks = self._next_blocks(newest)
+        while blocks is not None:
             contracts, kinds = (state.contract_address,), (EventKind.MINT,)
             last, logs = await reader.read(blocks, contracts, kinds, usage, limit)
             state.failures = 0
@@ -124,6 +125,9 @@ class NewTokensGoal(Goal[NewTokensState]):
             # An id of an ERC-1155 that was minted before cannot be told from a new one: it counts once.
             self.ranges = merge_ranges([*self.ranges, *(tokens for log in logs for tokens in log.token_ranges)])
             state.ids = pack_ranges(self.ranges)
+            blocks = self._next_blocks(newest)
+            if time.monotonic() >= ends_at:
+                return
 
     @property
     def count(self) -> int:

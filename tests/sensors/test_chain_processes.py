@@ -98,7 +98,7 @@ class TestWhatIsRemembered:
 def test_a_wait_that_begins_far_back_keeps_what_it_has_read_now_and_then(
     mode: str, emulator: AlchemyEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_alchemy.api.mint_looks.SECONDS_OF_LOOK", 0)
+    monkeypatch.setattr("airflow_provider_alchemy.waits.new_tokens.MAX_POLL_SECONDS", 0)
     emulator.configure(max_block_range=10)
     mint(emulator, [1])
     emulator.mine_blocks(50)

@@ -160,7 +160,9 @@ class TestFailures:
             poll(NO_HOST)
 
     def test_each_is_a_warning_that_counts_and_explains(self, clock: Clock, lines: Lines) -> None:
-        Polls(clock, refreshing())("queued", BUSY, BUSY)
+        # An error of its own: one that ended another wait names what that one was about.
+        busy = errors.AlchemyServerError("Alchemy answered HTTP 503")
+        Polls(clock, refreshing())("queued", busy, busy)
 
         first, second = lines(logging.WARNING)
         assert first.startswith("Poll failed (1 in a row), trying again in 60.0 s: Alchemy answered HTTP 503. ")
@@ -427,7 +429,7 @@ FORMS: dict[type[WaitState], str] = {
         "min_tokens": 2, "confirmations": 12, "asked_block": null, "asked_time": "2026-11-22T10:00:00Z",
         "search": {{
             "moment": 1795341600.0, "low": 5, "high": 100, "marks": [[5, 1795341000.0], [100, 1795342000.0]],
-            "questions": 2
+            "answers": 2
         }},
         "since_block": null, "next_block": 0, "ids": "0-270f", "is_behind": true
     """,
