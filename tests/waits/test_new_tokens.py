@@ -110,7 +110,7 @@ def once(poll: Polls) -> float | None:
 @pytest.fixture
 def one_call_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """End each poll after a call for logs, as one that has read for a minute."""
-    times = itertools.count(step=MAX_POLL_SECONDS / 2 + 1)
+    times = itertools.count(step=MAX_POLL_SECONDS)
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
 
 
