@@ -23,7 +23,7 @@ MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 # In a DAG with render_template_as_native_obj Jinja makes a number of an address alone, and Airflow fails the task.
 _NATIVE_MAP_INDEX_TEMPLATE = f"Collection {MAP_INDEX_TEMPLATE}"
 
-_RENDERS_TEXT = SimpleNamespace(render_template_as_native_obj=False)
+_RENDERS_TEXT: Any = SimpleNamespace(render_template_as_native_obj=False)
 """All that Airflow reads of a DAG when it renders a template."""
 
 MAX_EVENT_REASONS = 10
@@ -68,7 +68,7 @@ class CollectionTask(BaseOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task as Airflow does, with whole numbers in its arguments that Airflow can serialise."""
-        partial = super().partial(**with_large_as_text(kwargs))
+        partial: Any = super().partial(**with_large_as_text(kwargs))
         partial.__class__ = _with_expand(type(partial))
         return partial
 

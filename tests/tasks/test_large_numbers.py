@@ -76,5 +76,7 @@ def test_none_among_mapped_values_refreshes_no_whole_collection(emulator: Alchem
 
 @pytest.mark.parametrize("argument", ["token_attempts", "max_compute_units", "max_failed"])
 def test_a_number_that_airflow_cannot_serialise_is_refused(argument: str) -> None:
+    arguments: dict[str, Any] = {**REFRESH, argument: 2**63}
+
     with pytest.raises(AirflowFailException, match=argument):
-        RefreshCollectionOperator(**REFRESH, **{argument: 2**63})
+        RefreshCollectionOperator(**arguments)
