@@ -69,7 +69,8 @@ class CollectionTask(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task as Airflow does, with whole numbers in its arguments that Airflow can serialise."""
         partial: Any = super().partial(**with_large_as_text(kwargs))
-        partial.__class__ = _with_expand(type(partial))
+        partial_type: Any = type(partial)
+        partial.__class__ = _with_expand(partial_type)
         return partial
 
     def label_mapped_task(self, context: Any) -> None:
