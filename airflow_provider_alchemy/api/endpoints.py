@@ -24,6 +24,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyEndpointGoneError,
     AlchemyError,
     AlchemyHostNotFoundError,
+    AlchemyListingError,
     AlchemyNetworkError,
     AlchemyTokenIdError,
     AlchemyUnexpectedAnswerError,
@@ -38,6 +39,7 @@ from airflow_provider_alchemy.api.models import (
     TokenMetadata,
     TokenPage,
     TokenRefresh,
+    TokensById,
 )
 from airflow_provider_alchemy.api.settings import ClientSettings
 
@@ -57,6 +59,9 @@ SHOWN_CHARACTERS = 200
 
 NOT_OFFERED = ("isn't enabled for that chain", "endpoint isn't enabled")
 """What Alchemy says where a network does not have an endpoint (its page on errors); it has no status of its own."""
+
+MAX_MISSING_SHARE, MAX_MISSING = 0.1, 10
+"""A list with fewer tokens than the contract's supply is complete up to a tenth, or ten tokens: some are burned."""
 
 _USUAL_CONNECTION = "'alchemy_default'"
 _CONNECTION = re.compile(r"connection ('[^']*')")
@@ -114,8 +119,8 @@ REFRESH_NFT_METADATA = Endpoint(
     f"RefreshCollectionOperator): refreshNftMetadata is offered on {', '.join(sorted(REFRESHING_NETWORKS))} only",
 )
 ETH_BLOCK_NUMBER = _rpc("eth_blockNumber", 10)
-ETH_GET_LOGS = _rpc("eth_getLogs", 75)
-"""Alchemy's documents say 60 and 75: the higher price, so that the budget holds."""
+ETH_GET_LOGS = _rpc("eth_getLogs", 60)
+"""The price of Alchemy's newest table; older ones say 75."""
 ETH_GET_BLOCK_BY_NUMBER = _rpc("eth_getBlockByNumber", 20)
 
 
@@ -222,11 +227,14 @@ def get_contract_metadata_batch(
     _check_number(len(addresses), "contract_addresses", "contracts")
 
     def read(answer: Any) -> dict[str, ContractMetadata]:
+        def read_one(item: Any) -> ContractMetadata:
+            address = (_read_text(item.get("address")) if isinstance(item, dict) else None) or ""
+            return _read_contract_metadata(item, address.lower(), settings.network)
+
         found: dict[str, ContractMetadata] = {}
-        for item in _read_items(answer, "contracts"):
-            address = (_read_text(item.get("address")) or "").lower()
-            if address in addresses:
-                found.setdefault(address, _read_contract_metadata(item, address, settings.network))
+        for metadata in _read_entries(answer, "contracts", read_one)[0]:
+            if metadata.contract_address in addresses:
+                found.setdefault(metadata.contract_address, metadata)
         return found
 
     subject = f"{len(addresses)} contracts on {settings.network} ({settings.source})"
@@ -284,17 +292,16 @@ def get_nft_metadata_batch(
     *,
     refresh: bool = False,
     uri_timeout_ms: int | None = None,
-) -> Call[dict[int, TokenMetadata]]:
+) -> Call[TokensById]:
     """Read what Alchemy knows of up to 100 tokens, by id. What the answer leaves out is not in the value."""
     address = inputs.read_contract_address(contract_address)
     ids = inputs.read_token_ids(token_ids).ids
     _check_number(len(ids), "token_ids", "tokens")
 
-    def read(answer: Any) -> dict[int, TokenMetadata]:
-        asked = frozenset(ids)
-        found: dict[int, TokenMetadata] = {}
-        for item in _read_items(answer, "nfts"):
-            metadata = _read_nft(item, address)
+    def read(answer: Any) -> TokensById:
+        asked, found = frozenset(ids), TokensById()
+        entries, found.unreadable = _read_entries(answer, "nfts", lambda item: _read_nft(item, address))
+        for metadata in entries:
             # Of a token that is named twice the first is kept: no second entry may prove what the first denies.
             if metadata.token.token_id in asked:
                 found.setdefault(metadata.token.token_id, metadata)
@@ -326,12 +333,12 @@ def get_nfts_for_contract(
     _check_number(page_size, "page_size", "tokens")
 
     def read(answer: Any) -> TokenPage:
-        items = _read_items(answer, "nfts")
         next_key = _read_page_key(answer.get("pageKey") if isinstance(answer, dict) else None)
         if not with_metadata:
-            return TokenPage(tuple(_token_of(item, address) for item in items), next_key=next_key)
-        metadata = tuple(_read_nft(item, address) for item in items)
-        return TokenPage(tuple(one.token for one in metadata), metadata, next_key)
+            tokens, unreadable = _read_entries(answer, "nfts", lambda item: _token_of(item, address))
+            return TokenPage(tuple(tokens), next_key=next_key, unreadable=unreadable)
+        metadata, unreadable = _read_entries(answer, "nfts", lambda item: _read_nft(item, address))
+        return TokenPage(tuple(one.token for one in metadata), tuple(metadata), next_key, unreadable)
 
     params = {"contractAddress": address, "withMetadata": str(with_metadata).lower(), "limit": str(page_size)}
     if start_token is not None:
@@ -353,6 +360,25 @@ class PageKeys:
             msg = f"the page of tokens names {page.next_key[:80]!r} as the next page, which was read before"
             raise AlchemyUnexpectedAnswerError(msg, subject=subject)
         self._known.add(page.next_key)
+
+
+def missing_of(supply: int | None, listed: int, subject: str) -> int:
+    """
+    Give how many tokens of a supply a whole listing left out; a few are burned ones.
+
+    :raises AlchemyListingError: They are so many that the listing ended early.
+    """
+    missing = max((supply or 0) - listed, 0)
+    if supply is not None and missing > max(supply * MAX_MISSING_SHARE, MAX_MISSING):
+        msg = f"the contract has {supply:,} tokens, and Alchemy lists only {listed:,} of them"
+        raise AlchemyListingError(msg, subject=subject)
+    return missing
+
+
+def failures_of_list(unreadable: int, unlisted: int) -> dict[str, dict[str, Any]]:
+    """Count the tokens of a collection that its list does not name."""
+    found = {"unreadable": unreadable, "not_listed": unlisted}
+    return {reason: {"tokens": tokens, "token_ids": []} for reason, tokens in found.items() if tokens}
 
 
 def block_number(settings: ClientSettings) -> Call[int]:
@@ -553,13 +579,26 @@ def _read_contract_metadata(answer: Any, contract_address: str, network: str) ->
     )
 
 
-def _read_items(answer: Any, name: str) -> list[dict[str, Any]]:
-    """Take a list of objects out of an answer: the answer itself, or its field of that name."""
+def _read_entries(answer: Any, name: str, read: Callable[[Any], T]) -> tuple[list[T], int]:
+    """
+    Read the entries of a list: the answer itself, or its field of that name; give how many could not be read, too.
+
+    One odd entry must not spoil the others of its page. Where none can be read the answer is the odd one.
+    """
     items = answer.get(name) if isinstance(answer, dict) else answer
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    if not isinstance(items, list):
         msg = f"the answer is no list and has none in its field {name!r}: {shown(answer)}"
         raise AlchemyUnexpectedAnswerError(msg)
-    return items
+    found: list[T] = []
+    error: AlchemyUnexpectedAnswerError | None = None
+    for item in items:
+        try:
+            found.append(read(item))
+        except AlchemyUnexpectedAnswerError as failure:
+            error = failure
+    if error is not None and not found:
+        raise error
+    return found, len(items) - len(found)
 
 
 def _read_nft(answer: Any, contract_address: str) -> TokenMetadata:

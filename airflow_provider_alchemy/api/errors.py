@@ -239,6 +239,16 @@ class AlchemyUnexpectedAnswerError(AlchemyError):
     default_advice = "The API may have changed: look for a newer airflow-provider-alchemy, or report what came"
 
 
+class AlchemyListingError(AlchemyUnexpectedAnswerError):
+    """A collection's list of tokens ended long before its contract's supply."""
+
+    reason = "listing_too_short"
+    default_advice = (
+        "Alchemy may not have indexed all of them yet: retry later, or name the tokens with token_ids, which needs no "
+        "list"
+    )
+
+
 class AlchemySpendingLimitError(AlchemyPermanentError):
     """The task may not spend more compute units, and the refresh has not ended."""
 

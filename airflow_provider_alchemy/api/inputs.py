@@ -313,27 +313,37 @@ def unpack_addresses(text: str) -> tuple[str, ...]:
 
 def pack_ids(ids: Iterable[int]) -> str:
     """Write token ids as runs of ids that follow each other, such as ``0-99,250``, in hexadecimal digits."""
-    runs: list[list[int]] = []
+    runs: list[tuple[int, int]] = []
     for token_id in ids:
         if runs and token_id == runs[-1][1] + 1:
-            runs[-1][1] = token_id
+            runs[-1] = (runs[-1][0], token_id)
         else:
-            runs.append([token_id, token_id])
-    return ",".join(f"{first:x}" if first == last else f"{first:x}-{last:x}" for first, last in runs)
+            runs.append((token_id, token_id))
+    return pack_ranges(runs)
+
+
+def pack_ranges(ranges: Iterable[tuple[int, int]]) -> str:
+    """Write ranges of token ids, each as its first and last one, as ``pack_ids`` does."""
+    return ",".join(f"{first:x}" if first == last else f"{first:x}-{last:x}" for first, last in ranges)
 
 
 def unpack_ids(text: str) -> tuple[int, ...]:
     """Read what ``pack_ids`` wrote, in the same order."""
-    return tuple(token_id for run in text.split(",") if run for token_id in _ids_of(run))
+    return tuple(token_id for first, last in unpack_ranges(text) for token_id in range(first, last + 1))
 
 
-def _ids_of(run: str) -> range:
-    first, _, last = run.partition("-")
-    ids = range(int(first, 16), int(last or first, 16) + 1)
-    if not ids or ids[0] < 0:
+def unpack_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    """Read what ``pack_ranges`` wrote; a range may have more ids than memory holds."""
+    return tuple(_read_run(run) for run in text.split(",") if run)
+
+
+def _read_run(run: str) -> tuple[int, int]:
+    start, _, end = run.partition("-")
+    first, last = int(start, 16), int(end or start, 16)
+    if not 0 <= first <= last:
         msg = f"{run[:100]!r} is no run of token ids"
         raise ValueError(msg)
-    return ids
+    return first, last
 
 
 def digest_of(ids: Iterable[int]) -> str:

@@ -17,3 +17,8 @@ class Log(Protocol):
 
     def warning(self, msg: str, /, *args: Any) -> Any:
         """Say what a reader of the log should know."""
+
+
+def plural(number: int, noun: str) -> str:
+    """Give a number with its noun: ``1 token``, ``2,000 tokens``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

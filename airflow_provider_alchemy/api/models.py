@@ -84,6 +84,9 @@ class RefreshStatus:
         return self.state in _FAILED
 
 
+_ERC1155 = "ERC1155"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractMetadata:
     """
@@ -103,6 +106,11 @@ class ContractMetadata:
     symbol: str | None = None
     total_supply: int | None = None
     token_type: str | None = None
+
+    @property
+    def supply_counts_tokens(self) -> bool:
+        """Whether ``total_supply`` is the number of tokens: that of an ERC-1155 counts copies."""
+        return self.token_type != _ERC1155
 
     def check_is_collection(self, subject: str) -> None:
         """
@@ -246,11 +254,23 @@ class TokenPage:
     :param tokens: Its tokens, in the service's order.
     :param metadata: What is known of them, where it was asked for; else empty.
     :param next_key: Where the next page begins; None: this is the last.
+    :param unreadable: How many entries of the page were skipped because they name no token.
     """
 
     tokens: tuple[Token, ...]
     metadata: tuple[TokenMetadata, ...] = ()
     next_key: str | None = None
+    unreadable: int = 0
+
+
+class TokensById(dict[int, TokenMetadata]):
+    """
+    What is known of tokens, by id (``getNFTMetadataBatch``).
+
+    :ivar unreadable: How many entries of the answer were skipped because they name no token.
+    """
+
+    unreadable = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,14 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.settings import ClientSettings
 
-MAX_MESSAGE_CHARACTERS = 2_000
+MAX_MESSAGE_CHARACTERS = 20_000
 """More than any message that is known."""
+
+JSON_RPC_INTERNAL_ERROR = -32603
+"""The code of JSON-RPC for what HTTP calls a server error; nodes send it with status 200 and 400."""
+
+_ABOUT_SIZE = ("block range", "blocks range", "results")
+"""What no refusal for throughput speaks of; some services give calls that ask for too much the same status."""
 
 MAX_RETRY_AFTER_SECONDS = 300.0
 """The longest Retry-After that is honoured: a proxy that asks for a day is mistaken more often than right."""
@@ -128,6 +134,8 @@ def error_of_answer(answer: Answer) -> AlchemyError:
     if status == HTTPStatus.OK:
         # An error object inside a good answer: its code is the status that the service meant.
         status = code if code is not None and code >= HTTPStatus.BAD_REQUEST else status
+    if code == JSON_RPC_INTERNAL_ERROR and status in {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
     error_type, advice = _type_and_advice(status, message.lower(), is_redirect=answer.is_redirect)
     error = error_type(
         f"Alchemy answered HTTP {answer.http_status}" + (f": {_shown(message)}" if message else ""),
@@ -146,6 +154,8 @@ def _type_and_advice(status: int, message: str, *, is_redirect: bool) -> tuple[t
             return error_type, advice
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return AlchemyServerError, None
+    if status == HTTPStatus.TOO_MANY_REQUESTS and any(words in message for words in _ABOUT_SIZE):
+        return AlchemyRequestError, None
     if is_redirect:
         return AlchemyUnexpectedAnswerError, (
             "Redirects are not followed, because they would carry the key elsewhere: set the connection's host to "
@@ -163,9 +173,14 @@ def _message_and_code(body: str) -> tuple[str, int | None]:
     error = value.get("error", value) if isinstance(value, dict) else value
     if not isinstance(error, dict):
         return (error if isinstance(error, str) else body.strip()), None
-    message, code = error.get("message"), error.get("code")
+    message, code, data = error.get("message"), error.get("code"), error.get("data")
     is_code = isinstance(code, int) and not isinstance(code, bool)
-    return (message if isinstance(message, str) else body.strip()), (code if is_code else None)
+    if not isinstance(message, str):
+        message = body.strip()
+    elif data:
+        # Some nodes say "Invalid params" for everything, and here what they mean.
+        message = f"{message}: {data if isinstance(data, str) else json.dumps(data)}"
+    return message, (code if is_code else None)
 
 
 def read_retry_after(value: str | None) -> float | None:

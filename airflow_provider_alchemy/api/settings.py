@@ -20,6 +20,9 @@ _MAX_NUMBER = 10**9
 WINDOW_SECONDS = 10.0
 """Alchemy counts throughput over 10 seconds (its page on throughput), so a burst may use ten seconds' units."""
 
+_API_PATH = re.compile(r"(/nft(/v[0-9]+)?|/v[0-9]+)/*$|/nft/v[0-9]+/")
+"""What people copy from Alchemy's dashboard together with the host."""
+
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
@@ -94,6 +97,8 @@ class ClientSettings:
         name = "password (API key)"
         if not self.api_key:
             self._refuse(name, "is empty; expected the key of an app in the Alchemy dashboard")
+        if not any(character.isalnum() for character in self.api_key):
+            self._refuse(name, "is only a mask; type the key again, as the Alchemy dashboard shows it")
         if "://" in self.api_key:
             self._refuse(name, "holds a URL; expected the key alone, the last part of that URL")
         if not _VISIBLE_ASCII.fullmatch(self.api_key):
@@ -133,6 +138,9 @@ class ClientSettings:
         if f"/{self.api_key}/" in f"{unquote(parts.path)}/":
             # A base URL is no secret, so it may be shown; and the key would be sent twice.
             self._refuse("host", f"holds the API key, which stands in field 'password' alone; {expected}")
+        if _API_PATH.search(parts.path):
+            path = "the base URL alone: the path of each endpoint is added to it"
+            self._refuse("host", f"is {self.host!r}, with a path of the API; expected {path}")
         if parts.scheme == "http" and not self.allow_insecure and not is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "

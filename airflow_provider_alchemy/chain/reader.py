@@ -10,18 +10,14 @@ follow busy ones.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Collection
 from datetime import datetime
-from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_alchemy.api.endpoints import Call, block_number, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
+    AlchemyConnectionError,
     AlchemyError,
-    AlchemyRequestError,
-    AlchemyServerError,
     AlchemyTimeoutError,
     AlchemyUnexpectedAnswerError,
     ErrorKind,
@@ -31,21 +27,10 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.events import ChainLog, EventKind, UnreadableLogError, read_log, topics_of
+from airflow_provider_alchemy.chain.networks import documented_blocks, max_blocks_of
+from airflow_provider_alchemy.chain.refusals import Refusal, is_behind, named_blocks, refusal_of
 
 T = TypeVar("T")
-
-DEFAULT_CONFIRMATIONS = 12
-"""Two and a half minutes of Ethereum: no longer reorganisation was seen there since it is proof of stake."""
-
-MAX_BLOCKS = 10_000
-"""Blocks that a call spans at most: more than a day of Ethereum, and what the API allows on most networks."""
-
-FREE_PLAN_BLOCKS = 10
-FREE_PLAN_UNITS_PER_SECOND = 1_000
-"""A connection with no more than this is taken for one of a free plan: documents of it say 300, 500 or 1,000."""
-
-NARROW_NETWORKS, NARROW_NETWORK_BLOCKS = ("berachain", "monad-testnet"), 1_000
-"""Networks on which a call may span fewer blocks, whatever the plan."""
 
 MAX_CONTRACTS = 5_000
 """Contracts that a call names at most: a tenth of the largest body that the API takes."""
@@ -55,6 +40,9 @@ MIN_CALLS_BEFORE_GROWTH, MAX_CALLS_BEFORE_GROWTH = 4, 128
 
 ENTRIES_AT_ONCE = 500
 """Entries that are read before others may use the event loop: some 5 ms."""
+
+BEHIND_BEFORE_WARNING = 20
+"""Polls in a row that find a node behind before that is warned of: nodes are now and then, but catch up."""
 
 MAX_WARNED_CONTRACTS = 100
 """Contracts whose broken logs are warned of."""
@@ -94,20 +82,13 @@ class CallSize:
             self._accepted, self._is_tried = 0, False
 
     def refuse(self, size: int, named: int | None = None, *, is_lasting: bool = False) -> None:
-        """Go down to what the refusal names, else to half of what was asked for; one that lasts is not tried soon."""
+        """Go down to what the refusal names, else to half of the refused size; one that lasts is not tried soon."""
         if is_lasting:
             self._calls_before_growth = MAX_CALLS_BEFORE_GROWTH
         elif not self._is_tried:
             self._calls_before_growth = min(2 * self._calls_before_growth, MAX_CALLS_BEFORE_GROWTH)
-        self.current = named if named is not None and 0 < named < size else max(size // 2, 1)
+        self.current = named or max(size // 2, 1)
         self._accepted, self._is_tried = 0, True
-
-
-def documented_blocks(settings: ClientSettings) -> int:
-    """Give how many blocks a call may span by Alchemy's documents: 10 on a free plan, else by network."""
-    if settings.compute_units_per_second <= FREE_PLAN_UNITS_PER_SECOND:
-        return FREE_PLAN_BLOCKS
-    return NARROW_NETWORK_BLOCKS if settings.network.startswith(NARROW_NETWORKS) else MAX_BLOCKS
 
 
 class ChainReader:
@@ -116,10 +97,11 @@ class ChainReader:
     def __init__(self, sender: Sender, log: Log) -> None:
         self._sender = sender
         self._log = log
-        self._blocks = CallSize(documented_blocks(sender.settings), MAX_BLOCKS)
+        self._blocks = CallSize(documented_blocks(sender.settings), max_blocks_of(sender.settings.network))
         self._contracts = CallSize(MAX_CONTRACTS, MAX_CONTRACTS)
         self._unclear_refusals = 0
-        self._warned: set[str] = set()
+        self._times_behind = 0
+        self._warned: set[tuple[str, str]] = set()
 
     @property
     def max_blocks(self) -> int:
@@ -134,9 +116,14 @@ class ChainReader:
     async def block_time(
         self, number: int, usage: Usage, spending_limit: SpendingLimit | None = None
     ) -> datetime | None:
-        """Ask when a block was made; None where there is no such block."""
+        """Ask when a block was made; None where the node has no such block, or says that it is behind."""
         call = get_block_time(number, self._sender.settings)
-        return await self._send(call, usage, spending_limit, self._sender.settings.max_attempts)
+        try:
+            return await self._send(call, usage, spending_limit, self._sender.settings.max_attempts)
+        except AlchemyError as error:
+            if is_behind(error):
+                return None
+            raise
 
     async def read(
         self,
@@ -159,7 +146,8 @@ class ChainReader:
             try:
                 logs = await self._read_once((first, last), sorted(contracts), kinds, usage, spending_limit)
             except AlchemyError as error:
-                if _is_beyond_head(error):
+                if is_behind(error):
+                    self._count_behind(error)
                     return first - 1, []
                 if self._can_ask_again(error, last - first + 1, min(self._contracts.current, len(contracts))):
                     continue
@@ -168,7 +156,7 @@ class ChainReader:
                     raise
                 await asyncio.sleep(backoff_seconds(failures, error.retry_after_seconds))
             else:
-                self._unclear_refusals = 0
+                self._unclear_refusals = self._times_behind = 0
                 self._blocks.accept(last - first + 1)
                 return last, sorted(logs)
 
@@ -190,6 +178,13 @@ class ChainReader:
             logs += await self._read_entries(entries, blocks, frozenset(part), kinds)
         return logs
 
+    def _count_behind(self, error: AlchemyError) -> None:
+        """Warn where no node ever has the blocks: that is no failure, and nothing else would show it."""
+        self._times_behind += 1
+        if self._times_behind == BEHIND_BEFORE_WARNING:
+            words = "%s times in a row a node did not have blocks that another one has; still polling: %s"
+            self._log.warning(words, self._times_behind, error)
+
     def _can_ask_again(self, error: AlchemyError, blocks: int, contracts: int) -> bool:
         """Ask for less after a refusal; give whether the next call may follow at once."""
         refusal = refusal_of(error)
@@ -207,11 +202,12 @@ class ChainReader:
     def _ask_for_less(self, error: AlchemyError, blocks: int, contracts: int, *, is_lasting: bool) -> bool:
         is_about_contracts = blocks == 1 or "address" in error.message.lower()
         # A service that is out of reach is so for fewer contracts too, and each call would take its time.
-        if is_about_contracts and contracts > 1 and not isinstance(error, AlchemyTimeoutError):
+        is_out_of_reach = isinstance(error, AlchemyTimeoutError | AlchemyConnectionError)
+        if is_about_contracts and contracts > 1 and not is_out_of_reach:
             self._contracts.refuse(contracts, is_lasting=is_lasting)
             return True
         if blocks > 1:
-            self._blocks.refuse(blocks, named_blocks(error.message), is_lasting=is_lasting)
+            self._blocks.refuse(blocks, named_blocks(error.message, blocks), is_lasting=is_lasting)
             return True
         return False
 
@@ -226,7 +222,11 @@ class ChainReader:
                 log = read_log(entry)
             except UnreadableLogError as error:
                 # One odd contract must not stop the updates of five hundred others.
-                self._warn(entry, error)
+                text = (
+                    "Skipping a log of contract %s (transaction %s, log index %s), and others of the same contract "
+                    "that do not decode: %s"
+                )
+                self._warn(entry, text, error)
                 continue
             if log is None or log.kind not in kinds:
                 continue
@@ -235,19 +235,18 @@ class ChainReader:
                 place = f"of contract {log.contract_address} in block {log.block_number:,}"
                 msg = f"the answer has a log {place}, which was not asked for"
                 raise AlchemyUnexpectedAnswerError(msg)
+            if log.oddity:
+                self._warn(entry, "Contract %s (transaction %s, log index %s), now and later: %s", log.oddity)
             logs.append(log)
         return logs
 
-    def _warn(self, entry: Any, reason: UnreadableLogError) -> None:
+    def _warn(self, entry: Any, text: str, reason: object) -> None:
+        """Log what is wrong with a contract, once for each text."""
         fields = entry if isinstance(entry, dict) else {}
         contract = str(fields.get("address"))[:42]
-        if contract in self._warned or len(self._warned) >= MAX_WARNED_CONTRACTS:
+        if (contract, text) in self._warned or len(self._warned) >= MAX_WARNED_CONTRACTS:
             return
-        self._warned.add(contract)
-        text = (
-            "Skipping a log of contract %s (transaction %s, log index %s), and others of the same contract that do "
-            "not decode: %s"
-        )
+        self._warned.add((contract, text))
         transaction, index = str(fields.get("transactionHash"))[:66], str(fields.get("logIndex"))[:20]
         self._log.warning(text, contract, transaction, index, reason)
 
@@ -255,72 +254,3 @@ class ChainReader:
         return await self._sender.send(
             call, usage=usage, max_attempts=max_attempts, spending_limit=spending_limit or SpendingLimit()
         )
-
-
-class Refusal(StrEnum):
-    """What an error says of the size of the call that it ended."""
-
-    TOO_MANY = "too_many"
-    """More blocks or contracts than a call may ask for, whatever is in them."""
-
-    TOO_MUCH_HERE = "too_much_here"
-    """The answer would hold too much, or took too long: of other blocks it may be less."""
-
-    UNCLEAR = "unclear"
-    """The service does not answer this call, and does not say why."""
-
-    NONE = "none"
-    """The size had nothing to do with it."""
-
-
-_TOO_MUCH_HERE = re.compile(r"response size|results|sent more than|time[d]?[ -]?out", re.IGNORECASE)
-_TOO_MANY = re.compile(r"range|blocks|limit|exceed|too (large|wide|many|big)|more than", re.IGNORECASE)
-_ABOUT_BLOCKS = re.compile(r"\b(range|blocks)\b", re.IGNORECASE)
-
-_NAMED_ENDS = re.compile(
-    r"\brange\b[^0-9]{0,40}?\b(0x[0-9a-f]+|[0-9]+)[\s\]]*(?:,|-|to)[\s\[]*(0x[0-9a-f]+|[0-9]+)", re.IGNORECASE
-)
-_NAMED_COUNT = re.compile(
-    r"\b([1-9][0-9,]{0,9})(k?)[- ]blocks?\b"
-    r"|\b(?:range|max(?:imum)?|limit(?:ed)?)\b[^0-9]{0,20}\b([1-9][0-9,]{0,9})(k?)\b",
-    re.IGNORECASE,
-)
-_BEYOND_HEAD = re.compile(
-    r"beyond.{0,20}\b(head|latest|tip)\b|after last accepted block|\bblocks?\b.{0,60}\bcannot be found"
-    r"|(block|header) not found|unknown block",
-    re.IGNORECASE,
-)
-
-
-def refusal_of(error: AlchemyError) -> Refusal:
-    """Tell whether a smaller call may go through where this one failed."""
-    if isinstance(error, AlchemyTimeoutError):
-        return Refusal.TOO_MUCH_HERE
-    # Without a status it is a good answer of a wrong form.
-    if error.http_status is None:
-        return Refusal.NONE
-    words = error.message
-    is_about_blocks = _ABOUT_BLOCKS.search(words) is not None
-    if is_about_blocks or isinstance(error, AlchemyRequestError | AlchemyUnexpectedAnswerError):
-        if _TOO_MUCH_HERE.search(words):
-            return Refusal.TOO_MUCH_HERE
-        if is_about_blocks or _TOO_MANY.search(words) or error.http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return Refusal.TOO_MANY
-        return Refusal.UNCLEAR
-    return Refusal.UNCLEAR if isinstance(error, AlchemyServerError) else Refusal.NONE
-
-
-def named_blocks(message: str) -> int | None:
-    """Read the range that a refusal names, in blocks."""
-    if ends := _NAMED_ENDS.search(message):
-        first, last = (int(end, 16 if end[:2].lower() == "0x" else 10) for end in ends.groups())
-        return last - first + (first > 0)
-    if count := _NAMED_COUNT.search(message):
-        digits, thousands = (count[1], count[2]) if count[1] else (count[3], count[4])
-        return int(digits.replace(",", "")) * (1_000 if thousands else 1)
-    return None
-
-
-def _is_beyond_head(error: AlchemyError) -> bool:
-    """Whether the node does not have a block yet: it is behind the one that named the newest block."""
-    return error.http_status is not None and _BEYOND_HEAD.search(error.message) is not None

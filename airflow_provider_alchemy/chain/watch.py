@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any
 
 from airflow_provider_alchemy.chain.events import ChainLog, EventKind, payloads_of
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
 
 Cursor = dict[str, int]
 """The next block to read, by contract."""
@@ -44,8 +43,8 @@ class Watch:
         contracts: Iterable[str],
         kinds: Iterable[EventKind],
         *,
+        confirmations: int,
         save: Callable[[Cursor], Awaitable[bool]] | None = None,
-        confirmations: int = DEFAULT_CONFIRMATIONS,
         poll_interval_seconds: float = 15.0,
         cursor: Mapping[str, int] | None = None,
         start_block: int | None = None,

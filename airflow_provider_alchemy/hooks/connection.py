@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -15,6 +18,8 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, ExtraField
 
 CONNECTION_TYPE = "alchemy"
+
+_log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
@@ -54,6 +59,7 @@ def _read_settings(
     if connection.conn_type != CONNECTION_TYPE:
         msg = f"{source} is of type {connection.conn_type!r}; expected a connection of type {CONNECTION_TYPE!r}"
         raise AlchemyConfigurationError(msg, advice="Choose another connection, or change its type to Alchemy")
+    _warn_of_unknown(tuple(name for name in extra if not key or key not in name), source)
     values = {field.name: _read_field(field, extra.get(field.name), source) for field in EXTRA_FIELDS}
     if network is not None:
         values["network"] = network
@@ -66,16 +72,33 @@ def _read_settings(
 
 
 def _read_host(connection: Connection) -> str | None:
-    """Join host, port and schema: a URI splits a base URL into them, a form holds it whole in host."""
+    """Join host, port and schema: a URI splits a base URL into them, its path too; a form holds it whole in host."""
     host = (connection.host or "").strip()
     if not host:
         if connection.port:
             msg = f"field 'port' of connection {connection.conn_id!r} is {connection.port}, but field 'host' is empty"
             raise AlchemyConfigurationError(msg, advice="Set host to the base URL, or leave both empty")
         return None
+    schema = (connection.schema or "").strip("/")
+    is_scheme = schema in {"http", "https"}
     if "://" not in host:
-        host = f"{connection.schema or 'https'}://{host}"
-    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+        host = f"{schema if is_scheme else 'https'}://{host}"
+    if connection.port:
+        host = f"{host.rstrip('/')}:{connection.port}"
+    return f"{host.rstrip('/')}/{schema}" if schema and not is_scheme else host
+
+
+@cache
+def _warn_of_unknown(names: tuple[str, ...], source: str) -> None:
+    """Warn once of each field of an extra that nothing reads: another network than was meant costs money."""
+    known = [field.name for field in EXTRA_FIELDS]
+    for name in names:
+        if name in known or name == "__extra__":  # the latter is Airflow's own, of a connection's URI
+            continue
+        plain = name.lower().removeprefix("extra__").removeprefix(f"{CONNECTION_TYPE}__").replace("-", "_")
+        meant = get_close_matches(plain, known, n=1)
+        hint = f"did you mean {meant[0]!r}?" if meant else f"the fields are {', '.join(known)}"
+        _log.warning("Field %r in the extra of %s is not used: %s", name[:40], source, hint)
 
 
 def _read_field(field: ExtraField, value: Any, source: str) -> Any:

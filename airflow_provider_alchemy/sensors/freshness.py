@@ -15,6 +15,7 @@ from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.inputs import check_not_ahead, read_fresh_since, read_token_ids
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import (
+    check_is_no_mapped_nothing,
     check_literals,
     check_value,
     read_amount,
@@ -123,6 +124,7 @@ class MetadataFreshSensor(WaitingSensor):
 
     def new_state(self, context: Any, contract_address: str, network: str) -> FreshnessState:
         """Give a state in which nothing was seen yet, from the rendered arguments."""
+        check_is_no_mapped_nothing(self, "token_ids", context)
         fresh_since = read_fresh_since(self.fresh_since)
         check_not_ahead(fresh_since, pendulum.now("UTC"))
         state = FreshnessState(

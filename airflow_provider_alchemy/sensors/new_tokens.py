@@ -11,7 +11,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.api.logs import plural
+from airflow_provider_alchemy.chain.networks import default_confirmations
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
@@ -32,10 +33,13 @@ class NewTokensSensor(WaitingSensor):
     """
     Wait until tokens of a collection are minted on the chain, and tell which.
 
-    A mint is a ``Transfer`` of ERC-721 from the zero address. Each poll reads the blocks since the last one (10
-    compute units for the newest block, 75 for the logs, more calls where the plan allows fewer blocks in one), none of
-    them twice. Poke, reschedule and deferred mode give the same result and the same exceptions. On Airflow 3.3 a retry
-    goes on where the earlier try stopped; before, it begins anew, and ``since_block`` or ``since`` say where.
+    A mint is an event that comes from the zero address: ``Transfer`` of ERC-721 (its arguments may be in the data, as
+    in contracts that are older than the standard), ``TransferSingle`` and ``TransferBatch`` of ERC-1155,
+    ``ConsecutiveTransfer`` of ERC-2309. An id of an ERC-1155 that was minted before counts as well, once. Each poll
+    reads the blocks since the last one (10 compute units for the newest block, 60 for the logs, more calls where the
+    plan allows fewer blocks in one), none of them twice. Poke, reschedule and deferred mode give the same result and
+    the same exceptions. On Airflow 3.3 a retry goes on where the earlier try stopped; before, it begins anew, and
+    ``since_block`` or ``since`` say where.
 
     :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
         Templated.
@@ -45,7 +49,9 @@ class NewTokensSensor(WaitingSensor):
         zone; it may be still to come. Its block is found in some ten calls of 20 compute units. Templated.
     :param min_tokens: How many different tokens have to be minted. Default 1. The result has all that there are.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
-        never told. Default 12, some two and a half minutes of Ethereum.
+        never reported. Default: by the network's block time, a minute of blocks and 12 at least (12 on Ethereum, 30 on
+        Base, 240 on Arbitrum, 60 on a network whose block time is not known); the log names the number. A node that is
+        behind answers that a block it does not have yet holds nothing: fewer blocks than that may miss tokens.
     :param network: The network's slug; default: the connection's. Templated.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``. Templated.
     :param deferrable: Whether to wait in the triggerer, which takes no worker slot. Default:
@@ -58,8 +64,9 @@ class NewTokensSensor(WaitingSensor):
     :param kwargs: Those of ``BaseSensorOperator``: ``poke_interval`` (60 s), ``timeout``, ``mode``, ``soft_fail``,
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress`` (None), ``token_ids`` (decimal texts in the
-        order of their numbers, for ``RefreshCollectionOperator``), ``token_count, since_block, until_block``,
-        ``next_block`` (where the next wait begins), ``submitted_at, finished_at, polls, compute_units``.
+        order of their numbers, for ``RefreshCollectionOperator``; None where there are more than 100,000),
+        ``token_count, since_block, until_block, next_block`` (where the next wait begins), ``submitted_at,
+        finished_at, polls, compute_units``.
     :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
@@ -77,7 +84,7 @@ class NewTokensSensor(WaitingSensor):
         since_block: int | str | None = None,
         since: str | datetime | None = None,
         min_tokens: int = DEFAULT_MIN_TOKENS,
-        confirmations: int = DEFAULT_CONFIRMATIONS,
+        confirmations: int | None = None,
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -101,7 +108,7 @@ class NewTokensSensor(WaitingSensor):
         self.has_block = since_block is not None
         self.has_moment = since is not None
         self.min_tokens = check_value(min_tokens, read_min_tokens)
-        self.confirmations = check_value(confirmations, read_confirmations)
+        self.confirmations = check_value(confirmations, read_confirmations, is_optional=True)
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
@@ -115,7 +122,7 @@ class NewTokensSensor(WaitingSensor):
             contract_address=contract_address,
             network=network,
             min_tokens=self.min_tokens,
-            confirmations=self.confirmations,
+            confirmations=default_confirmations(network) if self.confirmations is None else self.confirmations,
             asked_block=read_since_block(self.since_block) if self.has_block else None,
             asked_time=read_since(self.since) if self.has_moment else None,
         )
@@ -133,9 +140,9 @@ class NewTokensSensor(WaitingSensor):
             self.log.info("since is not that of the earlier process: going on from that one")
         if not is_same_try:
             self.log.info(
-                "An earlier try has read up to block %s and found %s tokens: going on from there",
+                "An earlier try has read up to block %s and found %s: going on from there",
                 "none" if saved.until_block is None else f"{saved.until_block:,}",
-                f"{len(NewTokensGoal(saved).tokens):,}",
+                plural(NewTokensGoal(saved).count, "token"),
             )
             saved.status = None
         return saved

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_alchemy.api import inputs
 from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
-from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
 from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.tasks.exceptions import final
@@ -30,6 +30,42 @@ def is_template(value: Any) -> bool:
         return "{{" in value or "{%" in value
     # Airflow's values that are resolved later have this in common, and no public type.
     return callable(getattr(value, "iter_references", None))
+
+
+MAX_SERIALIZED = 2**63 - 1
+"""The largest whole number that Airflow's messages between processes hold: a larger one ends the process that sends it,
+and with it every DAG of its file."""
+
+
+def with_large_as_text(value: Any) -> Any:
+    """Write the whole numbers in an argument that Airflow cannot serialise as texts: token ids have up to 256 bits."""
+    if isinstance(value, int) and value > MAX_SERIALIZED:
+        return str(value)
+    if type(value) is dict:
+        return {key: with_large_as_text(item) for key, item in value.items()}
+    if type(value) in {list, tuple, set, frozenset}:
+        return type(value)(with_large_as_text(item) for item in value)
+    return value
+
+
+def check_is_no_mapped_nothing(task: Any, argument: str, context: Any) -> None:
+    """
+    Refuse None among the values that a task was mapped over: it rendered to nothing, and asks for no whole collection.
+
+    :raises AlchemyTokenIdError: The argument was given to a mapped task, and is None.
+    """
+    # Airflow's own record of the arguments that were given: None is also what an argument is that was left out.
+    given = getattr(task, "_BaseOperator__init_kwargs", {})
+    is_mapped = map_index_of(context) >= 0
+    if is_mapped and argument in given and getattr(task, argument) is None:
+        msg = f"argument {argument!r} is None in a mapped task: the value that it was mapped over is nothing"
+        raise AlchemyTokenIdError(msg, advice=f"Map over lists, or leave out {argument} for the whole collection")
+
+
+def map_index_of(context: Any) -> int:
+    """Give the number of a mapped task's instance, -1 for any other task: users' unit tests give anything as one."""
+    map_index = getattr(context.get("ti"), "map_index", -1)
+    return map_index if isinstance(map_index, int) else -1
 
 
 def check_value(value: Any, read: Callable[[Any], T], *, is_optional: bool = False) -> Any:
@@ -91,7 +127,7 @@ def _read_list(value: Any, argument: str, expected: str, count: Callable[[Any], 
         known = count(items)
     except AlchemyArgumentError as error:
         raise final(error) from None
-    return (value if isinstance(value, str | list | tuple) else items), known
+    return with_large_as_text(value if isinstance(value, str | list | tuple) else items), known
 
 
 def read_choice(value: Any, argument: str, choices: Sequence[str | None]) -> Any:
@@ -176,7 +212,7 @@ def read_sample_size(sample_size: int) -> int:
 
 def read_seed(seed: int | None) -> int | None:
     """Check a seed."""
-    if seed is not None and not (isinstance(seed, int) and not isinstance(seed, bool)):
+    if seed is not None and not _is_whole(seed, -MAX_SERIALIZED):
         _refuse(
             f"argument 'seed' is {seed!r}; expected a whole number, or None for one that is derived from the task's run"
         )
@@ -184,7 +220,7 @@ def read_seed(seed: int | None) -> int | None:
 
 
 def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_SERIALIZED
 
 
 def _refuse(problem: str, advice: str | None = None) -> NoReturn:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -12,7 +14,7 @@ from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.assets.lineage import dataset_of
 from airflow_provider_alchemy.assets.uris import Collection, collection_of
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
-from airflow_provider_alchemy.tasks.arguments import is_template
+from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of, with_large_as_text
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 
 MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
@@ -20,6 +22,9 @@ MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 
 # In a DAG with render_template_as_native_obj Jinja makes a number of an address alone, and Airflow fails the task.
 _NATIVE_MAP_INDEX_TEMPLATE = f"Collection {MAP_INDEX_TEMPLATE}"
+
+_RENDERS_TEXT: Any = SimpleNamespace(render_template_as_native_obj=False)
+"""All that Airflow reads of a DAG when it renders a template."""
 
 MAX_EVENT_REASONS = 10
 """Reasons of failures that an asset event names; the task's result has them all."""
@@ -44,14 +49,29 @@ class CollectionTask(BaseOperator):
         self, content: Any, context: Any, jinja_env: Any = None, seen_oids: set[int] | None = None
     ) -> Any:
         """
-        Render a template, and leave every other text as it is.
+        Render a template as a text, and leave every other text as it is.
 
-        Jinja makes a number of an address in a DAG with ``render_template_as_native_obj``, and takes seconds for ten
-        thousand of them in each worker.
+        In a DAG with ``render_template_as_native_obj`` Jinja would make a number of an address; and it takes seconds
+        for ten thousand of them in each worker.
         """
-        if isinstance(content, str) and not is_template(content):
-            return content
-        return super().render_template(content, context, jinja_env, seen_oids)
+        if isinstance(content, str):
+            if not is_template(content):
+                return content
+            dag = self.get_dag()
+            jinja_env = jinja_env if dag is None else dag.get_template_env(force_sandboxed=True)
+        # Airflow stores what was rendered.
+        return with_large_as_text(super().render_template(content, context, jinja_env, seen_oids))
+
+    def _render(self, template: Any, context: Any, dag: Any = None) -> Any:  # noqa: ARG002 - Airflow's own signature
+        return super()._render(template, context, dag=_RENDERS_TEXT)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task as Airflow does, with whole numbers in its arguments that Airflow can serialise."""
+        partial: Any = super().partial(**with_large_as_text(kwargs))
+        partial_type: Any = type(partial)
+        partial.__class__ = _with_expand(partial_type)
+        return partial
 
     def label_mapped_task(self, context: Any) -> None:
         """Make the web UI show a mapped task's collection before Airflow 3.3 too, which takes it from the operator."""
@@ -59,7 +79,7 @@ class CollectionTask(BaseOperator):
             return
         if getattr(context.get("dag"), "render_template_as_native_obj", False):
             context["map_index_template"] = _NATIVE_MAP_INDEX_TEMPLATE
-        elif getattr(context.get("ti"), "map_index", -1) >= 0:
+        elif map_index_of(context) >= 0:
             context["map_index_template"] = MAP_INDEX_TEMPLATE
 
     def complete(self, context: Any, result: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +108,22 @@ class CollectionTask(BaseOperator):
             return None
         datasets = [] if self._result is None else [dataset_of(known) for known in self.events_of(self._result)]
         return OperatorLineage(inputs=datasets) if self.only_reads else OperatorLineage(outputs=datasets)
+
+
+@cache
+def _with_expand(partial_type: type[Any]) -> type[Any]:
+    """Give Airflow's class of a task that is about to be mapped, with ``expand`` and ``expand_kwargs`` of our own."""
+
+    class Partial(partial_type):  # type: ignore[misc]  # known at run time only: it has another place in Airflow 2
+        __slots__ = ()
+
+        def expand(self, **mapped_kwargs: Any) -> Any:
+            return super().expand(**with_large_as_text(mapped_kwargs))
+
+        def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
+            return super().expand_kwargs(with_large_as_text(kwargs), strict=strict)
+
+    return Partial
 
 
 def push_result(task: Any, context: Any, result: dict[str, Any]) -> None:

@@ -201,7 +201,7 @@ class ReingestContractsTask(CollectionTask):
         known = f"; {ended:,} ended in an earlier try ({len(batch.finished):,} finished)" if ended else ""
         dropped = f"; {state.duplicates:,} named more than once, asked for once" if state.duplicates else ""
         self.log.info("%s: asking for %s%s%s", subject, f"{state.contracts - ended:,}", known, dropped)
-        if not store.is_available:
+        if store.is_missing:
             self.log.info(
                 "Airflow keeps nothing of a task before 3.3: a retry asks for all contracts again, which joins the "
                 "refreshes that run"

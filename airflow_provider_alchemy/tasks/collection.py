@@ -27,11 +27,12 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
 from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.tasks.arguments import check_is_no_mapped_nothing
 from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
 from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
@@ -56,6 +57,9 @@ from airflow_provider_alchemy.waits.wait import Wait
 MIN_DEFERRAL_SECONDS = 5.0
 """A shorter pause costs less in the worker than a new worker process does."""
 
+MAX_SUPPLY = 2**53
+"""From here on a supply is no number of tokens, and none that every JSON reader takes."""
+
 KEY = "alchemy_collection"
 
 _STOPS_HERE = "The refresh of %s stops here: what was asked for goes on at Alchemy, and a retry asks for the rest"
@@ -79,7 +83,7 @@ class TokenStore(TaskStateStore):
         if not is_same_try:
             state.begin_next_try()
             self._log.info(
-                "An earlier try has proven %s tokens fresh: asking for the others only", f"{state.refreshed:,}"
+                "An earlier try has proven %s fresh: asking for the others only", plural(state.refreshed, "token")
             )
         return state
 
@@ -112,7 +116,7 @@ class TokenJob:
         self._tokens = tokens
         if tokens is not None and tokens.duplicates:
             task.log.info("%s token ids were named more than once; each is asked for once", f"{tokens.duplicates:,}")
-        if not store.is_available and state is None:
+        if store.is_missing and state is None:
             task.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
         address = read_contract_address(task.contract_address)
         network = None if task.network is None else read_network(task.network)
@@ -142,7 +146,11 @@ class TokenJob:
         try:
             metadata = hook.get_contract_metadata(state.contract_address, usage=usage)
             metadata.check_is_collection(self.subject)
-            state.supply, state.submitted_at = metadata.total_supply, now
+            # A larger number is no count of tokens, and more than Airflow's messages can hold.
+            supply = metadata.total_supply
+            state.supply = supply if supply is not None and supply < MAX_SUPPLY else None
+            state.counts_tokens = metadata.supply_counts_tokens
+            state.submitted_at = now
         finally:
             state.polls += usage.calls
             state.compute_units += usage.compute_units
@@ -237,6 +245,7 @@ class RefreshCollectionTask(TokenTask):
     def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
         store = TokenStore(context, KEY, self.retries, self.log)
         try:
+            check_is_no_mapped_nothing(self, "token_ids", context)
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = TokenJob(self, store, tokens=tokens, state=state)
             self._apply_execution_timeout(job.state)
@@ -382,7 +391,7 @@ def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
     except Exception as error:
         msg = f"the report cannot be written to {str(path)!r} (argument 'report_path'): {type(error).__name__}: {error}"
         raise AlchemyArgumentError(msg, advice="Correct the path or its connection, and retry the task") from error
-    log.info("%s: %s tokens that are not proven fresh", path, f"{number:,}")
+    log.info("%s: %s not proven fresh", path, plural(number, "token"))
 
 
 def _execution_timeout_error(task: TokenTask) -> AlchemyExecutionDeadlineError:

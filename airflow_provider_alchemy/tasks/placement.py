@@ -18,7 +18,7 @@ from airflow.providers.common.compat.version_compat import get_base_airflow_vers
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.tasks.arguments import is_template
+from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of
 from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.triggers.reingest import BACK_STOP
 
@@ -92,7 +92,7 @@ def ends_in_triggerer(task: Any) -> bool:
 
 def warn_of_mapping(task: Any, context: Any) -> None:
     """Log in a mapped task that it starts in a worker: where the DAG is parsed, no instance of it exists."""
-    if task.start_from_trigger and getattr(context.get("ti"), "map_index", -1) >= 0:
+    if task.start_from_trigger and map_index_of(context) >= 0:
         task.log.warning("Airflow starts no mapped task in the triggerer: %s is not used", START)
 
 

@@ -41,6 +41,11 @@ class TaskStateStore:
         """Whether anything survives this process."""
         return self._store is not None
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether this Airflow has no store; outside a task, as in a user's unit test, that is not known."""
+        return self._store is None and isinstance(getattr(self._context.get("ti"), "try_number", None), int)
+
     def load(self) -> tuple[Any, bool]:
         """Give the saved state as JSON values, None where there is none, and whether this same try saved it."""
         try:

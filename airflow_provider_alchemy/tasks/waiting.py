@@ -201,7 +201,7 @@ class WaitingTask(CollectionTask):
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
             state = new
-            if self.is_rescheduled and not store.is_available:
+            if self.is_rescheduled and store.is_missing:
                 self._resume_without_store(state, store.first_poke_at())
         # Where a worker waits Airflow enforces it too, with a signal that Python can lose: in a finalizer, say.
         state.set_deadlines(self.time_limit_seconds(), None if self.is_rescheduled else self.execution_timeout)

@@ -2,7 +2,7 @@
 """The blockchain of one network, as a function of time: its blocks, its logs, and what reorganisations took away.
 
 Nothing runs in the background and nothing is kept of an empty block: blocks come in stretches of equal pace, and their
-hashes are computed on demand. The events are written from the standards (ERC-4906, ERC-1155, ERC-721) and not from the
+hashes are computed on demand. The events are written from the standards (ERC-4906, 721, 1155 and 2309), and not from
 code that reads such logs elsewhere in this package: a mistake there must not be repeated here.
 """
 
@@ -15,15 +15,19 @@ from hashlib import sha256
 from itertools import groupby
 from math import inf
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 METADATA_UPDATE = "0xf8e1a15aba9398e019f0b49df1a4fde98ee17ae345cb5f6b5e2c27f5033e8ce7"
 BATCH_METADATA_UPDATE = "0x6bd5c950a8d8df17f772f5af37cb3655737899cbf903264b9795592da439661c"
 URI = "0x6bb7ff708619ba0610cba295a58592e0451dee2622938c8755667688daf3529b"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+TRANSFER_SINGLE = "0xc3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62"
+TRANSFER_BATCH = "0x4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb"
+CONSECUTIVE_TRANSFER = "0xdeaa91b6123d068f5821d0fb0678463d1a8a6079fe8af5de3ce5e896dcf9133d"
 """First topics: the Keccak-256 hash of each event's signature."""
 
 WORD_BYTES = 32
+Mint = Literal["Transfer", "TransferSingle", "TransferBatch", "ConsecutiveTransfer"]
 _block_number_of = attrgetter("block_number")
 
 
@@ -39,6 +43,19 @@ def event(address: str, topic: str, *, indexed: Iterable[int] = (), words: Itera
     """Write an event's log: the indexed words go into the topics, the others into the data."""
     data = "".join(f"{word:064x}" for word in words)
     return RawLog(address, (topic, *(f"0x{word:064x}" for word in indexed)), f"0x{data}")
+
+
+def mint_events(address: str, name: Mint, ids: Sequence[int], owner: int) -> list[RawLog]:
+    """Write the logs of a mint: one for each token, or, of the last two events, one for all."""
+    parties, count = [owner, 0, owner], len(ids)
+    if name == "TransferSingle":
+        return [event(address, TRANSFER_SINGLE, indexed=parties, words=[one, 1]) for one in ids]
+    if name == "TransferBatch":
+        lists = [64, 96 + WORD_BYTES * count, count, *ids, count, *[1] * count]
+        return [event(address, TRANSFER_BATCH, indexed=parties, words=lists)]
+    if name == "ConsecutiveTransfer":
+        return [event(address, CONSECUTIVE_TRANSFER, indexed=[one, 0, owner], words=ids[-1:]) for one in ids[:1]]
+    return [event(address, TRANSFER, indexed=[0, owner, one]) for one in ids]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,10 @@ from airflow_provider_alchemy.testing.chain import (
     WORD_BYTES,
     Chain,
     ChainLog,
+    Mint,
     RawLog,
     event,
+    mint_events,
 )
 from airflow_provider_alchemy.testing.checks import Address, AtLeastOne, TokenId, TokenIds, checked
 from airflow_provider_alchemy.testing.collections import Collection, CollectionPlan, TokenPlan, in_milliseconds
@@ -273,8 +275,7 @@ class Steering:
     def reveal_batch(self, /, address: Address, first_id: TokenId, last_id: TokenId, *, network: str = MAINNET) -> Logs:
         """Announce new metadata of all tokens from one to another: ``BatchMetadataUpdate`` of ERC-4906.
 
-        :param last_id: the last one, which counts; contracts also give ``2**256 - 1``, for all of them, and some a
-            number below the first one.
+        :param last_id: the last one, which counts; contracts also give ``2**256 - 1``, or a number below the first.
         """
         return self._announce([event(address, BATCH_METADATA_UPDATE, words=[first_id, last_id])], network)
 
@@ -287,23 +288,30 @@ class Steering:
         :param uri: the URI; the default has the standard's placeholder for the id.
         """
         text = uri.encode()
-        chunks = [
-            text[start : start + WORD_BYTES].ljust(WORD_BYTES, b"\0") for start in range(0, len(text), WORD_BYTES)
-        ]
-        words = [WORD_BYTES, len(text), *map(int.from_bytes, chunks)]
+        parts = (text[start : start + WORD_BYTES] for start in range(0, len(text), WORD_BYTES))
+        words = [WORD_BYTES, len(text), *(int.from_bytes(part.ljust(WORD_BYTES, b"\0")) for part in parts)]
         return self._announce([event(address, URI, indexed=[token_id], words=words)], network)
 
     @_operation("POST mint")
-    def mint(self, /, address: Address, token_ids: TokenIds, *, to: Address = _ALICE, network: str = MAINNET) -> Logs:
-        """Mint tokens: ``Transfer`` of ERC-721 from the zero address for each of them.
+    def mint(
+        self,
+        /,
+        address: Address,
+        token_ids: TokenIds,
+        *,
+        to: Address = _ALICE,
+        by: Mint = "Transfer",
+        network: str = MAINNET,
+    ) -> Logs:
+        """Mint tokens, by default with a ``Transfer`` of ERC-721 from the zero address for each of them.
 
         From then on they exist in the NFT API's answers as well, unless :meth:`set_collection` made the contract
         no NFT. A transaction makes 1,000 logs at most.
 
         :param to: their owner then.
+        :param by: another event, ``TransferSingle``, ``TransferBatch`` or ``ConsecutiveTransfer`` (first to last one).
         """
-        events = [event(address, TRANSFER, indexed=[0, int(to, 16), token_id]) for token_id in token_ids]
-        logs = self._announce(events, network)
+        logs = self._announce(mint_events(address, by, token_ids, int(to, 16)), network)
         self._account.collections[network, address].add(token_ids)
         return logs
 
@@ -352,20 +360,15 @@ _COMMANDS["GET", "health"] = lambda _steering, **_query: None
 _COMMANDS["GET", "calls"] = lambda steering, **_query: {"calls": CALLS.dump_python(steering.calls, mode="json")}
 _COMMANDS["GET", "counters"] = lambda steering, **_query: {
     "calls": steering.count(),
-    "compute_units": steering.compute_units,
-    "throttled": steering.throttled,
-    "connections": steering.connections,
+    **{name: getattr(steering, name) for name in ("compute_units", "throttled", "connections")},
 }
 
 
 def _to_json(steering: Steering, result: object, network: str) -> dict[str, Any]:
-    match result:
-        case None:
-            return {"status": "ok"}
-        case Settings():
-            return asdict(result)
-        case dict():
-            return result
+    if result is None:
+        return {"status": "ok"}
+    if isinstance(result, Settings | dict):
+        return result if isinstance(result, dict) else asdict(result)
     # All others are about a chain.
     logs = result if isinstance(result, tuple) else ()
     rows = [{"id": log.id, **asdict(log)} for log in logs]

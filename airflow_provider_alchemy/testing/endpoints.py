@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from airflow_provider_alchemy.testing import exchange as codes
@@ -168,14 +169,10 @@ def read_logs(request: ApiRequest) -> Asked:
 def _read_topic(value: object) -> frozenset[str]:
     if isinstance(value, list) and None in value:
         return frozenset()
-    return frozenset(_texts(value, _is_topic, "a topic is 0x and 64 hex digits"))
+    return frozenset(_texts(value, lambda one: _TOPIC.fullmatch(str(one)), "a topic is 0x and 64 hex digits"))
 
 
-def _is_topic(value: object) -> bool:
-    return isinstance(value, str) and _TOPIC.fullmatch(value) is not None
-
-
-def _texts(value: Any, is_right: Callable[[object], bool], rule: str) -> tuple[str, ...]:
+def _texts(value: Any, is_right: Callable[[object], object], rule: str) -> tuple[str, ...]:
     named = value if isinstance(value, list) else [] if value is None else [value]
     require(all(map(is_right, named)), f"invalid argument 0: {rule}")
     return tuple(text.lower() for text in named)
@@ -189,9 +186,8 @@ def select(asked: Asked, logs: Iterable[ChainLog]) -> list[ChainLog]:
 
 def _has_topics(log: ChainLog, asked: Asked) -> bool:
     pairs = zip(asked.topics, log.topics, strict=False)
-    return len(log.topics) >= len(asked.topics) and all(
-        not any_of or topic.lower() in any_of for any_of, topic in pairs
-    )
+    are_right = (not any_of or topic.lower() in any_of for any_of, topic in pairs)
+    return len(log.topics) >= len(asked.topics) and all(are_right)
 
 
 def _reingest(exchange: Exchange) -> Answer:
@@ -309,6 +305,8 @@ def _logs(exchange: Exchange) -> Answer:
     chain, head = _node(exchange)
     first, last = (head if block is NEWEST else block for block in asked.blocks or ())
     _limit_blocks(first, last, settings.max_block_range, settings.range_refusal)
+    beyond = f"block range extends beyond current head block: requested {last}, head {head}"
+    require(last <= head or settings.lag_form == "empty", beyond)
     last = min(last, head)
     removed = select(asked, chain.removed_between(first, last)) if settings.removed_logs else []
     found = select(asked, chain.between(first, last))
@@ -321,6 +319,7 @@ def _limit_blocks(first: int, last: int, limit: int | None, form: str) -> None:
     fits = limit is None or last - first < limit
     require(fits or form != "plain", "block range is too wide")
     require(fits or form != "ok", "query exceeds max block range", status=codes.OK, code=codes.LIMIT_EXCEEDED)
+    require(fits or form != "timeout", "Query timeout exceeded. Consider reducing your block range.", status=503)
     hint = _TOO_WIDE.format(limit=limit, first=first, last=first + (limit or 0) - 1)
     require(fits, hint, code=codes.INVALID_REQUEST)
 
@@ -367,9 +366,8 @@ def _nothing(_request: ApiRequest) -> Asked:
 NODE: frozenset[str] = frozenset()
 _V2_AND_V3 = frozenset({"v2", "v3"})
 _WRONG_BLOCK = {"result": {"number": 5, "hash": []}}
-_WRONG_LOGS: dict[str, object] = {
-    "result": {}
-}  # not a field of the logs: an answer without logs must have the wrong type too
+_WRONG_LOGS = {"result": dict[str, object]()}  # not a log's field: an answer without logs must have a wrong type too
+_rpc = partial(Endpoint, versions=NODE, names_contract=False)
 _ALL = (
     Endpoint("reingestContract", "GET", 480, 480, contract_in_query, _reingest, {STATE_FIELD: 5}, versions=_V2_AND_V3),
     Endpoint("refreshNftMetadata", "POST", 40, 10, token_in_body, _refresh, _WRONG_QUEUED, names_contract=False),
@@ -380,27 +378,14 @@ _ALL = (
     Endpoint(
         "getContractMetadataBatch", "POST", 480, 100, contracts_in_body, _contract_batch, _WRONG_CONTRACT, "contracts"
     ),
-    Endpoint(
-        "eth_blockNumber", "POST", 10, 10, _nothing, _block_number, {"result": 5}, None, NODE, names_contract=False
-    ),
-    Endpoint("eth_getLogs", "POST", 75, 75, read_logs, _logs, _WRONG_LOGS, "result", NODE, names_contract=False),
-    Endpoint(
-        "eth_getBlockByNumber",
-        "POST",
-        20,
-        20,
-        read_block_number,
-        _block,
-        _WRONG_BLOCK,
-        None,
-        NODE,
-        names_contract=False,
-    ),
+    _rpc("eth_blockNumber", "POST", 10, 10, _nothing, _block_number, {"result": 5}),
+    _rpc("eth_getLogs", "POST", 60, 60, read_logs, _logs, _WRONG_LOGS, "result"),
+    _rpc("eth_getBlockByNumber", "POST", 20, 20, read_block_number, _block, _WRONG_BLOCK),
 )
 ENDPOINTS = {endpoint.name: endpoint for endpoint in _ALL}
 """The endpoints by name; prices from Alchemy's API reference, "Compute unit costs"."""
 
-NO_METHOD = Endpoint(UNKNOWN_ENDPOINT, "POST", 0, 0, _nothing, _no_method, {}, versions=NODE, names_contract=False)
+NO_METHOD = _rpc(UNKNOWN_ENDPOINT, "POST", 0, 0, _nothing, _no_method, {})
 UNKNOWN_PATH = Endpoint(UNKNOWN_ENDPOINT, "", 0, 0, _nothing, _unknown_path, {})
 """What is asked of the node API and is no call of one of its methods, and what is on none of the emulator's paths."""
 

@@ -95,10 +95,8 @@ class Endpoint:
     @property
     def spared(self) -> set[str]:
         """The kinds of fault that cannot happen to its answers, because they have nothing to spoil."""
-        return {
-            *(() if self.reports_state else ["unknown_state"]),
-            *(() if self.names_contract else ["other_contract"]),
-        }
+        kinds = {"unknown_state": self.reports_state, "other_contract": self.names_contract}
+        return {kind for kind, may_happen in kinds.items() if not may_happen}
 
 
 @dataclass(frozen=True)

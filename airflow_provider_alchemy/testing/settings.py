@@ -14,7 +14,7 @@ from pydantic import Field
 from airflow_provider_alchemy.testing.checks import AtLeastOne, Count, Seconds, checked_dataclass
 
 ProgressForm = Literal["null", "int", "text", "percent", "empty"]
-RangeRefusal = Literal["hint", "plain", "ok"]
+RangeRefusal = Literal["hint", "plain", "ok", "timeout"]
 
 
 @checked_dataclass
@@ -47,13 +47,15 @@ class Settings:
     :param max_block_range: how many blocks one ``eth_getLogs`` may span, both ends among them; default None: any
         number. The free tier's is 10.
     :param range_refusal: how more blocks are refused: ``hint`` (default), 400 with a range that works; ``plain``, 400
-        without one; ``ok``, status 200 with an error object. Too many logs come with such a range in ``hint`` only.
+        without one; ``ok``, status 200 with an error object; ``timeout``, 503 as for a query that took too long. Too
+        many logs come with such a range in ``hint`` only.
     :param max_logs: how many logs one answer may have, more are refused with 400; default 10,000. None: any number.
     :param max_addresses: how many contracts one ``eth_getLogs`` may name; default None: any number.
     :param removed_logs: whether answers begin with the logs that reorganisations took away from the asked blocks, with
         ``removed`` true; default no.
     :param lag_blocks: by how many blocks the node is behind that answers every second call of the node API; default 0.
         It knows no block and no log after its own newest one.
+    :param lag_form: its answer for logs of later blocks: ``empty`` (default) or ``refused``, 400 and why.
     :param latency_seconds: how much later every answer of the API comes; default 0.
     :param speed: how many times as fast jobs, refreshes, blocks and the 15 minutes between two refreshes are; default
         1.0, real time.
@@ -84,6 +86,7 @@ class Settings:
     max_addresses: AtLeastOne | None = None
     removed_logs: bool = False
     lag_blocks: Count = 0
+    lag_form: Literal["empty", "refused"] = "empty"
     latency_seconds: Seconds = 0.0
     speed: Annotated[float, Field(gt=0)] = 1.0
 

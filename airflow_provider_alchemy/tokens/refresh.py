@@ -24,6 +24,7 @@ from airflow_provider_alchemy.api.endpoints import (
     describe,
     get_nft_metadata_batch,
     get_nfts_for_contract,
+    missing_of,
     refresh_nft_metadata,
 )
 from airflow_provider_alchemy.api.errors import (
@@ -32,6 +33,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
     ErrorKind,
 )
+from airflow_provider_alchemy.api.models import TokensById
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.tokens.result import RefreshLog
 from airflow_provider_alchemy.tokens.state import (
@@ -192,7 +194,14 @@ class CollectionRefresh:
         if self._empty_pages >= MAX_EMPTY_PAGES and page.next_key is not None:
             msg = f"{MAX_EMPTY_PAGES} pages in a row had no new token, and yet there are more"
             raise AlchemyUnexpectedAnswerError(msg, subject=subject)
+        self._log.log_unreadable(page.unreadable, subject)
+        listed_tokens, unreadable = state.tokens + len(ids), state.unreadable + page.unreadable
+        if page.next_key is None and state.counts_tokens:
+            # Before the page counts as read: a retry reads it again, and may find that the list goes on.
+            state.unlisted = missing_of(state.supply, listed_tokens + unreadable, subject)
+            self._log.log_unlisted(state.unlisted, listed_tokens)
         state.add(ids)
+        state.unreadable = unreadable
         state.next_key, state.is_read = page.next_key, page.next_key is None
 
     async def _read(self, chunk: Chunk) -> None:
@@ -207,9 +216,10 @@ class CollectionRefresh:
             # The proof is in what is cached: waiting for the tokens' own servers would refresh nothing.
             uri_timeout_ms=None if refreshes else 0,
         )
-        found, failure = {}, ""
+        found, failure = TokensById(), ""
         try:
             found = await self._send(call, usage)
+            self._log.log_unreadable(found.unreadable, describe(state.contract_address, self._client.settings))
         except BaseException as error:
             if not isinstance(error, AlchemyError) or self._concerns_all(error):
                 state.put_back(chunk)

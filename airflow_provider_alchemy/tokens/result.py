@@ -10,14 +10,19 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_alchemy.api.endpoints import REFRESH_NFT_METADATA, price_of_listing, price_of_poll
+from airflow_provider_alchemy.api.endpoints import (
+    REFRESH_NFT_METADATA,
+    failures_of_list,
+    price_of_listing,
+    price_of_poll,
+)
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count
 
@@ -71,6 +76,7 @@ class RefreshLog:
         self._subject = subject
         self._logged_percent = 0
         self._refusals = self._failures = 0
+        self._has_unreadable = False
 
     def log_price(self, state: CollectionState, price: int | None) -> None:
         if price is None:
@@ -82,9 +88,9 @@ class RefreshLog:
             return
         tokens = state.remaining + (0 if state.is_read else max((state.supply or 0) - state.tokens, 0))
         self._log.info(
-            "%s: refreshing %s tokens with method %r costs %s compute units, more where some have to be tried again%s",
+            "%s: refreshing %s with method %r costs %s compute units, more where some have to be tried again%s",
             self._subject,
-            f"{tokens:,}",
+            plural(tokens, "token"),
             state.method.value,
             f"{price:,}",
             f"; {state.refreshed:,} are proven fresh already" if state.refreshed else "",
@@ -112,10 +118,10 @@ class RefreshLog:
             return
         verb = {Stage.REFRESH: "refreshing", Stage.QUEUE: "queueing", Stage.PROVE: "checking the proof of"}
         self._log.info(
-            "%s: %s %s tokens in %.0f s (attempt %d): %s",
+            "%s: %s %s in %.0f s (attempt %d): %s",
             self._subject,
             verb[state.stage],
-            f"{state.remaining:,}",
+            plural(state.remaining, "token"),
             max((state.next_at - now).total_seconds(), 0.0) if state.next_at else 0.0,
             state.attempt,
             count_reasons(state.todo),
@@ -125,13 +131,30 @@ class RefreshLog:
         """Log a call that failed for all its tokens: the first is a warning."""
         self._failures += 1
         log = self._log.warning if self._failures == 1 else self._log.debug
-        log("A call for %d tokens failed, they are tried again: %s", tokens, error)
+        log("A call for %s failed and is tried again: %s", plural(tokens, "token"), error)
 
     def log_refusal(self, token_id: int, error: AlchemyError) -> None:
         """Log a token that the service did not queue: the first is a warning."""
         self._refusals += 1
         log = self._log.warning if self._refusals == 1 else self._log.debug
         log("Token %d was not queued, perhaps because it was refreshed minutes ago: %s", token_id, error)
+
+    def log_unreadable(self, entries: int, subject: str) -> None:
+        """Log entries of an answer that name no token: the first answer that has some is a warning."""
+        if not entries:
+            return
+        log = self._log.debug if self._has_unreadable else self._log.warning
+        self._has_unreadable = True
+        log("%s: skipping %d of the entries of an answer, which name no token", subject, entries)
+
+    def log_unlisted(self, unlisted: int, listed: int) -> None:
+        if unlisted:
+            self._log.warning(
+                "%s: Alchemy lists %s, %s fewer than the contract's supply; they may be burned",
+                self._subject,
+                plural(listed, "token"),
+                f"{unlisted:,}",
+            )
 
     def log_summary(self, state: CollectionState) -> None:
         if not state.tokens:
@@ -175,7 +198,7 @@ def result_of(state: CollectionState) -> dict[str, Any]:
             "stale": state.stale,
             "failed": count(state.failed) - state.stale,
         },
-        "failures": failures_of(state.failed),
+        "failures": {**failures_of(state.failed), **failures_of_list(state.unreadable, state.unlisted)},
         "duration_seconds": _duration_seconds(state),
     }
 

@@ -151,12 +151,15 @@ class CollectionState:
     method: Method = Method.BATCH
     digest: str = ""  # which tokens were given (TokenList.digest); empty: the whole collection, which is listed
     supply: int | None = None  # how many tokens there are, as far as that is known beforehand
+    counts_tokens: bool = True  # whether the supply does so; that of an ERC-1155 counts copies
     stage: Stage = Stage.REFRESH
     attempt: int = 1  # of the stage
     next_at: datetime | None = None  # when the stage may begin; None: at once
     next_key: str | None = None  # where the next page of the listing begins; None: with the first token
     is_read: bool = False  # whether all pages, or all given ids, were read
     tokens: int = 0  # how many were read
+    unreadable: int = 0  # how many more were listed in a form that names no token
+    unlisted: int = 0  # how many of the supply the list left out: burned tokens, for instance
     refreshed: int = 0  # how many of them are proven
     todo: list[TokenSet] = field(default_factory=list)  # what this stage still has to ask for
     in_flight: list[Chunk] = field(default_factory=list)

@@ -32,7 +32,7 @@ from airflow_provider_alchemy.api.inputs import (
 )
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.chain.events import EventKind
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS
+from airflow_provider_alchemy.chain.networks import default_confirmations, describe_confirmations
 from airflow_provider_alchemy.chain.stream import LogStream
 from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, Update, Watch, slot_of
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
@@ -69,28 +69,32 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     Fire when contracts announce on the chain that metadata changed, or that tokens were minted: for ``AssetWatcher``.
 
     Changed metadata is what ERC-4906 (``MetadataUpdate``, ``BatchMetadataUpdate``) and ERC-1155 (``URI``) announce, a
-    mint is a ``Transfer`` of ERC-721 from the zero address. What a contract announced since the last poll is one event.
+    mint is an event that comes from the zero address: ``Transfer`` of ERC-721, ``TransferSingle`` and ``TransferBatch``
+    of ERC-1155, ``ConsecutiveTransfer`` of ERC-2309. What a contract announced since the last poll is one event.
     On Airflow 3.3 all watchers of a connection and network in a triggerer share one poll (10 compute units for the
-    newest block, 75 for the logs), and the place that each has read to is kept with its asset: after a restart or a
+    newest block, 60 for the logs), and the place that each has read to is kept with its asset: after a restart or a
     day of downtime no event is missing, and one that is told again has the same ``event_ids``. Before 3.3 each watcher
     polls for itself, and begins at the newest block after each restart.
 
     Its arguments go through the metadata database and are readable there: no key among them.
 
     :param contract_addresses: The contracts, 0x and 40 hexadecimal digits each; mixed case must pass EIP-55. Where each
-        announcement is to start a DAG, watch each contract for an asset of its own: events of one asset that come
-        together wait for the next one on Airflow 3.3.2 (apache/airflow#56050), and all watchers share a poll anyway.
+        announcement is to start a DAG, watch each contract for an asset of its own: on Airflow 3.3 events of one asset
+        that come together wait for the next one (apache/airflow#56050), and all watchers share a poll anyway. On 3.4
+        each event starts a run of its own by default.
     :param network: The network's slug; default: the connection's.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
     :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
-        never told. Default 12, some two and a half minutes of Ethereum. Nodes of a service are now and then some blocks
-        behind one another, and one that does not have a block yet says that it holds nothing: fewer blocks than that
-        may lose events.
+        never reported. Default: by the network's block time, a minute of blocks and 12 at least (12 on Ethereum, 30 on
+        Base, 240 on Arbitrum, 60 on a network whose block time is not known); the log names the number. A node that is
+        behind answers that a block it does not have yet holds nothing: fewer blocks than that may lose events.
     :param poll_interval: Seconds between two polls. Default 15, a little more than a block of Ethereum. Watchers that
         share a poll are all served at the shortest of their intervals.
     :param start_block: Where the first start begins; default: at the newest block. A later start goes on where the
         last one stopped.
+    :param queue: The triggerers that run it: those that were started with ``--queues`` and this name (Airflow 3.4).
+        Default: those without.
     :raises AlchemyArgumentError: An argument cannot be right; where the DAG is parsed.
     """
 
@@ -100,19 +104,22 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         network: str | None = None,
         alchemy_conn_id: str = AlchemyHook.default_conn_name,
         events: Iterable[str] = (EventKind.METADATA.value,),
-        confirmations: int = DEFAULT_CONFIRMATIONS,
+        confirmations: int | None = None,
         poll_interval: float = DEFAULT_POLL_INTERVAL_SECONDS,
         start_block: int | None = None,
+        queue: str | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's trigger base is not typed
+        # Airflow's trigger base is not typed.
+        super().__init__(**_read_queue(queue))  # type: ignore[no-untyped-call, unused-ignore]
         # In one form, whatever the author wrote: Airflow runs watchers with equal arguments as one trigger.
         self.contract_addresses = _read_contracts(contract_addresses)
         self.network = None if network is None else read_network(network)
         self.alchemy_conn_id = read_connection_id(alchemy_conn_id)
         self.events = _read_events(events)
-        self.confirmations = read_confirmations(confirmations)
+        self.confirmations = None if confirmations is None else read_confirmations(confirmations)
         self.poll_interval = _read_interval(poll_interval)
         self.start_block = read_block(start_block, "start_block")
+        self.queue = queue
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
@@ -121,7 +128,11 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         :return: Class path and arguments.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
+        arguments = {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
+        if self.queue is None:
+            # Airflow before 3.4 has none.
+            del arguments["queue"]
+        return path, arguments
 
     def shared_stream_key(self) -> Hashable:
         """
@@ -181,7 +192,9 @@ class MetadataUpdateTrigger(BaseEventTrigger):
                 await watch.save(update.cursor)
 
     async def _begin(self, stream: LogStream) -> Watch:
-        slot = slot_of(await stream.network(), self.events, self.confirmations)
+        network = await stream.network()
+        confirmations = default_confirmations(network) if self.confirmations is None else self.confirmations
+        slot = slot_of(network, self.events, confirmations)
         store = getattr(self, "asset_state_store", None)
         cursors = _CursorStore(store, slot)
         if store is None:
@@ -197,10 +210,16 @@ class MetadataUpdateTrigger(BaseEventTrigger):
             self.contract_addresses,
             map(EventKind, self.events),
             save=cursors.save,
-            confirmations=self.confirmations,
+            confirmations=confirmations,
             poll_interval_seconds=self.poll_interval,
             cursor=await cursors.load(self.contract_addresses),
             start_block=self.start_block,
+        )
+        LOG.info(
+            "Watching %s contracts on %s: a block counts once it is followed by %s",
+            f"{len(self.contract_addresses):,}",
+            network,
+            describe_confirmations(confirmations, network),
         )
         stream.join(watch)
         return watch
@@ -222,6 +241,19 @@ def _read_events(value: Any) -> list[str]:
         msg = f"argument 'events' is {value!r}; expected {' or '.join(map(repr, known))}, or both"
         raise AlchemyArgumentError(msg)
     return sorted(set(values))
+
+
+def _read_queue(value: Any) -> dict[str, str]:
+    """Check a queue; give it as an argument of Airflow's base, which takes one from 3.4 on."""
+    if value is None:
+        return {}
+    if not isinstance(value, str) or not value:
+        msg = f"argument 'queue' is {value!r}; expected the name of a triggerer's queue"
+        raise AlchemyArgumentError(msg)
+    if "queue" not in signature(BaseEventTrigger.__init__).parameters:
+        msg = f"argument 'queue' is {value!r}, and Airflow {airflow_version} gives watchers no queue"
+        raise AlchemyArgumentError(msg, advice="Leave it out, or use Airflow 3.4 or newer")
+    return {"queue": value}
 
 
 def _read_interval(value: Any) -> float:

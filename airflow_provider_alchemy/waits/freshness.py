@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.poller import Poller
@@ -76,6 +76,8 @@ class FreshnessState(WaitState):
     :param digest: Which tokens the positions mean.
     :param fresh: The positions of those that are proven.
     :param failed: The positions of those whose last answer had an error, by reason.
+    :param unreadable: How many entries of the list named no token.
+    :param unlisted: How many tokens of the contract's supply the list left out.
     :param next_position: Where a pass over the tokens goes on that a failed call has cut short; 0: a new one begins.
     """
 
@@ -88,6 +90,8 @@ class FreshnessState(WaitState):
     fresh: str = ""
     failed: dict[str, str] = field(default_factory=dict)
     next_position: int = 0
+    unreadable: int = 0
+    unlisted: int = 0
 
     def check(self) -> None:
         """Raise ValueError where the tokens, a position or the share cannot be read."""
@@ -132,6 +136,7 @@ class FreshnessGoal(Goal[FreshnessState]):
         self._fresh = set(unpack_ids(state.fresh))
         self._failed = {reason: set(unpack_ids(packed)) for reason, packed in state.failed.items()}
         self._is_pass_complete = True
+        self._has_unreadable = False
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
         """Ask once for every token that is not proven yet, a hundred with each call; choose a sample before it."""
@@ -142,7 +147,7 @@ class FreshnessGoal(Goal[FreshnessState]):
             price = price_of_poll(len(self.tokens))
             wait.check_spending(price, "to ask for each of them once costs {price:,}")
             words = "%s: waiting for %s to be newer than %s"
-            wait.log.info(words, wait.subject, _plural(len(self.tokens), "token"), isoformat(state.fresh_since))
+            wait.log.info(words, wait.subject, plural(len(self.tokens), "token"), isoformat(state.fresh_since))
         # The wait itself is the retry of a poll, since each attempt is billed. The first poll is worth more, and so is
         # the rest of a pass whose first call was answered.
         attempts = 1 if state.rounds else api.settings.max_attempts
@@ -159,6 +164,10 @@ class FreshnessGoal(Goal[FreshnessState]):
                     call, usage=usage, max_attempts=attempts, spending_limit=limit, deadline=wait.call_deadline
                 )
                 self._apply(positions, found)
+                if found.unreadable and not self._has_unreadable:
+                    self._has_unreadable = True
+                    words = "%s: skipping %d of the entries of an answer, which name no token"
+                    wait.log.warning(words, wait.subject, found.unreadable)
                 attempts = api.settings.max_attempts
             state.next_position, self._is_pass_complete = 0, True
         finally:
@@ -236,7 +245,8 @@ class FreshnessGoal(Goal[FreshnessState]):
                 }
                 for reason, found in sorted(self._failed.items())
                 if found
-            },
+            }
+            | endpoints.failures_of_list(state.unreadable, state.unlisted),
             "submitted_at": isoformat(state.submitted_at or state.started_at),
             "finished_at": isoformat(state.finished_at),
             "polls": state.polls,
@@ -314,7 +324,7 @@ class FreshnessGoal(Goal[FreshnessState]):
         tokens = "its tokens" if supply is None else f"its {supply:,} tokens, for {price:,} compute units,"
         wait.log.info("%s: reading the list of %s for a sample", wait.subject, tokens)
         listed: dict[int, None] = {}
-        keys, key = endpoints.PageKeys(), None
+        keys, key, unreadable = endpoints.PageKeys(), None, 0
         while True:
             call = endpoints.get_nfts_for_contract(state.contract_address, settings, start_token=key)
             try:
@@ -334,12 +344,19 @@ class FreshnessGoal(Goal[FreshnessState]):
                 advice = "Raise max_compute_units, or name the tokens with token_ids, which needs no list"
                 raise AlchemySpendingLimitError(msg, subject=wait.subject, advice=advice) from None
             keys.check(page, wait.subject)
+            unreadable += page.unreadable
             listed.update(dict.fromkeys(token.token_id for token in page.tokens))
             key = page.next_key
             if key is None:
                 break
             # A listing that never ends must not outlast its task.
             wait.check_deadlines()
+        if contract.supply_counts_tokens:
+            state.unlisted = endpoints.missing_of(supply, len(listed) + unreadable, wait.subject)
+        state.unreadable = unreadable
+        if unreadable or state.unlisted:
+            words = "%s: Alchemy lists %s; %d of its entries name no token, and %d of its supply are not listed"
+            wait.log.warning(words, wait.subject, plural(len(listed), "token"), unreadable, state.unlisted)
         self.tokens = sample_of(listed, size, state.seed or 0)
         state.choose(self.tokens)
         # The service has answered: a host that cannot be found from now on is no unknown network.
@@ -348,7 +365,7 @@ class FreshnessGoal(Goal[FreshnessState]):
             "%s: waiting for %s of %s (a sample with seed %s) to be newer than %s",
             wait.subject,
             f"{len(self.tokens):,}",
-            _plural(len(listed), "token"),
+            plural(len(listed), "token"),
             state.seed,
             isoformat(state.fresh_since),
         )
@@ -370,7 +387,3 @@ def needed_of(min_fresh: str, tokens: int) -> int:
     """Tell how many of the tokens have to be fresh: a whole number (all, where there are fewer), or a share."""
     # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
     return min(int(min_fresh) if min_fresh.isdecimal() else math.ceil(Fraction(min_fresh) * tokens), tokens)
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

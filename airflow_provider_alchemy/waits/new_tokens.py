@@ -21,12 +21,13 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
+from airflow_provider_alchemy.api.inputs import pack_ranges, unpack_ranges
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.block_search import BlockSearch
-from airflow_provider_alchemy.chain.events import EventKind
-from airflow_provider_alchemy.chain.reader import DEFAULT_CONFIRMATIONS, ChainReader
+from airflow_provider_alchemy.chain.events import MAX_COUNTED, EventKind, merge_ranges
+from airflow_provider_alchemy.chain.networks import MIN_CONFIRMATIONS, describe_confirmations
+from airflow_provider_alchemy.chain.reader import ChainReader
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
@@ -37,6 +38,9 @@ MIN_PRICE = ETH_BLOCK_NUMBER.compute_units + ETH_GET_LOGS.compute_units
 
 MAX_POLL_SECONDS = 60.0
 """How long a poll reads on before its progress is saved: a wait that begins far back has hours to read."""
+
+MAX_RETURNED_TOKENS = 100_000
+"""Token ids that a result lists: an XCom of a megabyte. One event of ERC-2309 may mint all that there can be."""
 
 BLOCK_DELAY = timedelta(minutes=1)
 """Nodes show a block some seconds after its time: so much earlier does a wait begin that only knows a time."""
@@ -56,12 +60,12 @@ class NewTokensState(WaitState):
     :param search: The search for the block of that time; None: it has not begun.
     :param since_block: The first block that counts; None: not known yet.
     :param next_block: The next block to read; those before it, from ``since_block`` on, were read.
-    :param ids: The tokens that were minted in them, packed.
+    :param ids: The tokens that were minted in them, as packed ranges.
     :param is_behind: Whether the last poll ended before it had read all confirmed blocks.
     """
 
     min_tokens: int = DEFAULT_MIN_TOKENS
-    confirmations: int = DEFAULT_CONFIRMATIONS
+    confirmations: int = MIN_CONFIRMATIONS
     asked_block: int | None = None
     asked_time: datetime | None = None
     search: BlockSearch | None = None
@@ -72,7 +76,7 @@ class NewTokensState(WaitState):
 
     def check(self) -> None:
         """Raise ValueError where the tokens cannot be read."""
-        unpack_ids(self.ids)
+        unpack_ranges(self.ids)
 
     @property
     def until_block(self) -> int | None:
@@ -87,8 +91,8 @@ class NewTokensGoal(Goal[NewTokensState]):
     state_type = NewTokensState
     poll_cost: ClassVar[int] = MIN_PRICE
     deadline_advice = (
-        "Check that the contract mints on this network (an ERC-721 Transfer from the zero address), and from which "
-        "block on you want to know; raise the limit where it may still mint"
+        "Check that the contract mints on this network (an event of ERC-721, ERC-1155 or ERC-2309 that comes from the "
+        "zero address), and from which block on you want to know; raise the limit where it may still mint"
     )
     spending_advice = "poll more rarely (poke_interval), or begin at a later block"
 
@@ -96,7 +100,7 @@ class NewTokensGoal(Goal[NewTokensState]):
 
     def __init__(self, state: NewTokensState) -> None:
         super().__init__(state)
-        self.tokens = set(unpack_ids(state.ids))
+        self.ranges = merge_ranges(unpack_ranges(state.ids))
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
         """Read the mints since the last poll."""
@@ -117,11 +121,15 @@ class NewTokensGoal(Goal[NewTokensState]):
                 state.is_behind = False  # the node is: the next poll may reach another one
                 return
             state.next_block = last + 1
-            for log in logs:
-                for first, last_id in log.token_ranges:
-                    self.tokens.update(range(first, last_id + 1))
-            state.ids = pack_ids(sorted(self.tokens))
+            # An id of an ERC-1155 that was minted before cannot be told from a new one: it counts once.
+            self.ranges = merge_ranges([*self.ranges, *(tokens for log in logs for tokens in log.token_ranges)])
+            state.ids = pack_ranges(self.ranges)
             has_time = time.monotonic() < ends_at
+
+    @property
+    def count(self) -> int:
+        """How many different tokens were minted, up to 2**256."""
+        return sum(last - first + 1 for first, last in self.ranges)
 
     def is_done(self) -> bool:
         """Whether enough tokens were minted, and all confirmed blocks were read."""
@@ -129,7 +137,7 @@ class NewTokensGoal(Goal[NewTokensState]):
 
     def is_enough(self) -> bool:
         """Whether enough tokens were minted in what was read: a good end at any deadline."""
-        return len(self.tokens) >= self.state.min_tokens
+        return self.count >= self.state.min_tokens
 
     def first_delay_seconds(self, interval: Interval, *, at_once: bool) -> float:
         """Give a random part of the interval; none where there is more to read already."""
@@ -143,7 +151,7 @@ class NewTokensGoal(Goal[NewTokensState]):
         """Say how many tokens were minted in which blocks."""
         state = self.state
         if state.until_block is not None:
-            tokens = f"{len(self.tokens):,} new token{'' if len(self.tokens) == 1 else 's'}"
+            tokens = f"{self.count:,} new token{'' if self.count == 1 else 's'}"
             return f"{tokens} in blocks {state.since_block:,} to {state.until_block:,}"
         if state.since_block is not None:
             return f"no new tokens, block {state.since_block:,} was not confirmed yet"
@@ -153,12 +161,19 @@ class NewTokensGoal(Goal[NewTokensState]):
 
     def log_progress(self, log: Log, subject: str) -> None:
         """Log how many tokens were minted, at each tenth of those that are waited for."""
-        state, percent = self.state, 100 * len(self.tokens) // self.state.min_tokens
+        state, percent = self.state, min(100 * self.count // self.state.min_tokens, 100)
         has_moved = percent >= state.logged_progress + LOGGED_PROGRESS_STEP
         if has_moved:
             state.logged_progress = percent
         write = log.info if has_moved else log.debug
         write("%s: %s (waiting for %s)", subject, self.describe(), f"{state.min_tokens:,}")
+
+    def summary(self) -> str:
+        """Say for the last log line how it ended, also where the tokens are too many for a list."""
+        unlisted = (
+            f" (more than {MAX_RETURNED_TOKENS:,}: token_ids is None)" if self.count > MAX_RETURNED_TOKENS else ""
+        )
+        return super().summary() + unlisted
 
     def result(self) -> dict[str, Any]:
         """
@@ -166,16 +181,18 @@ class NewTokensGoal(Goal[NewTokensState]):
 
         :return: ``contract_address, network, state, progress, token_ids, token_count, since_block, until_block,
             next_block, submitted_at, finished_at, polls, compute_units``; times are ISO 8601 in UTC, token ids decimal
-            texts in the order of their numbers.
+            texts in the order of their numbers, None where there are more than 100,000; a count beyond 2**53 is None.
         """
-        state = self.state
+        state, count = self.state, self.count
+        is_listed = count <= MAX_RETURNED_TOKENS
+        ids = [str(one) for first, last in self.ranges for one in range(first, last + 1)] if is_listed else None
         return {
             "contract_address": state.contract_address,
             "network": state.network,
             "state": state.status,
             "progress": None,
-            "token_ids": [str(token_id) for token_id in sorted(self.tokens)],
-            "token_count": len(self.tokens),
+            "token_ids": ids,
+            "token_count": count if count <= MAX_COUNTED else None,
             "since_block": state.since_block,
             "until_block": state.until_block,
             "next_block": state.next_block,
@@ -229,7 +246,9 @@ class NewTokensGoal(Goal[NewTokensState]):
         state.since_block = state.next_block = block
         state.search = None
         tokens = f"{state.min_tokens:,} new token{'' if state.min_tokens == 1 else 's'}"
-        wait.log.info("%s: waiting for %s from block %s on", wait.subject, tokens, f"{block:,}")
+        confirmations = describe_confirmations(state.confirmations, state.network)
+        words = "%s: waiting for %s from block %s on; a block counts once it is followed by %s"
+        wait.log.info(words, wait.subject, tokens, f"{block:,}", confirmations)
 
 
 def _is_unknown_method(error: AlchemyError) -> bool:

@@ -229,11 +229,19 @@ def outcome(call: Call[Any], body: str) -> Any:
 def is_proven_by(answer: Any, token_id: int) -> bool:
     """Whether the first entry of a token proves, by the letter of the documentation, that it was refreshed."""
     items = answer["nfts"] if isinstance(answer, dict) else answer
-    first = next(item for item in items if _is(item["tokenId"], token_id))
+    first = next(item for item in items if _is(item.get("tokenId"), token_id) and _is_readable(item))
     raw = first.get("raw")
     has_error = bool((isinstance(raw, dict) and raw.get("error")) or first.get("error"))
     told = datetime.fromisoformat(first["timeLastUpdated"].strip())
     return not has_error and (told if told.tzinfo else told.replace(tzinfo=UTC)) > MOMENT
+
+
+def _is_readable(item: dict[str, Any]) -> bool:
+    try:
+        endpoints.get_nfts_for_contract(LOWER, SETTINGS).read({"nfts": [item]})
+    except AlchemyError:
+        return False
+    return True
 
 
 def _is(told: Any, token_id: int) -> bool:

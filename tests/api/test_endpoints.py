@@ -573,9 +573,17 @@ class TestAWrongNft:
 
     @pytest.mark.parametrize("answer", WRONG_NFTS.values(), ids=WRONG_NFTS.keys())
     @pytest.mark.parametrize("name", LISTS)
-    def test_it_is_an_error_in_a_list_too(self, name: str, answer: Any) -> None:
-        with pytest.raises(AlchemyUnexpectedAnswerError, match="the answer"):
-            read({"nfts": [nft(), answer]}, name)
+    def test_it_spoils_no_other_of_its_list(self, name: str, answer: Any) -> None:
+        found = read({"nfts": [nft(), answer]}, name)
+
+        assert (len(found.tokens if isinstance(found, TokenPage) else found), found.unreadable) == (1, 1)
+
+    @pytest.mark.parametrize("answer", [None, 5, "nft", {}, []], ids=repr)
+    @pytest.mark.parametrize("name", LISTS)
+    def test_nor_does_an_entry_of_another_shape(self, name: str, answer: Any) -> None:
+        found = read({"nfts": [answer, nft()]}, name)
+
+        assert (len(found.tokens if isinstance(found, TokenPage) else found), found.unreadable) == (1, 1)
 
     @pytest.mark.parametrize("answer", WRONG_NFTS.values(), ids=WRONG_NFTS.keys())
     def test_it_is_an_error_in_a_page_with_metadata_too(self, answer: Any) -> None:
@@ -618,7 +626,7 @@ class TestTheAnswerToABatch:
     @pytest.mark.parametrize("answer", WRONG_SHAPES, ids=repr)
     @pytest.mark.parametrize("name", LISTS)
     def test_one_without_a_list_of_objects_is_an_error_that_shows_it(self, name: str, answer: Any) -> None:
-        with pytest.raises(AlchemyUnexpectedAnswerError, match="is no list and has none in its field 'nfts'"):
+        with pytest.raises(AlchemyUnexpectedAnswerError, match="the answer is"):
             read(answer, name)
 
 
@@ -671,7 +679,7 @@ class TestTheAnswerToABatchOfContracts:
 
     @pytest.mark.parametrize("answer", [None, 5, {}, {"contracts": {}}, [None], {"contracts": ["x"]}], ids=repr)
     def test_one_without_a_list_of_objects_is_an_error(self, answer: Any) -> None:
-        with pytest.raises(AlchemyUnexpectedAnswerError, match="has none in its field 'contracts'"):
+        with pytest.raises(AlchemyUnexpectedAnswerError, match="the answer is"):
             read(answer, "getContractMetadataBatch")
 
 

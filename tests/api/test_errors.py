@@ -23,6 +23,7 @@ EVERY_CLASS = sorted(set(family(AlchemyError)), key=lambda member: member.__name
 KINDS = {
     "AlchemyError": ErrorKind.UNEXPECTED,
     "AlchemyUnexpectedAnswerError": ErrorKind.UNEXPECTED,
+    "AlchemyListingError": ErrorKind.UNEXPECTED,
     "AlchemyTransientError": ErrorKind.TRANSIENT,
     "AlchemyRateLimitError": ErrorKind.TRANSIENT,
     "AlchemyServerError": ErrorKind.TRANSIENT,
@@ -68,6 +69,7 @@ REASONS = {
     "AlchemyAddressError": "address",
     "AlchemyTokenIdError": "token_id",
     "AlchemyTokensFailedError": "tokens_failed",
+    "AlchemyListingError": "listing_too_short",
     "AlchemyConfigurationError": "configuration",
     "AlchemyRequestError": "request",
     "AlchemyAuthenticationError": "authentication",

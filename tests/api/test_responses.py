@@ -168,6 +168,8 @@ def test_an_error_object_is_an_error_even_next_to_a_state(kept: str) -> None:
         (UNAVAILABLE, errors.AlchemyServerError),
         ("something new", errors.AlchemyUnexpectedAnswerError),
         ({"code": -32600, "message": "Invalid request"}, errors.AlchemyUnexpectedAnswerError),
+        ({"code": -32603, "message": "Internal error"}, errors.AlchemyServerError),
+        ({"code": 429, "message": "up to a 10 block range"}, errors.AlchemyRequestError),
         ({"code": True, "message": "x"}, errors.AlchemyUnexpectedAnswerError),
         ({"code": "429", "message": "x"}, errors.AlchemyUnexpectedAnswerError),
         ({"code": 10**400}, errors.AlchemyServerError),
@@ -180,6 +182,14 @@ def test_an_error_object_in_a_good_answer_is_the_error_that_it_names(
     error: Any, error_type: type[AlchemyError]
 ) -> None:
     assert type(error_for(200, json.dumps({"error": error}))) is error_type
+
+
+def test_what_a_node_means_may_be_in_the_data_of_its_error() -> None:
+    error = {"code": -32602, "message": "Invalid params", "data": "from block is greater than latest block"}
+
+    assert "Invalid params: from block is greater than latest block" in str(
+        error_for(400, json.dumps({"error": error}))
+    )
 
 
 @pytest.mark.parametrize("nothing", [None, {}, "", [], False], ids=repr)

@@ -12,10 +12,12 @@ from typing import Any
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.chain.events import (
     BATCH_METADATA_UPDATE,
+    CONSECUTIVE_TRANSFER,
     METADATA_UPDATE,
     TRANSFER,
+    TRANSFER_BATCH,
+    TRANSFER_SINGLE,
     URI,
-    ZERO_ADDRESS,
     ChainLog,
     EventKind,
 )
@@ -30,6 +32,11 @@ FIRST_BLOCK = 20_000_000
 """The emulator's newest block at first."""
 
 LARGEST = 2**256 - 1
+
+ZERO_ADDRESS = "0x" + 64 * "0"
+"""As a topic: where a minted token comes from."""
+
+OPERATOR, OWNER = "0x" + 62 * "0" + "0b", "0x" + 62 * "0" + "a1"
 
 
 def contract(number: int) -> str:
@@ -71,6 +78,29 @@ def uri(token_id: int, **fields: Any) -> dict[str, Any]:
 def transfer(token_id: int, sender: int = 0, **fields: Any) -> dict[str, Any]:
     start = ZERO_ADDRESS if sender == 0 else "0x" + word(sender)
     return entry([TRANSFER, start, "0x" + word(0xA1), "0x" + word(token_id)], **fields)
+
+
+def sender_topic(sender: int) -> str:
+    return "0x" + word(sender)
+
+
+def words(*numbers: int) -> str:
+    return "0x" + "".join(map(word, numbers))
+
+
+def single(token_id: int, amount: int = 1, sender: int = 0) -> dict[str, Any]:
+    return entry([TRANSFER_SINGLE, OPERATOR, sender_topic(sender), OWNER], words(token_id, amount))
+
+
+def batch(*token_ids: int, sender: int = 0) -> dict[str, Any]:
+    """Give a batch as compilers write it: where the two lists begin, then each with its length before it."""
+    count = len(token_ids)
+    data = words(64, 96 + 32 * count, count, *token_ids, count, *[1] * count)
+    return entry([TRANSFER_BATCH, OPERATOR, sender_topic(sender), OWNER], data)
+
+
+def consecutive(first: int, last: int, sender: int = 0) -> dict[str, Any]:
+    return entry([CONSECUTIVE_TRANSFER, "0x" + word(first), sender_topic(sender), OWNER], words(last))
 
 
 def log(

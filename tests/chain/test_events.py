@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_alchemy.chain.events import (
     BATCH_METADATA_UPDATE,
+    CONSECUTIVE_TRANSFER,
     MAX_COUNTED,
     MAX_LISTED,
     METADATA_UPDATE,
     TRANSFER,
+    TRANSFER_BATCH,
+    TRANSFER_SINGLE,
     URI,
-    ZERO_ADDRESS,
     ChainLog,
     EventKind,
     UnreadableLogError,
@@ -30,7 +32,25 @@ from airflow_provider_alchemy.chain.events import (
     topics_of,
 )
 
-from .scenes import LARGEST, NETWORK, batch_update, contract, entry, log, transfer, update, uri, word
+from .scenes import (
+    LARGEST,
+    NETWORK,
+    OPERATOR,
+    OWNER,
+    ZERO_ADDRESS,
+    batch,
+    batch_update,
+    consecutive,
+    contract,
+    entry,
+    log,
+    single,
+    transfer,
+    update,
+    uri,
+    word,
+    words,
+)
 
 METADATA, MINT = EventKind.METADATA, EventKind.MINT
 
@@ -42,21 +62,26 @@ METADATA, MINT = EventKind.METADATA, EventKind.MINT
         (BATCH_METADATA_UPDATE, "BatchMetadataUpdate(uint256,uint256)"),
         (URI, "URI(string,uint256)"),
         (TRANSFER, "Transfer(address,address,uint256)"),
+        (TRANSFER_SINGLE, "TransferSingle(address,address,address,uint256,uint256)"),
+        (TRANSFER_BATCH, "TransferBatch(address,address,address,uint256[],uint256[])"),
+        (CONSECUTIVE_TRANSFER, "ConsecutiveTransfer(uint256,uint256,address,address)"),
     ],
 )
 def test_a_topic_is_the_hash_of_its_signature(topic: str, signature: str) -> None:
     assert topic == "0x" + keccak(text=signature).hex()
 
 
+UPDATES = [METADATA_UPDATE, BATCH_METADATA_UPDATE, URI]
+MINTS = [TRANSFER, TRANSFER_SINGLE, TRANSFER_BATCH, CONSECUTIVE_TRANSFER]
+
+
 @pytest.mark.parametrize(
     ("kinds", "topics"),
-    [
-        ({MINT}, [[TRANSFER], [ZERO_ADDRESS]]),
-        ({METADATA}, [[METADATA_UPDATE, BATCH_METADATA_UPDATE, URI]]),
-        ({METADATA, MINT}, [[METADATA_UPDATE, BATCH_METADATA_UPDATE, URI, TRANSFER]]),
-    ],
+    [({MINT}, [MINTS]), ({METADATA}, [UPDATES]), ({METADATA, MINT}, [[*UPDATES, *MINTS]])],
 )
-def test_the_filter_asks_for_mints_alone_or_for_all_in_one_call(kinds: set[EventKind], topics: list[list[str]]) -> None:
+def test_the_filter_asks_for_the_events_of_all_standards_in_one_call(
+    kinds: set[EventKind], topics: list[list[str]]
+) -> None:
     assert topics_of(kinds) == topics
 
 
@@ -67,7 +92,30 @@ def test_the_filter_asks_for_mints_alone_or_for_all_in_one_call(kinds: set[Event
         (update(LARGEST), (METADATA, LARGEST, LARGEST)),
         (batch_update(3, LARGEST), (METADATA, 3, LARGEST)),
         (uri(5), (METADATA, 5, 5)),
+        # Upside down, it means the collection.
+        (batch_update(1, 0), (METADATA, 0, LARGEST)),
         (transfer(9), (MINT, 9, 9)),
+        (single(9, amount=500), (MINT, 9, 9)),
+        (single(LARGEST), (MINT, LARGEST, LARGEST)),
+        # ERC-1155 says so that a token exists, of which there is none yet.
+        (single(9, amount=0), (MINT, 9, 9)),
+        (single(9, sender=5), None),
+        (batch(9), (MINT, 9, 9)),
+        (batch(9, 7, 8), (MINT, 7, 9)),
+        (batch(), None),
+        (batch(9, sender=5), None),
+        (consecutive(0, 4_999), (MINT, 0, 4_999)),
+        (consecutive(0, LARGEST), (MINT, 0, LARGEST)),
+        (consecutive(0, 4_999, sender=5), None),
+        # Contracts that are older than the final ERC-721 index two arguments, or none.
+        (entry([TRANSFER, ZERO_ADDRESS, OWNER], words(9)), (MINT, 9, 9)),
+        (entry([TRANSFER], words(0, 0xA1, 9)), (MINT, 9, 9)),
+        (entry([TRANSFER], words(5, 0xA1, 9)), None),
+        (entry([TRANSFER, OWNER, OPERATOR], "0x12"), None),
+        # Contracts that index none of them.
+        (entry([TRANSFER_SINGLE], words(0xB, 0, 0xA1, 9, 1)), (MINT, 9, 9)),
+        (entry([TRANSFER_BATCH], words(0xB, 0, 0xA1, 160, 224, 1, 9, 1, 1)), (MINT, 9, 9)),
+        (entry([CONSECUTIVE_TRANSFER], words(3, 9, 0, 0xA1)), (MINT, 3, 9)),
         # Contracts that index their tokens, against the standard.
         (entry([METADATA_UPDATE, "0x" + word(4)]), (METADATA, 4, 4)),
         (entry([BATCH_METADATA_UPDATE, "0x" + word(4)], "0x" + word(6)), (METADATA, 4, 6)),
@@ -81,6 +129,31 @@ def test_a_log_announces_tokens_or_nothing(one: dict[str, Any], announced: tuple
     read = read_log(one)
 
     assert (None if read is None else (read.kind, *read.token_ranges[0])) == announced
+
+
+def test_a_batch_names_each_of_its_tokens_once() -> None:
+    read = read_log(batch(5, LARGEST, 5, 6, 0))
+
+    assert read is not None
+    assert read.token_ranges == ((0, 0), (5, 6), (LARGEST, LARGEST))
+
+
+@pytest.mark.parametrize(
+    ("one", "oddity"),
+    [
+        (batch_update(1, 0), "BatchMetadataUpdate from 1 to 0 is upside down, and taken for the whole collection"),
+        (entry([TRANSFER], words(0, 0xA1, 9)), "its Transfer has the token in the data"),
+        (entry([TRANSFER, ZERO_ADDRESS, OWNER], words(9)), "its Transfer has the token in the data"),
+        (transfer(9), ""),
+        (single(9), ""),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_log_says_what_is_odd_about_its_contract(one: dict[str, Any], oddity: str) -> None:
+    read = read_log(one)
+
+    assert read is not None
+    assert (oddity in read.oddity, bool(read.oddity)) == (True, bool(oddity))
 
 
 def test_letters_of_a_log_may_be_large() -> None:
@@ -115,11 +188,27 @@ def test_logs_sort_as_they_stand_on_the_chain() -> None:
         entry([METADATA_UPDATE], "0x" + word(1) * 2),
         entry([METADATA_UPDATE], None),
         entry([METADATA_UPDATE], word(1)),
-        batch_update(5, 4),
         entry([BATCH_METADATA_UPDATE], "0x" + word(1)),
         entry([URI]),
         entry([TRANSFER]),
-        entry([TRANSFER, ZERO_ADDRESS, "0x" + word(1)], "0x" + word(10**18)),
+        entry([TRANSFER, ZERO_ADDRESS, OWNER]),
+        entry([TRANSFER, ZERO_ADDRESS, OWNER], words(1, 2)),
+        entry([TRANSFER_SINGLE, OPERATOR, ZERO_ADDRESS, OWNER]),
+        entry([TRANSFER_SINGLE, OPERATOR, ZERO_ADDRESS, OWNER], words(1)),
+        entry([TRANSFER_SINGLE, OPERATOR, ZERO_ADDRESS, OWNER], words(1, 2, 3)),
+        entry([TRANSFER_SINGLE, OPERATOR, ZERO_ADDRESS, OWNER], None),
+        # Lists that are not there, longer than their data, of another length than the other one, or beyond the data.
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER]),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(64)),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(64, 96, LARGEST, 0)),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(64, 128, 1, 9, 2, 1)),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(64, 128, 1, 9, 0)),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(LARGEST, 128, 1, 9, 1, 1)),
+        entry([TRANSFER_BATCH, OPERATOR, ZERO_ADDRESS, OWNER], words(65, 128, 1, 9, 1, 1)),
+        entry([TRANSFER_BATCH], words(1)),
+        consecutive(5, 4),
+        entry([CONSECUTIVE_TRANSFER, ZERO_ADDRESS, ZERO_ADDRESS, OWNER]),
+        entry([CONSECUTIVE_TRANSFER, ZERO_ADDRESS, ZERO_ADDRESS], words(9, 9)),
         update(1, address="0x1"),
         update(1, blockNumber=5),
         update(1, blockNumber="0x" + "f" * 17),
@@ -140,7 +229,7 @@ _JSON = st.recursive(
     max_leaves=8,
 )
 _WORDS = st.integers(0, LARGEST).map(lambda number: "0x" + word(number))
-_TOPIC = st.sampled_from([METADATA_UPDATE, BATCH_METADATA_UPDATE, URI, TRANSFER, ZERO_ADDRESS]) | _WORDS
+_TOPIC = st.sampled_from([*UPDATES, *MINTS, ZERO_ADDRESS]) | _WORDS
 _DATA = st.binary(max_size=100).map(lambda data: "0x" + data.hex())
 _FIELDS = {
     "address": st.just(contract(1)) | _JSON,
@@ -162,14 +251,17 @@ def test_a_wild_log_raises_nothing_but_its_own_error(one: Any) -> None:
     assert read is None or all(first <= last <= LARGEST for first, last in read.token_ranges)
 
 
-@given(topics=st.lists(_TOPIC, min_size=1, max_size=4), words=st.lists(st.integers(0, LARGEST), max_size=3))
-def test_a_well_formed_log_of_any_event_is_read_or_refused(topics: list[str], words: list[int]) -> None:
+@given(
+    topics=st.lists(_TOPIC, min_size=1, max_size=4),
+    numbers=st.lists(st.integers(0, LARGEST) | st.integers(0, 200), max_size=9),
+)
+def test_a_well_formed_log_of_any_event_is_read_or_refused(topics: list[str], numbers: list[int]) -> None:
     try:
-        read = read_log(entry(topics, "0x" + "".join(map(word, words))))
+        read = read_log(entry(topics, words(*numbers)))
     except UnreadableLogError:
         return
     if read is not None and topics[0] == METADATA_UPDATE:
-        assert [read.token_ranges[0][0]] == [*(int(topic, 16) for topic in topics[1:]), *words]
+        assert [read.token_ranges[0][0]] == [*(int(topic, 16) for topic in topics[1:]), *numbers]
 
 
 def payload(*logs: ChainLog) -> dict[str, Any]:

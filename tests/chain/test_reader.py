@@ -18,33 +18,26 @@ from hypothesis import strategies as st
 from airflow_provider_alchemy.api.endpoints import Call, block_number, build_request, get_block_time, get_logs
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
-    AlchemyBadAnswerError,
-    AlchemyError,
-    AlchemyRateLimitError,
     AlchemyRequestError,
-    AlchemyServerError,
     AlchemySpendingLimitError,
-    AlchemyTimeoutError,
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.events import EventKind
+from airflow_provider_alchemy.chain.networks import MAX_BLOCKS, UNLIMITED_NETWORK_BLOCKS
 from airflow_provider_alchemy.chain.reader import (
-    MAX_BLOCKS,
+    BEHIND_BEFORE_WARNING,
     MAX_CALLS_BEFORE_GROWTH,
     MIN_CALLS_BEFORE_GROWTH,
     CallSize,
     ChainReader,
-    Refusal,
-    documented_blocks,
-    named_blocks,
-    refusal_of,
 )
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.poller import Poller
 
 from .scenes import FIRST_BLOCK, chain_ids, contract, sender_to
+from .test_refusals import FREE_PLAN
 
 pytestmark = pytest.mark.integration
 
@@ -105,23 +98,6 @@ class Service:
 
 
 class TestTheSizeOfACall:
-    @pytest.mark.parametrize(
-        ("units_per_second", "network", "blocks"),
-        [
-            (300, "eth-mainnet", 10),
-            (1_000, "eth-mainnet", 10),
-            (10_000, "eth-mainnet", 10_000),
-            (10_000, "some-new-network", 10_000),
-            (10_000, "berachain-mainnet", 1_000),
-            (10_000, "monad-testnet", 1_000),
-            (300, "monad-testnet", 10),
-        ],
-    )
-    def test_it_begins_with_what_is_documented(self, units_per_second: float, network: str, blocks: int) -> None:
-        settings = ClientSettings(api_key=KEY, network=network, compute_units_per_second=units_per_second)
-
-        assert documented_blocks(settings) == blocks
-
     @given(hidden=st.integers(1, MAX_BLOCKS), blocks=st.integers(1, 15_000))
     def test_any_limit_is_found_by_halving_and_kept_to(self, hidden: int, blocks: int) -> None:
         service = Service(hidden)
@@ -129,12 +105,6 @@ class TestTheSizeOfACall:
 
         assert len(service.refused) <= math.log2(MAX_BLOCKS) + 1 + len(service.accepted) / MAX_CALLS_BEFORE_GROWTH
         assert len(service.accepted) <= 2 * math.ceil(blocks / hidden) + 1
-
-    @pytest.mark.parametrize("named", [0, -5, 1_000, 5_000])
-    def test_a_name_that_cannot_be_is_not_believed(self, named: int) -> None:
-        size = CallSize(MAX_BLOCKS, MAX_BLOCKS)
-        size.refuse(1_000, named)
-        assert size.current == 500
 
     @given(hidden=st.integers(1, 5_000))
     def test_on_dense_blocks_few_calls_are_refused(self, hidden: int) -> None:
@@ -161,65 +131,6 @@ class TestTheSizeOfACall:
 
         assert set(service.accepted) == {10}
         assert service.refused == [20] * 4
-
-
-FREE_PLAN = (
-    "Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your "
-    "parameters, this block range should work: [0x1312d00, 0x1312d09]. Upgrade to PAYG"
-)
-BY_SIZE = (
-    "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the "
-    "response size, or you can request any block range with a cap of 10K logs in the response. Based on your "
-    "parameters and the response size limit, this block range should work: [0x1312d00, 0x1312d2b]"
-)
-
-
-@pytest.mark.parametrize(
-    ("message", "blocks"),
-    [
-        (FREE_PLAN, 10),
-        (BY_SIZE, 44),
-        ("requests with up to a 500 block range.", 500),
-        ("up to a 2K block range", 2_000),
-        ("query exceeds max results 20000, retry with the range 20000000-20000900", 901),
-        ("exceed maximum block range: 50000", 50_000),
-        ("eth_getLogs is limited to 0 - 10,000 blocks range", 10_000),
-        ("block range limit exceeded: 0 - 2000", 2_000),
-        ("Query timeout exceeded. Consider reducing your block range.", None),
-        ("block range is too wide", None),
-        ("", None),
-    ],
-)
-def test_a_refusal_may_name_the_range_that_would_work(message: str, blocks: int | None) -> None:
-    assert named_blocks(message) == blocks
-
-
-@pytest.mark.parametrize(
-    ("error", "refusal"),
-    [
-        (AlchemyRequestError(FREE_PLAN, http_status=400), Refusal.TOO_MANY),
-        (AlchemyAuthenticationError(FREE_PLAN, http_status=403), Refusal.TOO_MANY),
-        (AlchemyServerError("block range is too wide", http_status=503), Refusal.TOO_MANY),
-        (AlchemyUnexpectedAnswerError("query exceeds max block range", http_status=200), Refusal.TOO_MANY),
-        (AlchemyRequestError("too many addresses", http_status=400), Refusal.TOO_MANY),
-        (AlchemyRequestError("request entity", http_status=413), Refusal.TOO_MANY),
-        (AlchemyRequestError(BY_SIZE, http_status=400), Refusal.TOO_MUCH_HERE),
-        (AlchemyUnexpectedAnswerError("h sent more than 16 MiB", http_status=200), Refusal.TOO_MUCH_HERE),
-        (AlchemyServerError("Query timeout exceeded. Reduce your block range", http_status=503), Refusal.TOO_MUCH_HERE),
-        (AlchemyTimeoutError("h gave no complete answer"), Refusal.TOO_MUCH_HERE),
-        (AlchemyServerError("Gateway Time-out", http_status=504), Refusal.UNCLEAR),
-        (AlchemyServerError("limit", http_status=503), Refusal.UNCLEAR),
-        (AlchemyRequestError("Invalid arg", http_status=400), Refusal.UNCLEAR),
-        (AlchemyUnexpectedAnswerError("Moved", http_status=302), Refusal.UNCLEAR),
-        (AlchemyUnexpectedAnswerError("the answer has no list of logs: too many"), Refusal.NONE),
-        (AlchemyBadAnswerError("range", http_status=None), Refusal.NONE),
-        (AlchemyRateLimitError("has exceeded its compute units per second capacity", http_status=429), Refusal.NONE),
-        (AlchemyAuthenticationError("limit", http_status=403), Refusal.NONE),
-    ],
-    ids=lambda value: str(value)[:50],
-)
-def test_an_error_means_too_much_or_something_else(error: AlchemyError, refusal: Refusal) -> None:
-    assert refusal_of(error) is refusal
 
 
 @pytest.fixture
@@ -284,7 +195,7 @@ class TestReading:
         chain.rotate_key()
         with pytest.raises(AlchemyAuthenticationError, match="blocks 1 to 500 of eth-mainnet"):
             await reader.read((1, 500), [contract(1)], set(EventKind), Usage())
-        assert reader.max_blocks == MAX_BLOCKS
+        assert reader.max_blocks == UNLIMITED_NETWORK_BLOCKS
 
     @pytest.mark.parametrize("message", ["block range is too wide", "Invalid arg"])
     async def test_a_call_that_cannot_be_smaller_fails_with_what_the_api_says(
@@ -312,7 +223,9 @@ class TestReading:
         ("fault", "first_size"),
         [
             pytest.param({"kind": "http", "status": 503}, 50, id="a server error that repeats"),
-            pytest.param({"kind": "http", "status": 504}, 50, id="a gateway that gives up"),
+            pytest.param({"kind": "http", "status": 504, "body": "html"}, 50, id="a gateway that gives up"),
+            pytest.param({"kind": "cut"}, 50, id="an answer that is cut"),
+            pytest.param({"kind": "reset"}, 50, id="a connection that is reset"),
             pytest.param(
                 {
                     "kind": "http",
@@ -338,22 +251,44 @@ class TestReading:
         assert sizes(ranges)[0] == first_size
 
     @pytest.mark.parametrize("fault", [{"kind": "error_object"}, {"kind": "http", "status": 400}])
-    @pytest.mark.parametrize(
-        "message",
-        [
-            "block range extends beyond current head block: requested 20000045, head 20000024",
-            "One of the blocks specified in filter (fromBlock, toBlock or blockHash) cannot be found.",
-            "requested to block 20000045 after last accepted block 20000024",
-        ],
-    )
     async def test_a_node_that_is_behind_has_nothing_to_read_yet_and_teaches_no_limit(
-        self, chain: AlchemyEmulator, reader: ChainReader, message: str, fault: dict[str, Any]
+        self, chain: AlchemyEmulator, reader: ChainReader, fault: dict[str, Any]
     ) -> None:
+        message = "block range extends beyond current head block: requested 20000045, head 20000024"
         chain.add_fault(**fault, message=message, endpoint="eth_getLogs", times=1)
 
         read, logs = await reader.read((FIRST_BLOCK, FIRST_BLOCK + 9), [contract(1)], set(EventKind), Usage())
 
-        assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], MAX_BLOCKS)
+        assert (read, logs, reader.max_blocks) == (FIRST_BLOCK - 1, [], UNLIMITED_NETWORK_BLOCKS)
+
+    async def test_a_node_that_is_behind_knows_no_time_of_a_block(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        chain.add_fault("http", status=400, message="Unknown block", times=1)
+
+        assert await reader.block_time(FIRST_BLOCK, Usage()) is None
+
+    async def test_nodes_that_stay_behind_are_warned_of_once(
+        self, chain: AlchemyEmulator, reader: ChainReader, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        chain.add_fault("http", status=400, message="header not found")
+        for _ in range(2 * BEHIND_BEFORE_WARNING):
+            await reader.read((FIRST_BLOCK, FIRST_BLOCK), [contract(1)], set(EventKind), Usage())
+
+        assert [line.split(":")[0] for line in caplog.messages if "have blocks" in line] == [
+            "20 times in a row a node did not have blocks that another one has; still polling"
+        ]
+
+    async def test_a_range_that_is_named_under_any_status_is_the_next_one(
+        self, chain: AlchemyEmulator, reader: ChainReader
+    ) -> None:
+        newest = chain.mine_blocks(100)
+        for status in (400, 403, 413, 429, 500, 503, 504):
+            chain.add_fault("http", status=status, message="x " * 3_000 + FREE_PLAN, endpoint="eth_getLogs", times=1)
+            reader._blocks.current = 100
+            await reader.read((newest - 99, newest), [contract(1)], set(EventKind), Usage())
+
+            assert (reader.max_blocks, chain.calls[-1].blocks) == (10, (newest - 99, newest - 90))
 
 
 class TestWhatReadingCosts:

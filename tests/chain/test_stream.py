@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.chain import stream as chain_stream
-from airflow_provider_alchemy.chain.events import METADATA_UPDATE, TRANSFER, ZERO_ADDRESS, EventKind
+from airflow_provider_alchemy.chain.events import METADATA_UPDATE, TRANSFER, TRANSFER_BATCH, EventKind
 from airflow_provider_alchemy.chain.reader import Sender
 from airflow_provider_alchemy.chain.stream import NetworkChangedError, next_window
 from airflow_provider_alchemy.chain.watch import Span
@@ -24,7 +24,19 @@ from airflow_provider_alchemy.testing.endpoints import ENDPOINTS
 from airflow_provider_alchemy.testing.faults import FaultKind
 from tests.waiting import until
 
-from .scenes import FIRST_BLOCK, Streams, Watcher, chain_ids, contract, open_sender_to, update
+from .scenes import (
+    FIRST_BLOCK,
+    ZERO_ADDRESS,
+    Streams,
+    Watcher,
+    batch,
+    chain_ids,
+    consecutive,
+    contract,
+    open_sender_to,
+    single,
+    update,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -383,8 +395,8 @@ class TestTrouble:
         with chain.one_block():
             for _ in range(3):
                 chain.emit_log(contract(1), [METADATA_UPDATE], "0x05")
-                chain.emit_log(contract(2), [TRANSFER, ZERO_ADDRESS, ZERO_ADDRESS], ZERO_ADDRESS)
-            chain.reveal_batch(contract(3), 5, 4)
+                chain.emit_log(contract(2), [TRANSFER, ZERO_ADDRESS, ZERO_ADDRESS], "0x12")
+            chain.emit_log(contract(3), [TRANSFER_BATCH, *[ZERO_ADDRESS] * 3], ZERO_ADDRESS)
             right = chain.reveal(contract(1), [7])
         chain.mine_blocks(2)
         watcher = Watcher(1, 2, 3)
@@ -401,6 +413,38 @@ class TestTrouble:
         texts = warnings(caplog)
         assert len(texts) == 3
         assert all(any(contract(number) in text for text in texts) for number in (1, 2, 3))
+
+    async def test_a_range_that_is_upside_down_stands_for_the_collection_with_one_warning(
+        self, chain: AlchemyEmulator, streams: Streams, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        chain.reveal_batch(contract(1), 1, 0)
+        chain.reveal_batch(contract(1), 5, 4)
+        chain.mine_blocks(2)
+        watcher = Watcher()
+
+        await streams.served(watcher)
+        await until(lambda: watcher.payloads)
+
+        (payload,) = watcher.payloads
+        assert (payload["ids"], payload["first_id"], payload["last_id"]) == (None, "0", str(2**256 - 1))
+        (text,) = warnings(caplog)
+        assert "from 1 to 0 is upside down, and taken for the whole collection" in text
+
+    @pytest.mark.parametrize("logs", [[single(5), single(6)], [batch(5, 6)], [consecutive(5, 6)]], ids=str)
+    async def test_mints_of_all_standards_are_emitted(
+        self, chain: AlchemyEmulator, streams: Streams, logs: list[dict[str, Any]]
+    ) -> None:
+        with chain.one_block():
+            for one in logs:
+                chain.emit_log(contract(1), one["topics"], one["data"])
+        chain.mine_blocks(2)
+        watcher = Watcher(kinds=MINT)
+
+        await streams.served(watcher)
+        await until(lambda: watcher.payloads)
+
+        assert [payload["ids"] for payload in watcher.payloads] == [["5", "6"]]
+        assert chain.count("eth_getLogs") == 1
 
     async def test_a_connection_that_leads_to_another_network_ends_the_stream(
         self, chain: AlchemyEmulator, streams: Streams

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connec
 from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, AlchemyPermanentError
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_extra
+from airflow_provider_alchemy.hooks.connection import _warn_of_unknown, read_extra
 
 KEY = "a-key-of-this-test"
 VARIABLE = "AIRFLOW_CONN_ALCHEMY_DEFAULT"
@@ -112,6 +112,42 @@ class TestUri:
 
     def test_a_port_without_a_schema_is_https(self, settings_of: Any) -> None:
         assert settings_of(f"alchemy://:{KEY}@proxy.example.com:8443").base_url == "https://proxy.example.com:8443"
+
+    def test_a_path_is_part_of_the_base_url(self, settings_of: Any) -> None:
+        url = settings_of(f"alchemy://:{KEY}@proxy.example.com:8443/alchemy").base_url
+
+        assert url == "https://proxy.example.com:8443/alchemy"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Network", "did you mean 'network'?"),
+        ("extra__alchemy__network", "did you mean 'network'?"),
+        ("max-attempts", "did you mean 'max_attempts'?"),
+        ("compute_units_per_secnd", "did you mean 'compute_units_per_second'?"),
+        ("colour", "the fields are network, "),
+    ],
+)
+def test_a_field_that_nothing_reads_is_one_warning(
+    name: str, words: str, settings_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_of_unknown.cache_clear()
+    for _ in range(2):
+        settings_of(extra={name: "base-mainnet"})
+
+    (line,) = [record.message for record in caplog.records if "is not used" in record.message]
+    assert line.startswith(f"Field {name!r} in the extra of connection 'alchemy_default' is not used: {words}")
+
+
+@pytest.mark.parametrize("mask", ["***", "********", "•••••", "-"])
+def test_a_password_that_is_only_a_mask_is_no_key(mask: str, refusal_of: Any) -> None:
+    assert "is only a mask" in refusal_of(password=mask)
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/", "/nft/v3", "/nft", "/nft/v3/getNFTsForContract"])
+def test_a_host_with_a_path_of_the_api_is_refused(path: str, refusal_of: Any) -> None:
+    assert "with a path of the API" in refusal_of(host=f"https://eth-mainnet.g.alchemy.com{path}")
 
 
 class TestHost:

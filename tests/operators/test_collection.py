@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyAuthenticationError,
+    AlchemyListingError,
     AlchemyNetworkError,
     AlchemyNoSuchCollectionError,
     AlchemySpendingLimitError,
@@ -61,13 +62,40 @@ class TestTheResult:
         assert (result["state"], result["counts"], emulator.count()) == ("finished", counts(0), calls)
         assert "there is no token to refresh" in task_log()
 
-    @pytest.mark.parametrize("supply", [None, "0", "7", "1000000", "many"])
+    @pytest.mark.parametrize("supply", [None, "0", "7", "many"])
     def test_a_wrong_supply_changes_nothing(self, supply: str | None, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=250, total_supply=supply)
 
         result = Tries().lead(refresh())
 
         assert (result["counts"], result["progress"]) == (counts(250), 100)
+
+    def test_a_list_that_ends_early_is_an_error_that_names_both_numbers(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=100, total_supply="10000")
+
+        with pytest.raises(AlchemyListingError, match="has 10,000 tokens, and Alchemy lists only 100 of them"):
+            Tries().lead(refresh())
+
+    def test_a_few_tokens_that_are_not_listed_are_a_warning_and_in_the_result(
+        self, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.set_collection(ADDRESS, tokens=250, total_supply="255")
+
+        result = Tries().lead(refresh())
+
+        assert result["counts"] == counts(250)
+        assert result["failures"] == {"not_listed": {"tokens": 5, "token_ids": []}}
+        assert "Alchemy lists 250 tokens, 5 fewer than the contract's supply" in task_log()
+
+    def test_the_supply_of_an_erc1155_counts_copies(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=20, total_supply="100000", token_type="ERC1155")
+
+        assert Tries().lead(refresh())["failures"] == {}
+
+    def test_a_supply_beyond_any_number_of_tokens_is_unknown(self, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=20, total_supply=str(2**256 - 1))
+
+        assert Tries().lead(refresh())["counts"] == counts(20)
 
     def test_mixed_and_doubled_ids_are_asked_for_once(self, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         result = Tries().lead(refresh(token_ids=[7, "7", "0x7", "007", "0xA", 10, "11"]))

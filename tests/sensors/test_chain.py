@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -184,6 +185,20 @@ class TestWhatCounts:
 
         assert (result["token_ids"], emulator.count("eth_blockNumber") >= 3) == (["1"], True)
 
+    def test_by_default_a_block_waits_for_a_minute_of_blocks_of_its_network_which_the_log_names(
+        self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.mint(ADDRESS, [7])
+        emulator.mine_blocks(239)
+
+        with once(has_looked(emulator, 3), emulator.mine_blocks):
+            result = Life().lead(
+                sensor_in(mode, network="arb-mainnet", since_block=FIRST + 1, confirmations=None, min_tokens=1)
+            )
+
+        assert (result["token_ids"], result["until_block"]) == (["7"], FIRST + 1)
+        assert "a block counts once it is followed by 240 blocks, some 60 s of arb-mainnet" in task_log()
+
     def test_a_mint_that_a_reorganisation_removes_is_never_told(self, mode: str, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1], confirmations=1)
 
@@ -221,13 +236,33 @@ class TestWhatCounts:
     ) -> None:
         with emulator.one_block():
             emulator.emit_log(ADDRESS, [TRANSFER, ZERO])
-            emulator.emit_log(ADDRESS, [TRANSFER, ZERO, ZERO], "0x" + 64 * "f")
+            emulator.emit_log(ADDRESS, [TRANSFER, ZERO, ZERO], "0x12")
             emulator.emit_log(ADDRESS, [TRANSFER, ZERO, ZERO, "0x12"])
         mint(emulator, [1])
 
         assert Life().lead(sensor_in(mode, since_block=FIRST))["token_ids"] == ["1"]
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Skipping a log of contract") == log.count("finished, 1 new token") > 0
+
+    @pytest.mark.parametrize("event", ["TransferSingle", "TransferBatch", "ConsecutiveTransfer"])
+    def test_mints_of_other_standards_count(self, mode: str, event: Any, emulator: AlchemyEmulator) -> None:
+        emulator.mint(ADDRESS, [2**256 - 2, 2**256 - 1], by=event)
+        emulator.mine_blocks(CONFIRMATIONS)
+
+        result = Life().lead(sensor_in(mode, since_block=FIRST, min_tokens=2))
+
+        assert result["token_ids"] == [str(2**256 - 2), str(2**256 - 1)]
+
+    def test_a_token_in_the_data_of_its_transfer_counts_with_one_warning(
+        self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        emulator.emit_log(ADDRESS, [TRANSFER], ZERO + f"{0xA1:064x}" + f"{7:064x}")
+        emulator.emit_log(ADDRESS, [TRANSFER], ZERO + f"{0xA1:064x}" + f"{8:064x}")
+        emulator.mine_blocks(CONFIRMATIONS)
+
+        assert Life().lead(sensor_in(mode, since_block=FIRST, min_tokens=2))["token_ids"] == ["7", "8"]
+        log = task_log()  # which has each line twice before Airflow 3.1
+        assert log.count("has the token in the data") == log.count("finished, 2 new tokens") > 0
 
     def test_an_address_that_never_logs_ends_with_the_timeout(
         self, mode: str, emulator: AlchemyEmulator, clock: time_machine.Traveller
@@ -244,6 +279,24 @@ class TestWhatCounts:
 
 
 class TestWhatIsAsked:
+    def test_a_node_that_is_behind_and_says_so_is_polled_again(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.configure(lag_blocks=10, lag_form="refused")
+        mint(emulator, [7])
+
+        # Each newest block comes from the other node, until this one has caught up.
+        with once(has_looked(emulator, 3), lambda: emulator.configure(lag_blocks=0)):
+            result = Life().lead(sensor_in(mode, since_block=FIRST))
+
+        assert (result["token_ids"], windows_of(emulator)) == (["7"], [(FIRST, FIRST + 1)])
+
+    def test_blocks_that_take_too_long_are_read_in_smaller_parts(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.configure(max_block_range=3, range_refusal="timeout")
+        mint(emulator, [7])
+        emulator.mine_blocks(6)
+
+        assert Life().lead(sensor_in(mode, since_block=FIRST))["token_ids"] == ["7"]
+        assert are_read_once(windows_of(emulator), FIRST, FIRST + 7)
+
     def test_no_block_is_read_twice(self, mode: str, emulator: AlchemyEmulator) -> None:
         for _ in range(3):
             emulator.mine_blocks(10)

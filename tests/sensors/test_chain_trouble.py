@@ -238,8 +238,8 @@ class TestWhatItMaySpend:
 
         assert isinstance(error, AlchemySpendingLimitError)
         assert isinstance(error, AirflowFailException)
-        assert "one more poll costs 85, and max_compute_units is 100" in str(error)
-        assert emulator.compute_units == 20
+        assert "one more poll costs 70, and max_compute_units is 100" in str(error)
+        assert emulator.compute_units == 40
 
     def test_a_look_stops_in_the_middle_and_says_how_far_it_came(self, mode: str, emulator: AlchemyEmulator) -> None:
         emulator.configure(max_block_range=10)
@@ -254,7 +254,7 @@ class TestWhatItMaySpend:
     def test_exactly_what_it_costs_is_enough(self, mode: str, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1])
 
-        assert Life().lead(sensor_in(mode, since_block=FIRST, max_compute_units=85))["compute_units"] == 85
+        assert Life().lead(sensor_in(mode, since_block=FIRST, max_compute_units=70))["compute_units"] == 70
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -267,7 +267,7 @@ class TestTheLog:
         Life().lead(sensor_in(mode, since_block=FIRST))
 
         assert f"finished, 2 new tokens in blocks {FIRST:,} to {FIRST + 1:,}" in task_log()
-        assert "2 polls, 85 compute units" in task_log()
+        assert "2 polls, 70 compute units" in task_log()
 
     def test_polls_without_news_say_nothing(self, mode: str, emulator: AlchemyEmulator, task_log: TaskLog) -> None:
         with once(has_looked(emulator, 5), lambda: mint(emulator, [1])):

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
+from airflow_provider_alchemy.api.errors import AlchemyListingError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.conftest import TaskLog
 from tests.sensors.freshness import (
@@ -82,6 +83,14 @@ class TestTheSample:
 
         assert (result["state"], result["counts"]["tokens"], result["token_ids"]) == ("finished", 0, [])
         assert "finished, 0 of 0 tokens" in task_log()
+
+    def test_a_list_that_ends_early_proves_no_collection(self, mode: str, emulator: AlchemyEmulator) -> None:
+        emulator.set_collection(ADDRESS, tokens=100, total_supply="10000")
+
+        error = failure(sensor_in(mode))
+
+        assert isinstance(error, AlchemyListingError)
+        assert "has 10,000 tokens, and Alchemy lists only 100 of them" in str(error)
 
     @pytest.mark.parametrize("form", ["hex", "decimal"])
     def test_page_keys_in_either_form_lead_through_the_list(

@@ -168,7 +168,7 @@ def test_every_endpoint_has_its_price(emulator: Emulator) -> None:
     bodies["getContractMetadataBatch"] = {"contractAddresses": [ADDRESS]}
     prices = {"reingestContract": (480, 480), "refreshNftMetadata": (40, 10), "getNFTMetadata": (80, 10)}
     prices |= {"getNFTMetadataBatch": (480, 100), "getNFTsForContract": (600, 50), "getContractMetadata": (160, 10)}
-    prices |= {"getContractMetadataBatch": (480, 100), "eth_blockNumber": (10, 10), "eth_getLogs": (75, 75)}
+    prices |= {"getContractMetadataBatch": (480, 100), "eth_blockNumber": (10, 10), "eth_getLogs": (60, 60)}
     prices |= {"eth_getBlockByNumber": (20, 20)}
     for number, (endpoint, (units, _)) in enumerate(prices.items(), 1):
         if endpoint.startswith("eth_"):

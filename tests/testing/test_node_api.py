@@ -210,6 +210,7 @@ def test_a_filter_that_no_node_takes_is_refused(rpc: Call, params: tuple[object,
     [
         ("hint", (400, -32600, TOO_WIDE)),
         *(("plain", (400, -32602, "block range is too wide")), ("ok", (200, -32005, "query exceeds max block range"))),
+        ("timeout", (503, -32602, "Query timeout exceeded. Consider reducing your block range.")),
     ],
 )
 def test_a_range_with_too_many_blocks_is_refused(
@@ -218,7 +219,7 @@ def test_a_range_with_too_many_blocks_is_refused(
     emulator.configure(max_block_range=10, range_refusal=form)
     assert rpc("eth_getLogs", blocks(100, 109)).json()["result"] == []
     assert error(rpc("eth_getLogs", blocks(100, 110))) == error(rpc("eth_getLogs", blocks(100))) == refusal
-    assert [call.compute_units for call in emulator.calls] == [75, 75, 75]
+    assert [call.compute_units for call in emulator.calls] == [60, 60, 60]
     emulator.configure(max_block_range=1, range_refusal="hint")
     assert rpc("eth_getLogs", blocks(FIRST)).json()["result"] == []
     assert f"[{FIRST - 1:#x}, {FIRST - 1:#x}]" in error(rpc("eth_getLogs", blocks(FIRST - 1)))[2]
@@ -263,6 +264,15 @@ def test_every_second_call_is_answered_by_a_node_that_is_behind(emulator: Emulat
     assert [tokens(rpc, **blocks(FIRST + 3)) for _ in range(2)] == [[2, 3], []]
     emulator.configure(lag_blocks=10**9)
     assert [rpc("eth_blockNumber").json()["result"] for _ in range(2)] == [hex(FIRST + 4), "0x0"]
+
+
+def test_a_node_that_is_behind_may_say_so(emulator: Emulator, rpc: Call) -> None:
+    emulator.configure(lag_blocks=2, lag_form="refused")
+    emulator.mine_blocks(4)
+    answers = [rpc("eth_getLogs", blocks(FIRST, FIRST + 4)) for _ in range(2)]
+    beyond = f"block range extends beyond current head block: requested {FIRST + 4}, head {FIRST + 2}"
+    assert (answers[0].json()["result"], error(answers[1])) == ([], (400, -32602, beyond))
+    assert [rpc("eth_getLogs", blocks(FIRST, FIRST + 2)).json()["result"] for _ in range(2)] == [[], []]
 
 
 def test_logs_that_were_taken_away_can_come_with_the_answer(emulator: Emulator, rpc: Call) -> None:

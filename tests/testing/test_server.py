@@ -219,7 +219,7 @@ def test_the_log_has_a_line_for_each_call_of_the_node_api(caplog: pytest.LogCapt
             requests.post(f"{emulator.url}/base-mainnet/v2/the-secret-key", json=body, timeout=SECONDS)
         requests.get(f"{emulator.url}/v2/the-secret-key", timeout=SECONDS)
     assert [record.getMessage() for record in caplog.records if record.name.endswith("testing.server")] == [
-        "POST /base-mainnet/v2/*** eth_getLogs in blocks 1 to 2 of 1 contracts: 200, 75 units",
+        "POST /base-mainnet/v2/*** eth_getLogs in blocks 1 to 2 of 1 contracts: 200, 60 units",
         "POST /base-mainnet/v2/*** unknown: 400, 0 units",
         "GET /eth-mainnet/v2/*** unknown: 400, 0 units",
     ]

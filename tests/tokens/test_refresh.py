@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.models import Token, TokenPage
+from airflow_provider_alchemy.api.models import Token, TokenPage, TokensById
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit
 from airflow_provider_alchemy.testing import AlchemyEmulator
@@ -380,7 +380,7 @@ class Book:
 
     async def send(self, call: Call[Any], **_: Any) -> Any:
         if call.endpoint.name != LISTING:
-            return {}
+            return TokensById()
         key = (call.params or {}).get("startToken")
         self.asked.append(key)
         ids, next_key = self._pages[key]

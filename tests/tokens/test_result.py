@@ -200,7 +200,7 @@ class TestTheLog:
             log.log_refusal(number, AlchemyRequestError("not again"))
 
         assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", *["DEBUG"] * 4]
-        assert "A call for 100 tokens failed, they are tried again: the service failed" in caplog.messages[0]
+        assert "A call for 100 tokens failed and is tried again: the service failed" in caplog.messages[0]
 
     def test_the_end_is_one_line_with_the_cost(self, log: RefreshLog, caplog: pytest.LogCaptureFixture) -> None:
         log.log_summary(ended(1000, stale(2), polls=21, compute_units=10_960))

@@ -7,6 +7,7 @@ import asyncio
 import json
 from datetime import timedelta
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -22,12 +23,19 @@ from .watchers import Store, ids_of, watcher
 
 ADDRESS = "0xE9FCa552b9eb110c2d170962aF740725F71F5644"
 
+BASE: Any = MetadataUpdateTrigger.__mro__[1]
+"""Airflow's base of watchers' triggers: of another name on Airflow 2."""
+
+before_queues = pytest.mark.skipif(
+    "queue" in signature(BASE.__init__).parameters, reason="Airflow gives watchers a queue from 3.4 on"
+)
+
 DEFAULTS: dict[str, Any] = {
     "contract_addresses": [ADDRESS.lower()],
     "network": None,
     "alchemy_conn_id": "alchemy_default",
     "events": ["metadata"],
-    "confirmations": 12,
+    "confirmations": None,
     "poll_interval": 15.0,
     "start_block": None,
 }
@@ -93,6 +101,30 @@ class TestItsArguments:
 
         assert asset.watchers[0].trigger.serialize() == watcher().serialize()
 
+    @pytest.mark.parametrize("value", ["", 5, ["a"]])
+    def test_a_queue_is_a_name(self, value: Any) -> None:
+        with pytest.raises(AlchemyArgumentError, match=r"argument 'queue' is .* expected the name"):
+            MetadataUpdateTrigger([ADDRESS], queue=value)
+
+    @before_queues
+    def test_a_queue_is_refused_where_airflow_gives_watchers_none(self) -> None:
+        with pytest.raises(AlchemyArgumentError, match=r"gives watchers no queue\. Leave it out, or use Airflow 3\.4"):
+            MetadataUpdateTrigger([ADDRESS], queue="chain")
+
+    def test_a_queue_goes_to_airflow_and_makes_another_trigger(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[dict[str, Any]] = []
+
+        def init(_: object, *, queue: str | None = None, **kwargs: Any) -> None:
+            given.append({"queue": queue, **kwargs})
+
+        monkeypatch.setattr(BASE, "__init__", init)
+        path, arguments = MetadataUpdateTrigger([ADDRESS], queue="chain").serialize()
+        module, _, name = path.rpartition(".")
+        again = getattr(import_module(module), name)(**arguments)
+
+        assert arguments == {**DEFAULTS, "queue": "chain"}
+        assert (given, again.queue) == ([{"queue": "chain"}] * 2, "chain")
+
 
 class Run:
     """A trigger that runs by itself, and the payloads of its events."""
@@ -128,6 +160,19 @@ class TestByItself:
 
         assert run.ids == ids_of(chain, [1])
         assert "keeps no cursor for this watcher" in task_log()
+
+    async def test_by_default_a_block_waits_for_a_minute_of_blocks_of_its_network_which_the_log_names(
+        self, chain: AlchemyEmulator, task_log: TaskLog
+    ) -> None:
+        first = chain.reveal(contract(1), [1])[0].block_number
+        chain.mine_blocks(29)
+        chain.reveal(contract(1), [2])
+        run = Run(watcher(network="base-mainnet", confirmations=None, start_block=first))
+        await until(lambda: run.payloads)
+        await run.stop()
+
+        assert [payload["ids"] for payload in run.payloads] == [["1"]]
+        assert "a block counts once it is followed by 30 blocks, some 60 s of base-mainnet" in task_log()
 
     async def test_without_a_store_each_start_begins_at_the_newest_block(self, chain: AlchemyEmulator) -> None:
         chain.reveal(contract(1), [1])

@@ -23,6 +23,7 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.waits.new_tokens import MAX_POLL_SECONDS, MIN_PRICE, NewTokensGoal, NewTokensState
 from airflow_provider_alchemy.waits.wait import from_json, to_json
+from tests.chain.scenes import LARGEST, consecutive, single
 
 from .service import CONTRACT, NOW, Clock, Polls, Service, in_seconds, known, wait_for
 
@@ -77,6 +78,21 @@ def log(block: int, token_id: int) -> dict[str, Any]:
     }
 
 
+class Logs(Chain):
+    """A chain whose block 150 has some logs, and whose newest block is 200."""
+
+    def __init__(self, *entries: dict[str, Any]) -> None:
+        super().__init__(200)
+        self._entries = [
+            {**one, "address": CONTRACT, "blockNumber": hex(150), "logIndex": hex(at)} for at, one in enumerate(entries)
+        ]
+
+    def __call__(self, call: Any) -> Any:
+        answer = super().__call__(call)
+        is_there = call.body["method"] == "eth_getLogs" and 150 in self.read[-1]
+        return {"result": self._entries} if is_there else answer
+
+
 def goal_from(block: int | None = 100, **values: Any) -> NewTokensGoal:
     return NewTokensGoal(known(NewTokensState, **{"asked_block": block, "confirmations": 12, **values}))
 
@@ -94,7 +110,7 @@ def once(poll: Polls) -> float | None:
 @pytest.fixture
 def one_call_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """End each poll after a call for logs, as one that has read for a minute."""
-    times = itertools.count(step=MAX_POLL_SECONDS / 2 + 1)
+    times = itertools.count(step=MAX_POLL_SECONDS)
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
 
 
@@ -234,13 +250,32 @@ class TestWhatItKeeps:
         poll_state = goal_from().state
         poll_state.ids = ",".join(f"{token:x}" for token in sorted(ids))
 
-        assert NewTokensGoal(from_json(NewTokensState, to_json(poll_state))).tokens == ids
+        assert NewTokensGoal(from_json(NewTokensState, to_json(poll_state))).result()["token_ids"] == [
+            str(token) for token in sorted(ids)
+        ]
 
     def test_a_whole_collection_takes_a_few_characters(self, clock: Clock) -> None:
         poll = polls_of(clock, Chain(200, {100: list(range(10_000))}), goal_from())
         once(poll)
 
         assert to_json(poll.state)["ids"] == "0-270f"
+
+    def test_a_range_of_all_tokens_there_can_be_takes_no_memory_and_no_list(self, clock: Clock) -> None:
+        poll = polls_of(clock, Logs(consecutive(0, LARGEST), consecutive(5, 9)), goal_from())
+
+        assert once(poll) is None
+        state = to_json(poll.state)
+        result = poll.wait.goal.result()
+        assert (state["ids"], state["logged_progress"]) == (f"0-{LARGEST:x}", 100)
+        assert (result["token_ids"], result["token_count"]) == (None, None)
+        assert "(more than 100,000: token_ids is None)" in poll.wait.goal.summary()
+
+    def test_an_id_that_is_minted_again_counts_once(self, clock: Clock) -> None:
+        goal = goal_from(ids="5", since_block=100, next_block=150, min_tokens=2)
+        poll = polls_of(clock, Logs(single(5), single(6), single(6)), goal)
+
+        assert once(poll) is None
+        assert poll.wait.goal.result()["token_ids"] == ["5", "6"]
 
     def test_a_new_try_keeps_what_was_read(self) -> None:
         state = known(NewTokensState, since_block=100, next_block=120, ids="3", deadline=NOW, failures=4, rounds=5)

@@ -422,7 +422,8 @@ FORMS: dict[type[WaitState], str] = {
     """,
     FreshnessState: f"""{WAIT},
         "fresh_since": "2026-11-22T10:00:00Z", "min_fresh": "0.5", "seed": 7, "sample_size": 3, "ids": "0-1,ff",
-        "digest": "d2", "fresh": "0", "failed": {{"ipfs_timeout": "2"}}, "next_position": 1
+        "digest": "d2", "fresh": "0", "failed": {{"ipfs_timeout": "2"}}, "next_position": 1,
+        "unreadable": 1, "unlisted": 2
     """,
     NewTokensState: f"""{WAIT},
         "min_tokens": 2, "confirmations": 12, "asked_block": null, "asked_time": "2026-11-22T10:00:00Z",
