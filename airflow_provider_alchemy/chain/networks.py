@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from airflow_provider_alchemy.api.logs import plural
 from airflow_provider_alchemy.api.settings import ClientSettings
 
 BLOCK_SECONDS: dict[str, float] = {
@@ -85,8 +86,9 @@ def default_confirmations(network: str) -> int:
 def describe_confirmations(confirmations: int, network: str) -> str:
     """Say how long a block waits: ``12 blocks, some 144 s of eth-mainnet``."""
     assumed = "" if _name_of(network) in BLOCK_SECONDS else ", whose block time is not known: one a second is assumed"
-    blocks = f"{confirmations:,} block{'' if confirmations == 1 else 's'}"
-    return f"{blocks}, some {confirmations * block_seconds(network):,.0f} s of {network}{assumed}"
+    return (
+        f"{plural(confirmations, 'block')}, some {confirmations * block_seconds(network):,.0f} s of {network}{assumed}"
+    )
 
 
 def max_blocks_of(network: str) -> int:

@@ -32,7 +32,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
@@ -103,7 +103,7 @@ class BatchState(WaitState):
 
     def describe(self, source: str) -> str:
         """Name the batch: ``Batch of 1,000 contracts on eth-mainnet (connection 'alchemy_default')``."""
-        return f"Batch of {self.contracts:,} contract{'s'[: self.contracts != 1]} on {self.network} ({source})"
+        return f"Batch of {plural(self.contracts, 'contract')} on {self.network} ({source})"
 
 
 class Batch:
@@ -168,7 +168,7 @@ class Batch:
         state = self.state
         return (
             f"{self.ended:,} of {state.contracts:,} ended ({len(self.finished):,} finished, {self.failures:,} failed), "
-            f"{state.polls:,} poll{'s'[: state.polls != 1]}, {state.compute_units:,} compute units"
+            f"{plural(state.polls, 'poll')}, {state.compute_units:,} compute units"
         )
 
     def summary(self) -> str:

@@ -22,7 +22,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.inputs import pack_ranges, unpack_ranges
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import MAX_COUNTED, EventKind, merge_ranges
@@ -151,8 +151,7 @@ class NewTokensGoal(Goal[NewTokensState]):
         """Say how many tokens were minted in which blocks."""
         state = self.state
         if state.until_block is not None:
-            tokens = f"{self.count:,} new token{'' if self.count == 1 else 's'}"
-            return f"{tokens} in blocks {state.since_block:,} to {state.until_block:,}"
+            return f"{plural(self.count, 'new token')} in blocks {state.since_block:,} to {state.until_block:,}"
         if state.since_block is not None:
             return f"no new tokens, block {state.since_block:,} was not confirmed yet"
         if state.asked_time is not None and state.status == WAITING:
@@ -245,7 +244,7 @@ class NewTokensGoal(Goal[NewTokensState]):
         state = self.state
         state.since_block = state.next_block = block
         state.search = None
-        tokens = f"{state.min_tokens:,} new token{'' if state.min_tokens == 1 else 's'}"
+        tokens = plural(state.min_tokens, "new token")
         confirmations = describe_confirmations(state.confirmations, state.network)
         words = "%s: waiting for %s from block %s on; a block counts once it is followed by %s"
         wait.log.info(words, wait.subject, tokens, f"{block:,}", confirmations)

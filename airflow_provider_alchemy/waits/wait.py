@@ -31,7 +31,7 @@ from airflow_provider_alchemy.api.errors import (
     ErrorKind,
 )
 from airflow_provider_alchemy.api.inputs import unpack_ids
-from airflow_provider_alchemy.api.logs import Log
+from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval
@@ -361,7 +361,7 @@ class Wait:
             self.subject,
             self.goal.summary(),
             (datetime.now(UTC) - since).total_seconds(),
-            f"{state.polls:,} poll{'' if state.polls == 1 else 's'}",
+            plural(state.polls, "poll"),
             f"{state.compute_units:,}",
         )
 
