@@ -54,11 +54,12 @@ class CollectionTask(BaseOperator):
         In a DAG with ``render_template_as_native_obj`` Jinja would make a number of an address; and it takes seconds
         for ten thousand of them in each worker.
         """
-        if isinstance(content, str):
-            if not is_template(content):
-                return content
-            dag = self.get_dag()
-            jinja_env = jinja_env if dag is None else dag.get_template_env(force_sandboxed=True)
+        if isinstance(content, str) and not is_template(content):
+            return content
+        dag = self.get_dag()
+        # Airflow's environment for texts is sandboxed, its native one is not. A list's items take that of the list.
+        if dag is not None and not getattr(jinja_env, "sandboxed", False):
+            jinja_env = dag.get_template_env(force_sandboxed=True)
         # Airflow stores what was rendered.
         return with_large_as_text(super().render_template(content, context, jinja_env, seen_oids))
 
