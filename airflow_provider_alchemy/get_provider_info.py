@@ -14,7 +14,7 @@ _ASSET_URIS = {
     "schemes": ["alchemy"],
     "handler": "airflow_provider_alchemy.assets.uris.sanitize_uri",
     "factory": "airflow_provider_alchemy.assets.collection",
-    "to_openlineage_converter": "airflow_provider_alchemy.assets.lineage.convert_asset_to_openlineage",
+    "to_openlineage_converter": "airflow_provider_alchemy.assets.uris.convert_asset_to_openlineage",
 }
 
 

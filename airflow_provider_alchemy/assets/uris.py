@@ -2,15 +2,20 @@
 """
 The one rule for the URI of a collection: ``alchemy://``, the network, ``/``, the contract address, all in lower case.
 
-Airflow keeps assets by their URIs, letter by letter: whatever people write for one collection must become one URI.
+Airflow keeps assets by their URIs, letter by letter: whatever people write for one collection must become one URI. In
+OpenLineage the namespace is the URI up to the network, and the name is the contract; it is no dependency, and imported
+where its own integration asks.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Asset
 
 SCHEME = "alchemy"
 
@@ -103,3 +108,27 @@ def collection_of(uri: str) -> Collection | None:
     except ValueError:
         return None
     return Collection(network, path.removeprefix("/"))
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - OpenLineage's own signature
+    """
+    Give a collection's asset as OpenLineage's dataset: what OpenLineage's integration calls for inlets and outlets.
+
+    :param asset: The asset.
+    :param lineage_context: What was used to read or write it; a collection needs none.
+    :return: The dataset; None where OpenLineage is not installed, or the asset is no collection.
+    """
+    known = collection_of(asset.uri)
+    return None if known is None else dataset_of(known)
+
+
+def dataset_of(known: Collection) -> Any:
+    """
+    Give a collection as OpenLineage's dataset.
+
+    :param known: The collection.
+    :return: The dataset; None where OpenLineage is not installed.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - no dependency
+
+    return Dataset(namespace=known.namespace, name=known.contract_address)

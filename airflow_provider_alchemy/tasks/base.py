@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_alchemy.api.models import RefreshState
-from airflow_provider_alchemy.assets.lineage import dataset_of
-from airflow_provider_alchemy.assets.uris import Collection, collection_of
+from airflow_provider_alchemy.assets.uris import Collection, collection_of, dataset_of
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of, with_large_as_text
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.assets import collection
-from airflow_provider_alchemy.assets.lineage import convert_asset_to_openlineage
+from airflow_provider_alchemy.assets.uris import convert_asset_to_openlineage
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.batches import address
 from tests.tasks.lives import ADDRESS, LOWER
