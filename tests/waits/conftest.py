@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import time_machine
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 
-from .service import NOW, Clock
+from .service import LOG, NOW, SUBJECT, Clock, Lines
 
 
 @pytest.fixture
@@ -23,3 +24,15 @@ def clock() -> Iterator[Clock]:
 def emulator() -> Iterator[AlchemyEmulator]:
     with AlchemyEmulator(units_per_second=None) as running:
         yield running
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    """Give the lines of one level, without the subject."""
+    caplog.set_level(logging.DEBUG, LOG.name)
+
+    def of_level(level: int) -> list[str]:
+        records = [record for record in caplog.records if record.levelno == level]
+        return [record.getMessage().removeprefix(f"{SUBJECT}: ") for record in records]
+
+    return of_level

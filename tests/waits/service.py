@@ -18,6 +18,7 @@ from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, paid
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
+from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState
 
 T = TypeVar("T")
@@ -30,6 +31,9 @@ PRICE = 480
 """Compute units of a poll of a refresh, or for up to a hundred tokens."""
 
 LOG = logging.getLogger("tests.waits")
+
+Lines = Callable[[int], list[str]]
+"""Gives the lines of a level."""
 
 
 def address(number: int) -> str:
@@ -157,3 +161,7 @@ class Polls:
         for _ in answers:
             self.delays.append(self._clock.run(self.wait.poll(self.service)))
         return self.delays[-1]
+
+
+def refreshing(**values: Any) -> ReingestGoal:
+    return ReingestGoal(known(ReingestState, **values))

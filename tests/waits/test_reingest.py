@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,29 +17,24 @@ from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS, ReingestGoal, ReingestState
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 
-from .service import CONTRACT, LOG, NOW, SUBJECT, Clock, Polls, Service, in_seconds, known, refresh, wait_for
+from .service import (
+    CONTRACT,
+    LOG,
+    NOW,
+    SUBJECT,
+    Clock,
+    Lines,
+    Polls,
+    Service,
+    in_seconds,
+    refresh,
+    refreshing,
+    wait_for,
+)
 
 BUSY = AlchemyServerError("Alchemy answered HTTP 503")
 PENDING = ["queued", "already_queued", "already_queried", "in_progress", "warming_up"]
 ADAPTIVE = Interval(seconds=60, max_seconds=600, adaptive=True)
-
-Lines = Callable[[int], list[str]]
-
-
-def refreshing(**values: Any) -> ReingestGoal:
-    return ReingestGoal(known(ReingestState, **values))
-
-
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """Give the lines of one level, without the subject."""
-    caplog.set_level(logging.DEBUG, LOG.name)
-
-    def of_level(level: int) -> list[str]:
-        records = [record for record in caplog.records if record.levelno == level]
-        return [record.getMessage().removeprefix(f"{SUBJECT}: ") for record in records]
-
-    return of_level
 
 
 class TestAnswers:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +27,21 @@ from airflow_provider_alchemy.waits.wait import (
     to_json,
 )
 
-from .service import CONTRACT, LOG, NOW, PRICE, SUBJECT, Clock, Polls, Service, in_seconds, known, refresh, wait_for
+from .service import (
+    CONTRACT,
+    NOW,
+    PRICE,
+    SUBJECT,
+    Clock,
+    Lines,
+    Polls,
+    Service,
+    in_seconds,
+    known,
+    refresh,
+    refreshing,
+    wait_for,
+)
 
 BUSY = errors.AlchemyServerError("Alchemy answered HTTP 503")
 TOO_FAST = errors.AlchemyRateLimitError("Alchemy answered HTTP 429", http_status=429)
@@ -56,27 +69,9 @@ LIMITS = [
     pytest.param("execution_deadline", errors.AlchemyExecutionDeadlineError, id="execution_timeout"),
 ]
 
-Lines = Callable[[int], list[str]]
-
 
 def of_type(error: AlchemyError) -> str:
     return type(error).__name__
-
-
-def refreshing(**values: Any) -> ReingestGoal:
-    return ReingestGoal(known(ReingestState, **values))
-
-
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """Give the lines of one level, without the subject."""
-    caplog.set_level(logging.DEBUG, LOG.name)
-
-    def of_level(level: int) -> list[str]:
-        records = [record for record in caplog.records if record.levelno == level]
-        return [record.getMessage().removeprefix(f"{SUBJECT}: ") for record in records]
-
-    return of_level
 
 
 class TestFailures:
