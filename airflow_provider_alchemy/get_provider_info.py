@@ -41,7 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators.reingest", "operators.collection")],
         "sensors": [_modules("sensors.reingest", "sensors.freshness", "sensors.new_tokens")],
         "triggers": [
-            _modules("triggers.reingest", "triggers.collection", "triggers.chain"),
+            _modules("triggers.reingest", "triggers.batch", "triggers.wait", "triggers.chain"),
         ],
         "extra-links": [
             "airflow_provider_alchemy.links.collection.ContractLink",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,8 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         collection, a refused key, a used-up quota, too small a ``max_compute_units``. It is an ``AlchemyError`` too.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
+
+    template_fields: Sequence[str] = ("contract_address", "token_ids", "network", "alchemy_conn_id", "report_path")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -80,6 +80,8 @@ class ReingestContractOperator(FallbackTask):
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
+
+    template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
 
     def __init__(
         self,
@@ -187,6 +189,8 @@ class ReingestContractsOperator(ReingestContractsTask):
     :raises AirflowFailException: What the user has to mend: a wrong argument or connection, a refused key, a used-up
         quota. It is an ``AlchemyError`` as well.
     """
+
+    template_fields: Sequence[str] = ("contract_addresses", "network", "alchemy_conn_id")
 
     def __init__(
         self,

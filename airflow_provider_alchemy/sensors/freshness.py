@@ -27,7 +27,7 @@ from airflow_provider_alchemy.tasks.arguments import (
 )
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.waiting import WaitingSensor
-from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger
+from airflow_provider_alchemy.triggers.wait import FreshnessTrigger
 from airflow_provider_alchemy.waits.freshness import (
     DEFAULT_MIN_FRESH,
     DEFAULT_SAMPLE_SIZE,

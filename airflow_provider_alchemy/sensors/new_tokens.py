@@ -18,7 +18,7 @@ from airflow_provider_alchemy.tasks.arguments import check_literals, check_value
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tasks.waiting import WaitingSensor
-from airflow_provider_alchemy.triggers.reingest import NewTokensTrigger
+from airflow_provider_alchemy.triggers.wait import NewTokensTrigger
 from airflow_provider_alchemy.waits.new_tokens import (
     BLOCK_DELAY,
     DEFAULT_MIN_TOKENS,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -61,6 +62,8 @@ class ReingestSensor(ReingestTask, WaitingSensor):
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """
+
+    template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
 
     def __init__(
         self,

@@ -36,7 +36,8 @@ from airflow_provider_alchemy.tasks.base import CollectionTask, events_of_batch,
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.store import TaskStateStore
 from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestContractsTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd
 from airflow_provider_alchemy.waits.batch import Batch, BatchState
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 
@@ -44,7 +45,6 @@ from airflow_provider_alchemy.waits.wait import from_json, to_json
 class ReingestContractsTask(CollectionTask):
     """The part of a task that leads a batch through its processes. The operator adds its arguments."""
 
-    template_fields: Sequence[str] = ("contract_addresses", "network", "alchemy_conn_id")
     operator_extra_links: Sequence[Any] = (DashboardLink(),)
 
     contract_addresses: Any

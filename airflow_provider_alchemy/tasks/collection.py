@@ -10,7 +10,7 @@ kill.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -49,8 +49,7 @@ from airflow_provider_alchemy.tokens.result import (
     result_of,
 )
 from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, CollectionState, Method
-from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.triggers.wait import BACK_STOP, NextAttemptTrigger
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from airflow_provider_alchemy.waits.wait import Wait
 
@@ -210,8 +209,6 @@ class TokenJob:
 
 class RefreshCollectionTask(TokenTask):
     """The part of a task that leads a collection's tokens through its processes. The operator adds its arguments."""
-
-    template_fields: Sequence[str] = ("contract_address", "token_ids", "network", "alchemy_conn_id", "report_path")
 
     token_ids: Any
     is_whole_collection: bool

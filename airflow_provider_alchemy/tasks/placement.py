@@ -20,7 +20,7 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of
 from airflow_provider_alchemy.tasks.exceptions import final
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.triggers.wait import BACK_STOP
 
 CONFIG_SECTION = "alchemy"
 START, END = "start_from_trigger", "end_from_trigger"

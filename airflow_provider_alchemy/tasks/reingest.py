@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,8 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
 from airflow_provider_alchemy.tasks.waiting import WaitingTask
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import BACK_STOP
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from airflow_provider_alchemy.waits.wait import to_json
 
@@ -27,7 +27,6 @@ _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 class ReingestTask(WaitingTask):
     """A task that waits for the end of a collection's refresh."""
 
-    template_fields: Sequence[str] = ("contract_address", "network", "alchemy_conn_id")
     start_trigger_args = LateStartTriggerArgs()
     goal_type = ReingestGoal
     store_key = "alchemy_reingest"

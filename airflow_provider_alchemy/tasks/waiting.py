@@ -30,7 +30,7 @@ from airflow_provider_alchemy.tasks.base import CollectionTask
 from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
 from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP, WaitEnd, WaitTrigger
+from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd, WaitTrigger
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, to_json
 

@@ -32,7 +32,7 @@ from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP
+from airflow_provider_alchemy.triggers.wait import BACK_STOP
 from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]

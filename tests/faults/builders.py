@@ -10,13 +10,9 @@ import pendulum
 
 from airflow_provider_alchemy.api.inputs import read_contracts
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
-from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
-from airflow_provider_alchemy.triggers.reingest import (
-    FreshnessTrigger,
-    NewTokensTrigger,
-    ReingestContractsTrigger,
-    ReingestTrigger,
-)
+from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import FreshnessTrigger, NewTokensTrigger, NextAttemptTrigger
 from tests.faults.scene import Scene
 from tests.faults.worlds import CONTRACTS, PAUSE_SECONDS, POLL_SECONDS, TOKENS
 from tests.sensors import freshness, minting

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from airflow_provider_alchemy.triggers.reingest import WaitEnd
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from tests.chain.scenes import FIRST_BLOCK, contract
 from tests.faults.expectations import OK
 from tests.faults.scene import Scene

@@ -18,15 +18,10 @@ from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import ChainLog, EventKind, payloads_of
 from airflow_provider_alchemy.chain.watch import AssetCursors, slot_of
 from airflow_provider_alchemy.tokens.state import Chunk, CollectionState, TokenSet
+from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
-from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
-from airflow_provider_alchemy.triggers.reingest import (
-    FreshnessTrigger,
-    NewTokensTrigger,
-    ReingestContractsTrigger,
-    ReingestTrigger,
-    WaitEnd,
-)
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import FreshnessTrigger, NewTokensTrigger, NextAttemptTrigger, WaitEnd
 from airflow_provider_alchemy.waits.batch import BatchState
 from airflow_provider_alchemy.waits.freshness import WAITING, FreshnessState
 from airflow_provider_alchemy.waits.interval import progress_after

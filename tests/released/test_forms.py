@@ -21,7 +21,7 @@ from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.tokens.state import CollectionState
-from airflow_provider_alchemy.triggers.reingest import WaitTrigger
+from airflow_provider_alchemy.triggers.wait import WaitTrigger
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 from tests.released.forms import BEGAN_AT, CONTRACT, CONTRACTS, FILE, NETWORK, forms, tokens, waits
 from tests.tasks.lives import context_of

@@ -13,7 +13,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
 from tests.tasks.lives import ADDRESS, LOWER

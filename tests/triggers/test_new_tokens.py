@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import NewTokensTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.wait import NewTokensTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.minting import CONFIRMATIONS, FIRST, NEWEST, has_looked, mint, sensor_in, windows_of
 from tests.tasks.lives import LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -56,7 +56,7 @@ class TestWhatTheDatabaseKeeps:
 
         path, arguments = trigger.serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.reingest.NewTokensTrigger"
+        assert path == "airflow_provider_alchemy.triggers.wait.NewTokensTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)

@@ -11,7 +11,8 @@ import pendulum
 import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import BACK_STOP, ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd
 from tests.conftest import ConnectTo
 from tests.tasks.lives import ADDRESS, LOWER, fire
 

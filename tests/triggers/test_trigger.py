@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from tests.conftest import TaskLog
 from tests.tasks.lives import ADDRESS, LOWER, MODES, Life, fire, once, rebuilt, sensor_in
 from tests.waiting import until

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_alchemy.triggers.collection import NextAttemptTrigger
+from airflow_provider_alchemy.triggers.wait import NextAttemptTrigger
 from tests.tasks.lives import fire, rebuilt
 
 

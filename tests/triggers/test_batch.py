@@ -15,7 +15,8 @@ import pytest
 
 from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import ReingestContractsTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from airflow_provider_alchemy.waits.batch import BatchState
 from airflow_provider_alchemy.waits.poller import CONNECTIONS
 from airflow_provider_alchemy.waits.wait import from_json
@@ -81,7 +82,7 @@ class TestWhatTheDatabaseKeeps:
     def test_its_class_path_is_where_it_is_imported_from(self) -> None:
         path, _ = deferred(1).serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.reingest.ReingestContractsTrigger"
+        assert path == "airflow_provider_alchemy.triggers.batch.ReingestContractsTrigger"
 
     def test_its_contracts_may_be_a_list(self) -> None:
         trigger = deferred(3)

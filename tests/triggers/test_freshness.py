@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_alchemy.hooks import shared as polling
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from airflow_provider_alchemy.triggers.reingest import FreshnessTrigger, ReingestTrigger, WaitEnd
+from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+from airflow_provider_alchemy.triggers.wait import FreshnessTrigger, WaitEnd
 from tests.conftest import ConnectTo, TaskLog
 from tests.sensors.freshness import looks_of, minutes_ago, refresh, sensor_in, set_fresh
 from tests.tasks.lives import ADDRESS, LOWER, OTHER_ADDRESS, Life, fire, once, rebuilt
@@ -48,7 +49,7 @@ class TestWhatTheDatabaseKeeps:
 
         path, arguments = trigger.serialize()
 
-        assert path == "airflow_provider_alchemy.triggers.reingest.FreshnessTrigger"
+        assert path == "airflow_provider_alchemy.triggers.wait.FreshnessTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert emulator.api_key not in json.dumps(arguments)
         assert rebuilt(trigger).serialize() == (path, arguments)
