@@ -49,11 +49,7 @@ def with_large_as_text(value: Any) -> Any:
 
 
 def check_is_no_mapped_nothing(task: Any, argument: str, context: Any) -> None:
-    """
-    Refuse None among the values that a task was mapped over: it rendered to nothing, and asks for no whole collection.
-
-    :raises AlchemyTokenIdError: The argument was given to a mapped task, and is None.
-    """
+    """Refuse None among mapped values: it rendered to nothing, and is no wish for a whole collection."""
     # Airflow's own record of the arguments that were given: None is also what an argument is that was left out.
     given = getattr(task, "_BaseOperator__init_kwargs", {})
     is_mapped = map_index_of(context) >= 0
@@ -80,24 +76,17 @@ def check_value(value: Any, read: Callable[[Any], T], *, is_optional: bool = Fal
 
 
 def check_literals(contract_address: Any, network: Any, alchemy_conn_id: Any) -> None:
-    """Check contract, network and connection as far as they are known before the task runs."""
     check_value(contract_address, read_contract_address)
     check_account(network, alchemy_conn_id)
 
 
 def check_account(network: Any, alchemy_conn_id: Any) -> None:
-    """Check network and connection as far as they are known before the task runs."""
     check_value(network, read_network, is_optional=True)
     check_value(alchemy_conn_id, read_connection_id)
 
 
 def read_contracts(contract_addresses: Any) -> tuple[Any, int]:
-    """
-    Check the contracts that are known before the task runs.
-
-    :return: What the task keeps (of an iterable that can be read only once, a list), and how many different contracts
-        are known: 1 at least.
-    """
+    """Check the contracts that are known before the task runs; give them, and how many are known."""
     value, known = _read_list(
         contract_addresses,
         inputs.CONTRACTS_ARGUMENT,
@@ -131,14 +120,12 @@ def _read_list(value: Any, argument: str, expected: str, count: Callable[[Any], 
 
 
 def read_choice(value: Any, argument: str, choices: Sequence[str | None]) -> Any:
-    """Check an argument that has few values."""
     if value not in choices:
         _refuse(f"argument {argument!r} is {value!r}; expected {' or '.join(map(repr, choices))}")
     return value
 
 
 def read_seconds(value: float | timedelta, argument: str, minimum: float = 0) -> float:
-    """Check a duration, in seconds or as a timedelta; give seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not math.isfinite(seconds) or seconds < minimum:
@@ -163,7 +150,6 @@ def read_max_interval(
 
 
 def read_count(value: int | None, argument: str) -> int | None:
-    """Check a number of times; None is any number."""
     if value is not None and not _is_whole(value, 0):
         _refuse(f"argument {argument!r} is {value!r}; expected a whole number from 0, or None for no limit")
     return value
@@ -180,7 +166,6 @@ def read_spending_limit(
     price: int = REINGEST_CONTRACT.compute_units,
     what: str = "one call of reingestContract",
 ) -> int | None:
-    """Check that a task may spend what it costs at least."""
     limit = read_count(max_compute_units, "max_compute_units")
     if limit is not None and limit < price:
         _refuse(
@@ -201,7 +186,6 @@ def read_amount(value: float, argument: str, things: str) -> float:
 
 
 def read_sample_size(sample_size: int) -> int:
-    """Check the size of a sample."""
     if not _is_whole(sample_size, 1) or sample_size > MAX_SAMPLE_SIZE:
         _refuse(
             f"argument 'sample_size' is {sample_size!r}; expected a whole number from 1 to {MAX_SAMPLE_SIZE:,}",
@@ -211,7 +195,6 @@ def read_sample_size(sample_size: int) -> int:
 
 
 def read_seed(seed: int | None) -> int | None:
-    """Check a seed."""
     if seed is not None and not _is_whole(seed, -MAX_SERIALIZED):
         _refuse(
             f"argument 'seed' is {seed!r}; expected a whole number, or None for one that is derived from the task's run"

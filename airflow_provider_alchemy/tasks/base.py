@@ -33,8 +33,6 @@ _NAMED_OUTLET = "AssetNameRef"
 
 
 class CollectionTask(BaseOperator):
-    """A task about one collection, or many."""
-
     operator_extra_links: Sequence[Any] = (ContractLink(), DashboardLink())
     ui_color = "#dbe9ff"
 
@@ -93,7 +91,6 @@ class CollectionTask(BaseOperator):
         return result
 
     def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
-        """Give the extra of each collection's asset event."""
         return {Collection(result["network"], result["contract_address"]): event_of(result)}
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's own signature

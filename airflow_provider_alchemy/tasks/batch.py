@@ -60,12 +60,7 @@ class ReingestContractsTask(CollectionTask):
     max_compute_units: int | None
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """
-        Check everything that can be checked before anything is sent, and go on in the triggerer.
-
-        :param context: The task's context.
-        :return: The batch's result, where an earlier try has seen every contract end.
-        """
+        """Check all that can be checked before anything is sent, and go on in the triggerer."""
         store = self._store(context)
         try:
             contracts = read_contracts(self.contract_addresses)
@@ -83,14 +78,7 @@ class ReingestContractsTask(CollectionTask):
     def execute_complete(
         self, context: Any, event: dict[str, Any] | None = None, contract_addresses: str | None = None
     ) -> dict[str, Any]:
-        """
-        Save what the triggerer saw, and defer the rest or end.
-
-        :param context: The task's context.
-        :param event: The trigger's event.
-        :param contract_addresses: The contracts of the batch (``pack_addresses``), as they were when it began.
-        :return: The batch's result.
-        """
+        """Save what the triggerer saw, and defer the rest or end."""
         values = event if isinstance(event, dict) else {}
         status, state = values.get("status"), from_json(BatchState, values.get("state"))
         if status not in list(WaitEnd) or state is None:
@@ -107,7 +95,6 @@ class ReingestContractsTask(CollectionTask):
         return self._conclude(context, batch, error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Resume after a deferral; where Airflow ended the wait for its time, that is a time-out."""
         if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
             saved, _ = self._store(context).load()
             state = from_json(BatchState, saved)
@@ -122,11 +109,9 @@ class ReingestContractsTask(CollectionTask):
         return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
-        """Give the extra of each collection's asset event; see ``events_of_batch``."""
         return events_of_batch(result)
 
     def on_kill(self) -> None:
-        """Say that refreshes cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refreshes that were submitted go on at Alchemy, which cannot cancel them")
 
     def _store(self, context: Any) -> TaskStateStore:

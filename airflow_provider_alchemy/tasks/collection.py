@@ -66,8 +66,6 @@ _FALLBACK_HINT = 'With fallback="tokens" and wait_for_completion=True this task 
 
 
 class TokenStore(TaskStateStore):
-    """The state of one task instance that refreshes tokens."""
-
     def load_state(
         self, contract_address: str, network: str | None, method: Method = Method.BATCH, digest: str = ""
     ) -> CollectionState | None:
@@ -88,8 +86,6 @@ class TokenStore(TaskStateStore):
 
 
 class TokenTask(CollectionTask):
-    """A task that refreshes a collection's tokens, always or where it has to."""
-
     contract_address: str
     network: str | None
     alchemy_conn_id: str
@@ -156,11 +152,7 @@ class TokenJob:
             self._store.save(state.to_dict())
 
     def run(self, max_pause_seconds: float = inf) -> bool:
-        """
-        Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``.
-
-        :raises AlchemyError: What concerns all tokens, or the time is over.
-        """
+        """Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``."""
         try:
             is_done = run_in_thread(lambda: self._run(max_pause_seconds))
         except TimeoutError:
@@ -217,7 +209,6 @@ class RefreshCollectionTask(TokenTask):
     deferrable: bool
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Refresh the tokens, and give what the class describes."""
         self.label_mapped_task(context)
         return self._continue(context, None)
 
@@ -230,13 +221,11 @@ class RefreshCollectionTask(TokenTask):
         return self._continue(context, CollectionState.from_dict(record))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Take the task up again after a pause; one that Airflow itself ended for its time is a time-out."""
         if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
             raise airflow_exception(_execution_timeout_error(self), self, context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """Say what becomes of a refresh whose task is killed."""
         self.log.info(_STOPS_HERE, self.contract_address)
 
     def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
@@ -318,7 +307,6 @@ class FallbackTask(ReingestTask, TokenTask):
         return self._refresh_tokens(context, store, state)
 
     def fail(self, error: AlchemyError, wait: Wait | None, context: Any) -> dict[str, Any]:
-        """Refresh the tokens where that is asked for and ``reingestContract`` is gone; else fail."""
         if wait is None or not is_gone(error):
             return super().fail(error, wait, context)
         if self.fallback is None:
@@ -342,7 +330,6 @@ class FallbackTask(ReingestTask, TokenTask):
         return self._refresh_tokens(context, store, state)
 
     def on_kill(self) -> None:
-        """Say what becomes of a refresh whose task is killed."""
         if self._refreshes_tokens:
             self.log.info(_STOPS_HERE, self.contract_address)
         else:
@@ -372,11 +359,7 @@ class FallbackTask(ReingestTask, TokenTask):
 
 
 def write_report(path: Any, lines: Iterable[str], log: Log) -> None:
-    """
-    Write the full list of tokens that are not proven fresh, to any path of Airflow's ``ObjectStoragePath``.
-
-    :raises AlchemyArgumentError: It cannot be written there.
-    """
+    """Write the list to any path of Airflow's ``ObjectStoragePath``."""
     number = 0
     try:
         target = ObjectStoragePath(path)

@@ -24,12 +24,7 @@ START_SECONDS = 1.0
 
 
 def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """
-    Run work on an event loop in a thread of its own, and wait for it.
-
-    :param work: The work. Where the wait for it is interrupted it is cancelled, and has ended before this returns.
-    :return: What it returns. Of an exception group only the first exception is raised.
-    """
+    """Run work in a thread of its own; interrupted, it has ended first. Of a group only the first error is raised."""
     outcome: Future[T] = Future()
     # A signal may come while the main thread holds a future's lock, and leave it locked: these two the main thread
     # touches only after it was interrupted.

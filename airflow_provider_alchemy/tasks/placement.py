@@ -54,12 +54,7 @@ class LateStartTriggerArgs:
 
 
 def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool | None) -> None:
-    """
-    Decide where a task starts and ends, and set what Airflow reads for it: ``deferrable`` and both arguments.
-
-    None is what Airflow's configuration says, for deferrable tasks that can. Raises AlchemyArgumentError where the
-    task itself asks for what cannot be.
-    """
+    """Set ``deferrable`` and both arguments as Airflow reads them; refuse where the task asks for what cannot be."""
     asked = {START: start_from_trigger, END: end_from_trigger}
     task.deferrable = bool(task.deferrable or any(asked.values()))
     for argument, value in asked.items():

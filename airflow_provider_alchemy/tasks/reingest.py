@@ -25,8 +25,6 @@ _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 
 
 class ReingestTask(WaitingTask):
-    """A task that waits for the end of a collection's refresh."""
-
     start_trigger_args = LateStartTriggerArgs()
     goal_type = ReingestGoal
     store_key = "alchemy_reingest"
@@ -37,7 +35,6 @@ class ReingestTask(WaitingTask):
     outputs_from_trigger: bool | None
 
     def new_state(self, context: Any, contract_address: str, network: str) -> ReingestState:  # noqa: ARG002
-        """Give a state in which nothing was seen yet."""
         return ReingestState(contract_address=contract_address, network=network, max_resubmits=self.max_resubmits)
 
     def resumed(self, saved: ReingestState, new: ReingestState, *, is_same_try: bool) -> ReingestState | None:
@@ -68,7 +65,6 @@ class ReingestTask(WaitingTask):
         state.max_resubmits = self.max_resubmits
 
     def on_kill(self) -> None:
-        """Say that a refresh cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
 
     def ended_by_airflow(self) -> AlchemyDeadlineError:
@@ -87,7 +83,6 @@ class ReingestTask(WaitingTask):
         )
 
     def first_trigger(self) -> ReingestTrigger:
-        """Give the trigger with which a task starts in the triggerer."""
         return self._trigger(
             contract_address=self.contract_address,
             network=self.network,

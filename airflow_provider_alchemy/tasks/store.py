@@ -16,14 +16,7 @@ from airflow_provider_alchemy.waits.wait import in_utc
 
 
 class TaskStateStore:
-    """
-    The state of one task instance.
-
-    :param context: The task's context.
-    :param key: Under which key the store has it.
-    :param retries: The task's retries.
-    :param log: The task's log.
-    """
+    """The state of one task instance."""
 
     def __init__(self, context: Any, key: str, retries: int | None, log: Log) -> None:
         self._store = context.get("task_state_store")
@@ -38,7 +31,6 @@ class TaskStateStore:
 
     @property
     def is_available(self) -> bool:
-        """Whether anything survives this process."""
         return self._store is not None
 
     @property

@@ -99,18 +99,12 @@ class WaitingTask(CollectionTask):
         return bool(getattr(self, "reschedule", False)) and not self.deferrable
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """
-        Wait until the goal is reached.
-
-        :param context: The task's context.
-        :return: What was seen and what it cost.
-        """
+        """Wait until the goal is reached."""
         self.label_mapped_task(context)
         with skipping(self):
             return self.complete(context, self.wait_for_goal(context))
 
     def wait_for_goal(self, context: Any, state: Any = None) -> dict[str, Any]:
-        """Wait, from a state or from what an earlier process saved; give the result."""
         wait: Wait | None = None
         try:
             settings = self._settings()
@@ -132,13 +126,7 @@ class WaitingTask(CollectionTask):
         raise airflow_exception(error, self, context) from None
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Go on in a worker with what the triggerer saw.
-
-        :param context: The task's context.
-        :param event: The trigger's event.
-        :return: What was seen and what it cost.
-        """
+        """Go on in a worker with what the triggerer saw."""
         self.label_mapped_task(context)
         state, error = self._read_event(event)
         source = f"connection {self.alchemy_conn_id!r}"
@@ -166,13 +154,11 @@ class WaitingTask(CollectionTask):
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
 
     def ended_by_airflow(self) -> AlchemyDeadlineError:
-        """Give the error of a wait that Airflow ended because no triggerer did."""
         msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
         subject = f"Collection {self.contract_address}"
         return AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
 
     def trigger_arguments(self) -> dict[str, Any]:
-        """Give the arguments that all triggers of waits have, but the state."""
         interval = self.interval()
         return {
             "alchemy_conn_id": self.alchemy_conn_id,
@@ -185,7 +171,6 @@ class WaitingTask(CollectionTask):
         }
 
     def store(self, context: Any) -> TaskStateStore:
-        """Give what the task keeps between its processes."""
         return TaskStateStore(context, self.store_key, self.retries, self.log)
 
     def _settings(self) -> ClientSettings:
@@ -269,23 +254,16 @@ class WaitingSensor(WaitingTask, BaseSensorOperator):
     only_reads = True
 
     def interval(self) -> Interval:
-        """Give how often the sensor polls."""
         if self.exponential_backoff:
             longest = self.max_wait.total_seconds() if self.max_wait else None
             return Interval(seconds=self.poke_interval, exponential=True, max_seconds=longest)
         return Interval(seconds=self.poke_interval)
 
     def time_limit_seconds(self) -> float:
-        """Give how long the sensor waits."""
         return self.timeout
 
     def poke(self, context: Any) -> PokeReturnValue:
-        """
-        Poll once, for callers that call a sensor's poke themselves.
-
-        :param context: The task's context.
-        :return: Whether the goal is reached, and then what the task returns.
-        """
+        """Poll once, for callers that call a sensor's poke themselves."""
         try:
             settings = self._settings()
             wait = self._wait(self._state(context, settings), settings.source)

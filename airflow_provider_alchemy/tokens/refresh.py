@@ -81,8 +81,6 @@ Save = Callable[[dict[str, Any]], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshOptions:
-    """How a collection is refreshed."""
-
     token_attempts: int = 3
     interval_seconds: float = MIN_SECONDS_BETWEEN_ATTEMPTS
     spending_limit: SpendingLimit
@@ -117,12 +115,7 @@ class CollectionRefresh:
         self._error: AlchemyError | None = None
 
     async def run(self, max_pause_seconds: float = inf) -> bool:
-        """
-        Refresh tokens until each is proven or given up, or until a pause is too long to be spent here.
-
-        :return: Whether the refresh is done; if not, it goes on at the state's ``next_at``.
-        :raises AlchemyError: What concerns all tokens: a refused key, a used-up quota, a service that is down.
-        """
+        """Work until all tokens are proven or given up (True), or a pause is too long to be spent here."""
         state, options = self._state, self._options
         while state.stage is not Stage.DONE:
             pause = (state.next_at - datetime.now(UTC)).total_seconds() if state.next_at else 0.0
@@ -175,7 +168,6 @@ class CollectionRefresh:
             return state.take(queued_from=datetime.now(UTC) if state.stage is Stage.QUEUE else None)
 
     async def _read_more(self) -> None:
-        """Read the next tokens: a page of the collection, or some of the given ids."""
         state, given = self._state, self._token_ids
         if given is not None:
             state.add(given[state.tokens : state.tokens + MAX_TOKENS_PER_CALL])

@@ -52,11 +52,7 @@ def price_of_rest(state: CollectionState) -> int | None:
 
 
 def check_price(what: str, price: int | None, spent: int, max_compute_units: int | None, subject: str) -> None:
-    """
-    Refuse a refresh that would cost too much, before it begins.
-
-    :raises AlchemySpendingLimitError: It would cost more; where the price is not known, the limit counts on the way.
-    """
+    """Refuse a refresh that would cost too much, before it begins; an unknown price counts on the way."""
     if price is None or max_compute_units is None or spent + price <= max_compute_units:
         return
     known = f", {spent:,} are spent" if spent else ""
@@ -97,7 +93,6 @@ class RefreshLog:
         )
 
     def log_progress(self, state: CollectionState) -> None:
-        """Log each tenth of the first attempt."""
         expected = max(state.supply or state.tokens, state.tokens)
         if state.attempt > 1 or not expected or not (state.supply or state.is_read):
             return
@@ -204,7 +199,6 @@ def result_of(state: CollectionState) -> dict[str, Any]:
 
 
 def failures_of(token_sets: Iterable[TokenSet]) -> dict[str, dict[str, Any]]:
-    """Count tokens by reason, and name some of each."""
     by_reason: defaultdict[str, list[TokenSet]] = defaultdict(list)
     for tokens in token_sets:
         by_reason[tokens.reason].append(tokens)
@@ -233,7 +227,6 @@ def error_of(state: CollectionState, max_failed: float, subject: str) -> Alchemy
 
 
 def report_lines(state: CollectionState) -> Iterator[str]:
-    """Give a JSON line for each token that is not proven fresh."""
     for tokens in state.failed:
         known = {
             "state": STALE if tokens.reason == STALE else "failed",

@@ -48,8 +48,6 @@ class Method(StrEnum):
 
 
 class Stage(StrEnum):
-    """What is asked for the open tokens."""
-
     REFRESH = "refresh"
     QUEUE = "queue"
     PROVE = "prove"
@@ -76,11 +74,9 @@ class TokenSet:
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt cannot help."""
         return self.reason in FINAL_REASONS
 
     def split(self, size: int) -> tuple[TokenSet, TokenSet | None]:
-        """Give the first tokens, and the others if there are any."""
         if size >= self.count:
             return self, None
         ids = self.token_ids
@@ -94,8 +90,6 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The tokens of one call, or of one call for each of them."""
-
     token_sets: tuple[TokenSet, ...]
     # When their queueing began. If the process dies, what it queued until then counts as requested at this time: a
     # later request changes nothing for 15 minutes, so nothing would ever be newer than that one.
@@ -141,8 +135,6 @@ def regroup(token_sets: Iterable[TokenSet], reason_of: Callable[[int, TokenSet],
 
 @dataclass(slots=True, kw_only=True)
 class CollectionState:
-    """The refresh of a collection so far."""
-
     # Fields that are not known are of another version, whose rules of a proof may be other ones.
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -180,7 +172,6 @@ class CollectionState:
 
     @classmethod
     def from_dict(cls, value: Any) -> Self | None:
-        """Restore a state that crossed a process; None for anything else."""
         try:
             state: Self = _adapter().validate_python(value)
         except ValueError:
@@ -209,7 +200,6 @@ class CollectionState:
 
     @property
     def stale(self) -> int:
-        """How many tokens are given up because their metadata did not become newer."""
         return count(tokens for tokens in self.failed if tokens.reason == STALE)
 
     @property
@@ -217,7 +207,6 @@ class CollectionState:
         return Stage.QUEUE if self.method is Method.QUEUE else Stage.REFRESH
 
     def add(self, token_ids: Sequence[int]) -> None:
-        """Add tokens that were read."""
         self.tokens += len(token_ids)
         if token_ids:
             self.todo.append(TokenSet.of(token_ids))
@@ -255,7 +244,6 @@ class CollectionState:
         self.complete(chunk, (), left=chunk.token_sets)
 
     def end_stage(self, now: datetime, token_attempts: int, interval_seconds: float) -> None:
-        """Go on to the next stage, after this one has asked for all tokens."""
         self.todo, self.unproven = self.unproven, []
         if self.stage is Stage.QUEUE:
             self.stage, self.next_at = Stage.PROVE, now + timedelta(seconds=self.estimated_seconds)

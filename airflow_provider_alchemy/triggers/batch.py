@@ -64,11 +64,6 @@ class ReingestContractsTrigger(BaseTrigger):
         self.max_compute_units = max_compute_units
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """
-        Give what the triggerer needs to build this trigger again.
-
-        :return: Class path and arguments.
-        """
         return serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -102,5 +97,4 @@ class ReingestContractsTrigger(BaseTrigger):
         yield event_of(status, to_json(batch.pack()), error)
 
     async def on_kill(self) -> None:
-        """Say that refreshes cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refreshes that were submitted go on at Alchemy, which cannot cancel them")

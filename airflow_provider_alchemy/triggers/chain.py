@@ -122,11 +122,6 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         self.queue = queue
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """
-        Give what the triggerer needs to build this trigger again.
-
-        :return: Class path and arguments.
-        """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         arguments = {name: getattr(self, name) for name in signature(MetadataUpdateTrigger).parameters}
         if self.queue is None:
@@ -135,30 +130,16 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         return path, arguments
 
     def shared_stream_key(self) -> Hashable:
-        """
-        Name the poll that this watcher shares with others (Airflow 3.3).
-
-        :return: The same for all watchers of a connection and network.
-        """
+        """Name the poll that all watchers of a connection and network share (Airflow 3.3)."""
         return "alchemy_chain", self.alchemy_conn_id, self.network
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """
-        Build what Airflow polls for all watchers that share a stream (Airflow 3.3).
-
-        :param kwargs: The arguments of one of them; they have only the connection and the network in common.
-        :return: The producer.
-        """
+        """Build what Airflow polls for all watchers that share a stream."""
         return _Producer(kwargs["alchemy_conn_id"], kwargs["network"])
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """
-        Make events of the updates of the shared poll that are this watcher's.
-
-        :param shared_stream: The updates of all watchers that share the poll.
-        :return: One event for each contract and poll; see ``run``.
-        """
+        """Make events of the updates of the shared poll that are this watcher's."""
         async with open_stream(self.alchemy_conn_id, self.network, is_shared=True) as stream:
             # Meanwhile others' updates come: as long as one watcher does not take them, no other's cursor is saved.
             beginning = stream.run_in_thread(self._begin(stream))

@@ -94,7 +94,6 @@ class ReingestTrigger(WaitTrigger):
         self.multiple_outputs = multiple_outputs
 
     async def wait_for(self, goal: Goal[Any], api: Any) -> None:
-        """Wait until the refresh has ended, or was accepted where nothing more is wanted."""
         goal.state.contract_address = read_contract_address(self.contract_address)
         wait = self.wait(goal, api.settings.source)
         wait.is_patient = self.wait_for_completion
@@ -117,7 +116,6 @@ class ReingestTrigger(WaitTrigger):
         return await super().event(goal, error)
 
     async def on_kill(self) -> None:
-        """Say that a refresh cannot be stopped: Alchemy has no call for it."""
         self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
 
     def read_state(self) -> ReingestState:

@@ -83,11 +83,6 @@ class WaitTrigger(BaseTrigger):
         self.max_compute_units = max_compute_units
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """
-        Give what the triggerer needs to build this trigger again.
-
-        :return: Class path and arguments.
-        """
         return serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -108,11 +103,9 @@ class WaitTrigger(BaseTrigger):
         yield await self.event(goal, error)
 
     async def wait_for(self, goal: Goal[Any], api: Any) -> None:
-        """Wait until the goal is reached."""
         await self.wait(goal, api.settings.source).run(api)
 
     def wait(self, goal: Goal[Any], source: str) -> Wait:
-        """Give the wait for a goal."""
         return Wait(
             goal,
             source=source,
@@ -128,7 +121,6 @@ class WaitTrigger(BaseTrigger):
         )
 
     async def event(self, goal: Goal[Any], error: AlchemyError | None) -> TriggerEvent:
-        """Give the event of a wait that has ended."""
         is_timeout = isinstance(error, AlchemyDeadlineError)
         status = WaitEnd.FINISHED if error is None else WaitEnd.TIMED_OUT if is_timeout else WaitEnd.FAILED
         return event_of(status, self.event_state(goal.state), error)
@@ -163,22 +155,16 @@ class NewTokensTrigger(WaitTrigger):
 
 
 class NextAttemptTrigger(BaseTrigger):
-    """
-    Waits until the next attempt is due.
-
-    :param due_at: When it is (ISO 8601): a moment and no duration, so that a restart does not begin anew.
-    """
+    """Wait until a moment (ISO 8601): no duration, so that a restart does not begin anew."""
 
     def __init__(self, due_at: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's class is not typed
         self.due_at = due_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class and its arguments, from which another triggerer builds it again."""
         return serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and send one event: ``{"status": "due"}``."""
         await asyncio.sleep(max(0.0, (datetime.fromisoformat(self.due_at) - datetime.now(UTC)).total_seconds()))
         yield TriggerEvent({"status": "due"})  # type: ignore[no-untyped-call]  # as above
 

@@ -76,43 +76,26 @@ _STILL_RUNNING = frozenset({AlchemyDeadlineError.reason, AlchemyExecutionDeadlin
 
 @dataclass(slots=True, kw_only=True)
 class BatchState(WaitState):
-    """
-    What was seen of a batch; its contracts are positions in its list, packed.
-
-    :param contracts: How many contracts there are.
-    :param digest: Which list the positions mean.
-    :param duplicates: How many more were named in the list.
-    :param already_finished: How many were finished at their very first answer, perhaps by an earlier refresh.
-    :param finished: Which have finished.
-    :param failed: Which have failed, by reason.
-    :param running: Which are known to run at Alchemy: their next answer is not their first.
-    """
+    """What was seen of a batch; its contracts are positions in its list, packed."""
 
     contract_address: str = ""
-    contracts: int
-    digest: str
-    duplicates: int = 0
-    already_finished: int = 0
-    finished: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
-    running: str = ""
+    contracts: int  # how many contracts there are
+    digest: str  # which list the positions mean
+    duplicates: int = 0  # how many more were named in the list
+    already_finished: int = 0  # how many were finished at their very first answer, perhaps by an earlier refresh
+    finished: str = ""  # which have finished
+    failed: dict[str, str] = field(default_factory=dict)  # which have failed, by reason
+    running: str = ""  # which are known to run at Alchemy: their next answer is not their first
 
     def check(self) -> None:
-        """Raise ValueError where a position cannot be read, or is none in the list."""
         check_positions((self.finished, self.running, *self.failed.values()), self.contracts)
 
     def describe(self, source: str) -> str:
-        """Name the batch: ``Batch of 1,000 contracts on eth-mainnet (connection 'alchemy_default')``."""
         return f"Batch of {plural(self.contracts, 'contract')} on {self.network} ({source})"
 
 
 class Batch:
-    """
-    The contracts of a batch and how each of them ended.
-
-    :param state: What was seen so far.
-    :param addresses: The contracts.
-    """
+    """The contracts of a batch and how each of them ended."""
 
     def __init__(self, state: BatchState, addresses: Sequence[str]) -> None:
         self.state = state
@@ -123,28 +106,23 @@ class Batch:
 
     @property
     def failures(self) -> int:
-        """How many contracts have failed."""
         return sum(map(len, self.failed.values()))
 
     @property
     def ended(self) -> int:
-        """How many contracts have ended."""
         return len(self.finished) + self.failures
 
     def pending(self) -> list[int]:
-        """Give the positions of the contracts that have not ended."""
         ended = self.finished.union(*self.failed.values())
         return [position for position in range(self.state.contracts) if position not in ended]
 
     def finish(self, position: int, *, already_finished: bool) -> None:
-        """Note that a contract's refresh finished."""
         self.running.discard(position)
         self.finished.add(position)
         self.state.already_finished += already_finished
         self.state.finished_at = datetime.now(UTC)
 
     def fail(self, position: int, error: AlchemyError) -> None:
-        """Note that a contract failed."""
         reason = error.reason
         if reason == AlchemyQueueFailedError.reason or reason in PERMANENT_REASONS:
             self.running.discard(position)
@@ -152,7 +130,6 @@ class Batch:
         self.state.finished_at = datetime.now(UTC)
 
     def pack(self) -> BatchState:
-        """Give the state with all that is known."""
         state = self.state
         state.finished, state.running = pack_ids(sorted(self.finished)), pack_ids(sorted(self.running))
         state.failed = {reason: pack_ids(sorted(found)) for reason, found in self.failed.items()}
@@ -164,7 +141,6 @@ class Batch:
         self.state.begin_new_try()
 
     def describe(self) -> str:
-        """Say how far the batch is."""
         state = self.state
         return (
             f"{self.ended:,} of {state.contracts:,} ended ({len(self.finished):,} finished, {self.failures:,} failed), "
@@ -172,17 +148,11 @@ class Batch:
         )
 
     def summary(self) -> str:
-        """Say how far the batch is, and how long this try took."""
         now = datetime.now(UTC)
         return f"{self.describe()}, after {(now - (self.state.started_at or now)).total_seconds():,.1f} s"
 
     def result(self, stopped_by: AlchemyError | None = None) -> dict[str, Any]:
-        """
-        Give what the task returns.
-
-        :param stopped_by: What stopped the batch: the reason of the contracts that have not ended.
-        :return: ``network, counts, finished, failed, polls, compute_units, submitted_at, finished_at``.
-        """
+        """What the task returns; contracts that have not ended failed for what stopped the batch."""
         state = self.state
         failed = {reason: set(found) for reason, found in self.failed.items() if found}
         if stopped_by is not None and (pending := self.pending()):
@@ -205,12 +175,7 @@ class Batch:
         }
 
     def error(self, max_failed: float, subject: str) -> AlchemyError | None:
-        """
-        Give why the task fails, None where no more contracts failed than it allows.
-
-        It is a time-out where nothing else went wrong, and permanent where so many have failed permanently that no
-        retry can help.
-        """
+        """Why the task fails; permanent where so many have failed permanently that no retry can help."""
         allowed = allowed_failures(max_failed, self.state.contracts)
         if self.failures <= allowed:
             return None
@@ -260,17 +225,7 @@ class _ContractGoal(ReingestGoal):
 
 
 class BatchWait:
-    """
-    The wait for all contracts of a batch that have not ended.
-
-    :param batch: The contracts, and how some of them have ended.
-    :param source: Whose account, for people.
-    :param interval: How often to poll for each.
-    :param log: The trigger's log.
-    :param max_consecutive_failures: Polls in a row of one contract that may fail; None: any number.
-    :param max_resubmits: How often a refresh that could not be queued is submitted again.
-    :param max_compute_units: What the batch may spend; None: any amount.
-    """
+    """The wait for all contracts of a batch that have not ended."""
 
     def __init__(
         self,
@@ -302,12 +257,7 @@ class BatchWait:
         self._error: Exception | None = None
 
     async def run(self, api: Poller) -> bool:
-        """
-        Wait until every contract has ended, or it is time to save the progress.
-
-        :return: Whether every contract has ended.
-        :raises AlchemyError: What concerns the account and not one contract.
-        """
+        """Wait until every contract has ended, which gives True, or it is time to save the progress."""
         loop = asyncio.get_running_loop()
         ended, until = self.batch.ended, loop.time() + SAVED_SECONDS
         enough = ended + max(math.ceil(self.state.contracts * SAVED_SHARE), MIN_SAVED)
@@ -336,7 +286,6 @@ class BatchWait:
         return self.batch.ended == self.state.contracts
 
     def accept_answer(self, position: int) -> None:
-        """Note that the service knows of a contract's refresh, and so accepts the account."""
         self.batch.running.add(position)
         self.was_answered = True
         if not self._is_accepted:

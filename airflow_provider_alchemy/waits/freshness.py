@@ -65,46 +65,29 @@ _SEED_BYTES = 6  # below 2**53: exact in every reader of JSON
 
 @dataclass(slots=True, kw_only=True)
 class FreshnessState(WaitState):
-    """
-    What was seen of some tokens. They are named by their positions in the list, packed, as the state travels often.
+    """What was seen of some tokens; they are positions in the list, packed, as the state travels often."""
 
-    :param fresh_since: What the metadata has to be newer than.
-    :param min_fresh: How many tokens have to be fresh, as text: digits are a number, with a point it is a share.
-    :param seed: The sample's seed; None: the tokens were given.
-    :param sample_size: How many tokens to sample; None: the tokens were given.
-    :param ids: The tokens, packed; None: not known yet, or left out on the way from a trigger.
-    :param digest: Which tokens the positions mean.
-    :param fresh: The positions of those that are proven.
-    :param failed: The positions of those whose last answer had an error, by reason.
-    :param unreadable: How many entries of the list named no token.
-    :param unlisted: How many tokens of the contract's supply the list left out.
-    :param next_position: Where a pass over the tokens goes on that a failed call has cut short; 0: a new one begins.
-    """
-
-    fresh_since: datetime
-    min_fresh: str = str(DEFAULT_MIN_FRESH)
-    seed: int | None = None
-    sample_size: int | None = None
-    ids: str | None = None
-    digest: str = ""
-    fresh: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
-    next_position: int = 0
-    unreadable: int = 0
-    unlisted: int = 0
+    fresh_since: datetime  # what the metadata has to be newer than
+    min_fresh: str = str(DEFAULT_MIN_FRESH)  # how many have to be fresh: digits are a number, with a point a share
+    seed: int | None = None  # the sample's seed; None: the tokens were given
+    sample_size: int | None = None  # how many tokens to sample; None: the tokens were given
+    ids: str | None = None  # the tokens, packed; None: not known yet, or left out on the way from a trigger
+    digest: str = ""  # which tokens the positions mean
+    fresh: str = ""  # the positions of those that are proven
+    failed: dict[str, str] = field(default_factory=dict)  # those whose last answer had an error, by reason
+    next_position: int = 0  # where a pass over the tokens goes on that a failed call has cut short; 0: a new one begins
+    unreadable: int = 0  # how many entries of the list named no token
+    unlisted: int = 0  # how many tokens of the contract's supply the list left out
 
     def check(self) -> None:
-        """Raise ValueError where the tokens, a position or the share cannot be read."""
         needed_of(self.min_fresh, 1)
         tokens = math.inf if self.ids is None else len(unpack_ids(self.ids))
         check_positions((self.fresh, *self.failed.values()), tokens)
 
     def choose(self, token_ids: Sequence[int]) -> None:
-        """Set the tokens to wait for."""
         self.ids, self.digest = pack_ids(token_ids), digest_of(token_ids)
 
     def forget_proofs(self) -> None:
-        """Begin to prove the tokens anew."""
         self.fresh, self.failed, self.next_position = "", {}, 0
 
 
@@ -175,7 +158,6 @@ class FreshnessGoal(Goal[FreshnessState]):
             state.failed = {reason: pack_ids(sorted(found)) for reason, found in self._failed.items() if found}
 
     def is_done(self) -> bool:
-        """Whether enough tokens are proven; raises where too many have an error that stays."""
         if self.state.ids is None:
             return False
         if len(self._fresh) >= self._needed():
@@ -194,14 +176,12 @@ class FreshnessGoal(Goal[FreshnessState]):
         return self.state.ids is not None
 
     def counts(self) -> FreshCounts:
-        """Count the tokens."""
         tokens, fresh = len(self.tokens), len(self._fresh)
         failed = sum(map(len, self._failed.values()))
         lost = sum(len(found) for reason, found in self._failed.items() if reason in _FINAL)
         return FreshCounts(tokens, fresh, tokens - fresh - failed, failed, lost)
 
     def describe(self) -> str:
-        """Say how many tokens are proven."""
         if self.state.ids is None:
             return "the collection's tokens were not known"
         counts = self.counts()
@@ -211,7 +191,6 @@ class FreshnessGoal(Goal[FreshnessState]):
         )
 
     def log_progress(self, log: Log, subject: str) -> None:
-        """Log how many tokens are proven, at each tenth of them."""
         state, counts, percent = self.state, self.counts(), self._percent()
         is_complete = counts.fresh == counts.tokens and state.logged_progress < 100  # noqa: PLR2004 - percent
         has_moved = math.floor(percent) >= state.logged_progress + LOGGED_PROGRESS_STEP or is_complete
@@ -221,12 +200,6 @@ class FreshnessGoal(Goal[FreshnessState]):
         write("%s: %s of %s tokens proven fresh", subject, f"{counts.fresh:,}", f"{counts.tokens:,}")
 
     def result(self) -> dict[str, Any]:
-        """
-        Give what the task returns.
-
-        :return: ``contract_address, network, state, progress, fresh_since, seed, token_ids, counts, failures,
-            submitted_at, finished_at, polls, compute_units``; times are ISO 8601 in UTC, token ids decimal texts.
-        """
         state, counts = self.state, self.counts()
         shown = self.tokens if state.sample_size is not None else self.tokens[:LISTED_TOKENS]
         return {

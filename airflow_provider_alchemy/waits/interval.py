@@ -36,29 +36,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """
-    What the polls have shown of a refresh, enough to estimate its end.
+    """What the polls have shown of a refresh, enough to estimate its end."""
 
-    :param polled_at: The last answered poll.
-    :param since: The first poll that showed what the last one did: the queue, or a refresh that runs.
-    :param is_running: Which of the two.
-    :param idle_at: The last poll before it ran; None: it ran at the first poll.
-    :param base: Where the estimate begins.
-    :param last: The newest progress.
-    :param changed_at: The poll at which the progress rose last.
-    :param step: What each progress was a multiple of, in percentage points.
-    :param rises: How often the progress rose.
-    """
-
-    polled_at: datetime
-    since: datetime
-    is_running: bool
-    idle_at: datetime | None = None
-    base: Mark | None = None
-    last: Mark | None = None
-    changed_at: datetime | None = None
-    step: int = _SEGMENT
-    rises: int = 0
+    polled_at: datetime  # the last answered poll
+    since: datetime  # the first poll that showed what the last one did: the queue, or a refresh that runs
+    is_running: bool  # which of the two
+    idle_at: datetime | None = None  # the last poll before it ran; None: it ran at the first poll
+    base: Mark | None = None  # where the estimate begins
+    last: Mark | None = None  # the newest progress
+    changed_at: datetime | None = None  # the poll at which the progress rose last
+    step: int = _SEGMENT  # what each progress was a multiple of, in percentage points
+    rises: int = 0  # how often the progress rose
 
     def ends_in(self, at: datetime) -> tuple[float, float] | None:
         """Estimate in how many seconds the refresh ends, at the earliest and at the latest; None: no telling."""
@@ -81,7 +69,6 @@ class Progress:
 
 
 def progress_after(earlier: Progress | None, at: datetime, percent: float | None, *, is_queued: bool) -> Progress:
-    """Give what is known of the progress after one more answered poll."""
     if earlier is not None and at <= earlier.polled_at:
         earlier = None  # a clock was set back: times before and after do not compare
     if is_queued and not percent:
@@ -121,19 +108,12 @@ def _begins_again(earlier: Progress, percent: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """
-    How often a wait polls.
+    """How often a wait polls."""
 
-    :param seconds: Seconds between two polls, at least that many where ``adaptive``.
-    :param max_seconds: At most so many where ``adaptive`` (default ten minutes) or ``exponential`` (default: any).
-    :param adaptive: Whether to follow the progress; not together with ``exponential``.
-    :param exponential: Whether to double from poll to poll, as a sensor's ``exponential_backoff`` does.
-    """
-
-    seconds: float = 60.0
-    max_seconds: float | None = None
-    adaptive: bool = False
-    exponential: bool = False
+    seconds: float = 60.0  # seconds between two polls, at least that many where ``adaptive``
+    max_seconds: float | None = None  # where adaptive (default ten minutes) or exponential (default: any)
+    adaptive: bool = False  # whether to follow the progress; not together with ``exponential``
+    exponential: bool = False  # whether to double from poll to poll, as a sensor's ``exponential_backoff`` does
 
     def after(self, rounds: int, progress: Progress | None = None, at: datetime | None = None) -> float:
         """Give the seconds to wait after a poll of this number, from 1, at a time."""

@@ -50,37 +50,23 @@ WAITING = "waiting"
 
 @dataclass(slots=True, kw_only=True)
 class NewTokensState(WaitState):
-    """
-    What was read of the chain.
+    """What was read of the chain."""
 
-    :param min_tokens: How many different tokens have to be minted.
-    :param confirmations: Blocks that must follow a block before it counts.
-    :param asked_block: The block that the task names as the first one; None: it names none.
-    :param asked_time: The time that it names instead; None: none.
-    :param search: The search for the block of that time; None: it has not begun.
-    :param since_block: The first block that counts; None: not known yet.
-    :param next_block: The next block to read; those before it, from ``since_block`` on, were read.
-    :param ids: The tokens that were minted in them, as packed ranges.
-    :param is_behind: Whether the last poll ended before it had read all confirmed blocks.
-    """
-
-    min_tokens: int = DEFAULT_MIN_TOKENS
-    confirmations: int = MIN_CONFIRMATIONS
-    asked_block: int | None = None
-    asked_time: datetime | None = None
-    search: BlockSearch | None = None
-    since_block: int | None = None
-    next_block: int = 0
-    ids: str = ""
-    is_behind: bool = False
+    min_tokens: int = DEFAULT_MIN_TOKENS  # how many different tokens have to be minted
+    confirmations: int = MIN_CONFIRMATIONS  # blocks that must follow a block before it counts
+    asked_block: int | None = None  # the block that the task names as the first one; None: it names none
+    asked_time: datetime | None = None  # the time that it names instead; None: none
+    search: BlockSearch | None = None  # the search for the block of that time; None: it has not begun
+    since_block: int | None = None  # the first block that counts; None: not known yet
+    next_block: int = 0  # the next block to read; those before it, from ``since_block`` on, were read
+    ids: str = ""  # the tokens that were minted in them, as packed ranges
+    is_behind: bool = False  # whether the last poll ended before it had read all confirmed blocks
 
     def check(self) -> None:
-        """Raise ValueError where the tokens cannot be read."""
         unpack_ranges(self.ids)
 
     @property
     def until_block(self) -> int | None:
-        """The last block that was read; None: none was."""
         is_read = self.since_block is not None and self.next_block > self.since_block
         return self.next_block - 1 if is_read else None
 
@@ -103,7 +89,6 @@ class NewTokensGoal(Goal[NewTokensState]):
         self.ranges = merge_ranges(unpack_ranges(state.ids))
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
-        """Read the mints since the last poll."""
         state = self.state
         # It remembers how many blocks the API allows in one call.
         reader = self._reader = self._reader or ChainReader(api, wait.log)
@@ -132,7 +117,6 @@ class NewTokensGoal(Goal[NewTokensState]):
         return sum(last - first + 1 for first, last in self.ranges)
 
     def is_done(self) -> bool:
-        """Whether enough tokens were minted, and all confirmed blocks were read."""
         return self.is_enough() and not self.state.is_behind
 
     def is_enough(self) -> bool:
@@ -140,15 +124,12 @@ class NewTokensGoal(Goal[NewTokensState]):
         return self.count >= self.state.min_tokens
 
     def first_delay_seconds(self, interval: Interval, *, at_once: bool) -> float:
-        """Give a random part of the interval; none where there is more to read already."""
         return super().first_delay_seconds(interval, at_once=at_once or self.state.is_behind)
 
     def delay_seconds(self, interval: Interval) -> float:
-        """Give the interval; none where a poll stopped to save what it had read."""
         return 0.0 if self.state.is_behind and not self.state.failures else super().delay_seconds(interval)
 
     def describe(self) -> str:
-        """Say how many tokens were minted in which blocks."""
         state = self.state
         if state.until_block is not None:
             return f"{plural(self.count, 'new token')} in blocks {state.since_block:,} to {state.until_block:,}"
@@ -159,7 +140,6 @@ class NewTokensGoal(Goal[NewTokensState]):
         return "no new tokens, the newest block was not known"
 
     def log_progress(self, log: Log, subject: str) -> None:
-        """Log how many tokens were minted, at each tenth of those that are waited for."""
         state, percent = self.state, min(100 * self.count // self.state.min_tokens, 100)
         has_moved = percent >= state.logged_progress + LOGGED_PROGRESS_STEP
         if has_moved:
@@ -168,20 +148,13 @@ class NewTokensGoal(Goal[NewTokensState]):
         write("%s: %s (waiting for %s)", subject, self.describe(), f"{state.min_tokens:,}")
 
     def summary(self) -> str:
-        """Say for the last log line how it ended, also where the tokens are too many for a list."""
         unlisted = (
             f" (more than {MAX_RETURNED_TOKENS:,}: token_ids is None)" if self.count > MAX_RETURNED_TOKENS else ""
         )
         return super().summary() + unlisted
 
     def result(self) -> dict[str, Any]:
-        """
-        Give what the task returns.
-
-        :return: ``contract_address, network, state, progress, token_ids, token_count, since_block, until_block,
-            next_block, submitted_at, finished_at, polls, compute_units``; times are ISO 8601 in UTC, token ids decimal
-            texts in the order of their numbers, None where there are more than 100,000; a count beyond 2**53 is None.
-        """
+        """Give what the task returns; a count that not every reader of JSON takes is None."""
         state, count = self.state, self.count
         is_listed = count <= MAX_RETURNED_TOKENS
         ids = [str(one) for first, last in self.ranges for one in range(first, last + 1)] if is_listed else None

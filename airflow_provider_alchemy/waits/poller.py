@@ -39,14 +39,7 @@ _MAX_TICK_SECONDS = 1.0
 
 
 class Poller:
-    """
-    Sends the calls of all waits of a connection.
-
-    :param settings: Whose account, and the way to it.
-    :param renew: Reads the settings again after the service refused the key; default: they never change.
-    :param on_call: Is called with what each request cost.
-    :param connections: Connections at once. Default 16.
-    """
+    """Sends the calls of all waits of a connection; ``renew`` reads the settings again after a refused key."""
 
     def __init__(
         self,
@@ -68,7 +61,6 @@ class Poller:
 
     @property
     def settings(self) -> ClientSettings:
-        """The settings in use; a rotated key changes them."""
         return self._client.settings
 
     @property
@@ -77,7 +69,6 @@ class Poller:
         return throttle_of(self.settings).refusal
 
     def contract(self, contract_address: str) -> Contract:
-        """Give what all waits for a contract share."""
         contract = self._contracts.get(contract_address)
         if contract is None:
             contract = self._contracts[contract_address] = Contract(self, contract_address)
@@ -119,7 +110,6 @@ class Poller:
                     self._on_call(spent)
 
     async def aclose(self) -> None:
-        """Close the sessions."""
         for client in (*self._retired, self._client):
             await client.aclose()
 

@@ -36,28 +36,17 @@ _QUEUED = frozenset({RefreshState.QUEUED, RefreshState.ALREADY_QUEUED, RefreshSt
 
 @dataclass(slots=True, kw_only=True)
 class ReingestState(WaitState):
-    """
-    What was seen of a refresh.
+    """What was seen of a refresh."""
 
-    :param reported_state: The last state's text as it came, which matters where it is unknown.
-    :param logged_state: The state that the log named last.
-    :param percent: The last progress.
-    :param progress: What the polls have shown of it, to estimate the end.
-    :param already_finished: Whether the very first answer was ``finished``: then it may be an earlier refresh's.
-    :param queue_failures: How often the answer was ``queue_failed``.
-    :param max_resubmits: How often the refresh is submitted again then.
-    """
-
-    reported_state: str = ""
-    logged_state: str = ""
-    percent: int | float | None = None
-    progress: Progress | None = None
-    already_finished: bool = False
-    queue_failures: int = 0
-    max_resubmits: int = 0
+    reported_state: str = ""  # the last state's text as it came, which matters where it is unknown
+    logged_state: str = ""  # the state that the log named last
+    percent: int | float | None = None  # the last progress
+    progress: Progress | None = None  # what the polls have shown of it, to estimate the end
+    already_finished: bool = False  # finished at the very first answer: then it may be an earlier refresh's
+    queue_failures: int = 0  # how often the answer was ``queue_failed``
+    max_resubmits: int = 0  # how often the refresh is submitted again then
 
     def check(self) -> None:
-        """Raise ValueError where a progress is no percentage."""
         marks = (self.progress.base, self.progress.last) if self.progress else ()
         if any(mark is not None and not 0 <= mark.percent <= _COMPLETE for mark in marks):
             msg = "the progress is no percentage"
@@ -85,7 +74,6 @@ class ReingestGoal(Goal[ReingestState]):
         self._apply(status)
 
     def is_done(self) -> bool:
-        """Whether the refresh finished; raises where Alchemy ended it otherwise."""
         state = self.state
         if state.status == RefreshState.DOES_NOT_EXIST:
             msg = "Alchemy answered does_not_exist"
@@ -97,7 +85,6 @@ class ReingestGoal(Goal[ReingestState]):
         return state.status == RefreshState.FINISHED
 
     def is_accepted(self) -> bool:
-        """Whether the service knows of the refresh."""
         return self.state.status not in {None, RefreshState.QUEUE_FAILED}
 
     def first_delay_seconds(self, interval: Interval, *, at_once: bool) -> float:
@@ -113,7 +100,6 @@ class ReingestGoal(Goal[ReingestState]):
         return interval.after(state.rounds, state.progress, datetime.now(UTC)) + delay / 2
 
     def delay_seconds(self, interval: Interval) -> float:
-        """Give the time until the next poll, or until a refresh that could not be queued is submitted again."""
         state = self.state
         if state.status == RefreshState.QUEUE_FAILED:
             return backoff_seconds(state.queue_failures)
@@ -121,20 +107,16 @@ class ReingestGoal(Goal[ReingestState]):
         return interval.after(state.rounds, state.progress, at)
 
     async def sleep(self, api: Poller, seconds: float, max_seconds: float) -> None:
-        """Sleep until the next poll is due, or another wait for the same contract has an answer."""
         await self._contract_of(api).sleep(seconds, max_seconds)
 
     def describe(self) -> str:
-        """Say how far the refresh is."""
         progress = "" if self.state.percent is None else f" ({self.state.percent:g} %)"
         return f"the refresh was still {self.state.status or 'without an answer'}{progress}"
 
     def summary(self) -> str:
-        """Say for the last log line how it ended."""
         return self.state.status or "no answer"
 
     def log_progress(self, log: Log, subject: str) -> None:
-        """Log where the state changed, or the progress moved by ten points."""
         state = self.state
         percent = state.percent or 0
         shown = "" if state.percent is None else f", {state.percent:g} %"
@@ -156,12 +138,6 @@ class ReingestGoal(Goal[ReingestState]):
             log.info(words, subject)
 
     def result(self) -> dict[str, Any]:
-        """
-        Give what the task returns.
-
-        :return: ``contract_address, network, state, progress, already_finished, submitted_at, finished_at, polls,
-            compute_units``; times are ISO 8601 in UTC, or None.
-        """
         state = self.state
         return {
             "contract_address": state.contract_address,

@@ -49,45 +49,27 @@ _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 @dataclass(slots=True, kw_only=True)
 class WaitState:
-    """
-    What a wait has seen and spent so far.
+    """What a wait has seen and spent so far."""
 
-    :param contract_address: The collection's contract, in lower case.
-    :param network: The network's slug; empty until the connection was read.
-    :param started_at: When the wait began.
-    :param deadline: When it gives up. A moment, not a duration, so that no restart moves it.
-    :param execution_deadline: When the task's ``execution_timeout`` is over; None: never, or each poke has its own.
-    :param submitted_at: When the service was first asked.
-    :param finished_at: When the first answer came that ended the wait well.
-    :param status: What the service last said; None until it has answered.
-    :param polls: Requests made.
-    :param compute_units: Units billed for them.
-    :param rounds: Polls in this try, however many requests each took.
-    :param failures: Polls in a row that failed.
-    :param logged_progress: The progress that the log named last, in percent.
-    """
-
-    contract_address: str
-    network: str = ""
-    started_at: datetime | None = None
-    deadline: datetime | None = None
-    execution_deadline: datetime | None = None
-    submitted_at: datetime | None = None
-    finished_at: datetime | None = None
-    status: str | None = None
-    polls: int = 0
-    compute_units: int = 0
-    rounds: int = 0
-    failures: int = 0
-    logged_progress: float = 0
+    contract_address: str  # the collection's contract, in lower case
+    network: str = ""  # the network's slug; empty until the connection was read
+    started_at: datetime | None = None  # when the wait began
+    deadline: datetime | None = None  # when it gives up. A moment, not a duration, so that no restart moves it
+    execution_deadline: datetime | None = None  # when execution_timeout is over; None: never, or each poke has its own
+    submitted_at: datetime | None = None  # when the service was first asked
+    finished_at: datetime | None = None  # when the first answer came that ended the wait well
+    status: str | None = None  # what the service last said; None until it has answered
+    polls: int = 0  # requests made
+    compute_units: int = 0  # units billed for them
+    rounds: int = 0  # polls in this try, however many requests each took
+    failures: int = 0  # polls in a row that failed
+    logged_progress: float = 0  # the progress that the log named last, in percent
 
     @property
     def ends_at(self) -> datetime | None:
-        """The first of the two deadlines."""
         return min((at for at in (self.deadline, self.execution_deadline) if at is not None), default=None)
 
     def add(self, usage: Usage) -> None:
-        """Add what calls have cost."""
         self.polls += usage.calls
         self.compute_units += usage.compute_units
         if self.submitted_at is None:
@@ -120,7 +102,6 @@ T = TypeVar("T")
 
 
 def to_json(state: Any) -> dict[str, Any]:
-    """Give a state as JSON values, for Airflow's database."""
     state_type: Any = type(state)
     values: dict[str, Any] = _adapter(state_type).dump_python(state, mode="json")
     return values
@@ -168,16 +149,11 @@ def in_utc(at: datetime) -> datetime:
 
 
 def isoformat(at: datetime | None) -> str | None:
-    """Write a time as results do: ISO 8601, in UTC."""
     return None if at is None else at.astimezone(UTC).isoformat()
 
 
 class Goal(ABC, Generic[S]):
-    """
-    What one feature waits for.
-
-    :param state: What was seen so far; the goal keeps it up to date.
-    """
+    """What one feature waits for; it keeps its state up to date."""
 
     state_type: ClassVar[type[WaitState]]
     deadline_advice: ClassVar[str | None] = None
@@ -217,7 +193,6 @@ class Goal(ABC, Generic[S]):
         """Log what an answered poll brought, where it is worth a line."""
 
     def summary(self) -> str:
-        """Say for the last log line how it ended."""
         return f"{'finished' if self.state.status == FINISHED else 'not finished'}, {self.describe()}"
 
     def is_enough(self) -> bool:
@@ -233,7 +208,6 @@ class Goal(ABC, Generic[S]):
         return 0.0 if at_once else _random.uniform(0, interval.seconds)
 
     def delay_seconds(self, interval: Interval) -> float:
-        """Give the time until the next poll."""
         return interval.after(self.state.rounds)
 
     def may_wait_out(self, error: AlchemyError) -> bool:  # noqa: ARG002 - some goals cannot go on after some errors
@@ -246,17 +220,7 @@ class Goal(ABC, Generic[S]):
 
 
 class Wait:
-    """
-    One wait.
-
-    :param goal: What is waited for.
-    :param source: Whose account, for people: ``connection 'alchemy_default'``.
-    :param interval: How often to poll.
-    :param log: The task's or trigger's log.
-    :param max_consecutive_failures: Polls in a row that may fail; None: any number. A 429 is no failure of the wait.
-    :param max_compute_units: What the wait may spend; None: any amount.
-    :param is_patient: Whether to wait out failures at all, 429 included; else the first one ends the wait.
-    """
+    """One wait; without patience the first failure ends it, a 429 included, which else is no failure of the wait."""
 
     def __init__(
         self,
@@ -289,15 +253,7 @@ class Wait:
         leaves: Callable[[], bool] = lambda: False,
         on_poll: Callable[[], object] = lambda: None,
     ) -> float | None:
-        """
-        Poll until the goal is reached.
-
-        :param at_once: Whether the first poll is due now, as in a worker.
-        :param leaves: Whether another process makes the next poll.
-        :param on_poll: Called after each poll, also after one that failed.
-        :return: Seconds until the next poll, where another process makes it; None: the goal is reached.
-        :raises AlchemyError: The wait has failed.
-        """
+        """Poll until the goal is reached (None), or another process makes the next poll (``leaves``), in seconds."""
         # An earlier process may have seen the end and not reported it: another call might start a new refresh.
         if self._is_done():
             self._finish()
@@ -316,12 +272,7 @@ class Wait:
         return None
 
     async def poll(self, api: Poller) -> float | None:
-        """
-        Poll once, and apply the rules to what came.
-
-        :return: Seconds until the next poll; None: the goal is reached.
-        :raises AlchemyError: The wait has failed.
-        """
+        """Poll once, and apply the rules to what came; give the seconds until the next poll, None: done."""
         self.check_spending()
         state, usage = self.state, Usage()
         error: AlchemyError | None = None
@@ -353,7 +304,6 @@ class Wait:
             return None
 
     def log_summary(self) -> None:
-        """Write the last line: how it ended, how long it took and what it cost."""
         state = self.state
         since = state.started_at or datetime.now(UTC)
         self.log.info(
@@ -371,7 +321,6 @@ class Wait:
         return (self.state.ends_at or _NEVER) if self.is_patient else None
 
     def spending_limit(self) -> SpendingLimit:
-        """Give what is left to spend."""
         left = None if self.max_compute_units is None else self.max_compute_units - self.state.compute_units
         return SpendingLimit(left)
 
