@@ -237,7 +237,6 @@ class AlchemyClient(_Client):
             return self._answer(response.status_code, bytes(body), response.headers)
 
     def close(self) -> None:
-        """Close the HTTP session."""
         self._session.close()
         URL_LOG.removeFilter(self._filter)
 
@@ -389,7 +388,6 @@ class AsyncAlchemyClient(_Client):
         return session
 
     async def aclose(self) -> None:
-        """Close the HTTP session."""
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()

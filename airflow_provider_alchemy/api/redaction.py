@@ -26,7 +26,6 @@ class Redactor:
         self._written = re.compile("".join(map(_in_any_form, key)))
 
     def __call__(self, text: str) -> str:
-        """Give a text with ``***`` in the key's places."""
         if not self._encoded:
             return text
         text = text.replace(self._encoded, REDACTED)
@@ -56,7 +55,6 @@ class KeyFilter(logging.Filter):
         self._redactor = Redactor(api_key)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite a record that shows the key; none is dropped."""
         text = record.getMessage()
         shown = self._redactor(text)
         if shown != text:

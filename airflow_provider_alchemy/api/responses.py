@@ -98,7 +98,6 @@ class Answer:
 
     @property
     def is_redirect(self) -> bool:
-        """Whether it says that the service is elsewhere."""
         return HTTPStatus.MULTIPLE_CHOICES <= self.http_status < HTTPStatus.BAD_REQUEST
 
     @property
@@ -206,12 +205,7 @@ def _shown(text: str) -> str:
 
 
 def explain(error: BaseException, settings: ClientSettings, host: str, *, through_proxy: bool = False) -> AlchemyError:
-    """
-    Give the error to raise in the place of what an HTTP library raised; nothing of its text is used.
-
-    One of ours, raised on the way to the service, is that already. Through a proxy, the proxy's name is the only one
-    that is looked up here.
-    """
+    """Give the error to raise in the place of what an HTTP library raised; nothing of its text is used."""
     if not isinstance(error, AlchemyError):
         error = _explain(error, settings, host, through_proxy=through_proxy)
     return error.without(settings.api_key)

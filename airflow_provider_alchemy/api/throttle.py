@@ -233,7 +233,6 @@ class Queue:
         return self.throttle.start_over_budget(units, time.monotonic())
 
     def report(self, began_at: float, error: AlchemyError | None = None) -> None:
-        """Learn from the answer to a call that began at that moment."""
         if not self.throttle.report(began_at, error):
             return
         if self.throttle.refusal is not None:

@@ -27,7 +27,6 @@ class BlockSearch:
 
     @property
     def found(self) -> int | None:
-        """The block; None: not known yet."""
         return self.high if self.high == self.low else None
 
     def next_block(self, newest_block: int) -> int | None:
@@ -41,7 +40,6 @@ class BlockSearch:
         return (self.low + last) // 2 if guess is None else min(max(guess, self.low), last)
 
     def add(self, block: int, seconds: float) -> None:
-        """Learn the time of a block, in seconds since 1970."""
         self.marks = (*self.marks, (block, seconds))[-2:]
         if seconds < self.moment:
             self.low = max(self.low, block + 1)

@@ -74,7 +74,6 @@ NARROW_NETWORKS, NARROW_NETWORK_BLOCKS = ("berachain-", "monad-testnet"), 1_000
 
 
 def block_seconds(network: str) -> float:
-    """Give the time between two blocks of a network."""
     return BLOCK_SECONDS.get(_name_of(network), UNKNOWN_BLOCK_SECONDS)
 
 
@@ -92,7 +91,6 @@ def describe_confirmations(confirmations: int, network: str) -> str:
 
 
 def max_blocks_of(network: str) -> int:
-    """Give how many blocks a call may span on a paid plan, by Alchemy's documents."""
     if network.startswith(NARROW_NETWORKS):
         return NARROW_NETWORK_BLOCKS
     return UNLIMITED_NETWORK_BLOCKS if _name_of(network) in UNLIMITED_NETWORKS else MAX_BLOCKS

@@ -105,7 +105,6 @@ class ChainReader:
 
     @property
     def max_blocks(self) -> int:
-        """How many blocks the next call may span."""
         return self._blocks.current
 
     async def newest_block(self, usage: Usage, spending_limit: SpendingLimit | None = None) -> int:
@@ -134,10 +133,9 @@ class ChainReader:
         spending_limit: SpendingLimit | None = None,
     ) -> tuple[int, list[ChainLog]]:
         """
-        Read what contracts announced from the first of the blocks on, as far as one call may go.
+        Read what contracts announced, as far as one call may go; give the last block that was read, and the logs.
 
-        The result is the last block that was read, and the logs up to it in the order of the chain. Where the node
-        does not have these blocks yet, the last one that was read is the one before the first.
+        Where the node does not have these blocks yet, the last one that was read is the one before the first.
         """
         first, wanted = blocks
         failures = 0
@@ -241,7 +239,6 @@ class ChainReader:
         return logs
 
     def _warn(self, entry: Any, text: str, reason: object) -> None:
-        """Log what is wrong with a contract, once for each text."""
         fields = entry if isinstance(entry, dict) else {}
         contract = str(fields.get("address"))[:42]
         if (contract, text) in self._warned or len(self._warned) >= MAX_WARNED_CONTRACTS:

@@ -43,12 +43,7 @@ class NetworkChangedError(Exception):
 
 
 class LogStream:
-    """
-    The poll loop, and the queue of the updates of all its watches.
-
-    ``open_sender`` opens the way to the API, and reads the connection again each time; ``name`` is the connection's,
-    for logs.
-    """
+    """The poll loop, and the queue of the updates of all its watches."""
 
     def __init__(self, open_sender: Callable[[], AbstractAsyncContextManager[Sender]], name: str, log: Log) -> None:
         self._open_sender = open_sender
@@ -73,7 +68,6 @@ class LogStream:
         return await asyncio.shield(self._network)
 
     def join(self, watch: Watch) -> None:
-        """Serve a watch, from the next poll on."""
         self._watches.append(watch)
         self._is_watched.set()
         self._has_joined.set()
@@ -81,7 +75,6 @@ class LogStream:
         self._start()
 
     def leave(self, watch: Watch) -> None:
-        """Serve a watch no more."""
         self._watches.remove(watch)
         if not self._watches:
             self._is_watched.clear()
@@ -110,7 +103,6 @@ class LogStream:
         self._updates.put_nowait(error)
 
     async def aclose(self) -> None:
-        """End the loop."""
         poll_loop, self._poll_loop = self._poll_loop, None
         if poll_loop is not None:
             poll_loop.cancel()

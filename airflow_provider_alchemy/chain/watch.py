@@ -31,12 +31,7 @@ class Span:
 
 
 class Watch:
-    """
-    Contracts that are watched.
-
-    ``save`` is called with a cursor once what came before it is stored, and tells whether it could save it. Contracts
-    that are not in ``cursor`` begin at ``start_block``, by default at the newest block.
-    """
+    """Contracts that are watched; those that are not in ``cursor`` begin at ``start_block`` or the newest block."""
 
     def __init__(
         self,
@@ -69,7 +64,6 @@ class Watch:
         return [Span(block, confirmed, frozenset(contracts), self.kinds) for block, contracts in by_block.items()]
 
     def add(self, last_block: int, newest_block: int, logs: Mapping[str, Sequence[ChainLog]]) -> None:
-        """Take what is new to it of blocks that were read up to the last one, by contract."""
         last = min(last_block, newest_block - self.confirmations)
         for contract, block in self.cursor.items():
             if block <= last:
@@ -89,7 +83,6 @@ class Watch:
         return Update(self, payloads_of(network, logs), dict(self.cursor))
 
     async def save(self, cursor: Cursor) -> None:
-        """Save how far the watch has read: what comes before it is stored."""
         if self._save is not None and not await self._save(cursor):
             self.save_again()
 
@@ -112,7 +105,6 @@ _FINGERPRINT_DIGITS = 8
 
 
 def slot_of(network: str, kinds: Iterable[str], confirmations: int) -> str:
-    """Name what a watch reads, the same for the same arguments."""
     return f"{network}/{'+'.join(sorted(kinds))}/{confirmations}"
 
 
@@ -138,7 +130,6 @@ class AssetCursors:
         return cursors
 
     def to_json(self) -> Any:
-        """Give the value to keep."""
         return _adapter().dump_python(self, mode="json")
 
     def cursor_of(self, slot: str, contracts: Iterable[str]) -> Cursor:

@@ -34,7 +34,6 @@ class Connection(Protocol):
 
 
 def read_connection_id(value: Any) -> str:
-    """Check a connection id."""
     if not isinstance(value, str) or not value.strip():
         is_blank = isinstance(value, str)
         problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
@@ -160,7 +159,6 @@ _READERS = {
 
 
 def read_extra(extra: str | None, source: str) -> dict[str, Any]:
-    """Read the extra of a connection, which a person may have typed."""
     try:
         value = json.loads(extra) if extra else {}
     except ValueError:

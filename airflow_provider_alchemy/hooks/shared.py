@@ -38,16 +38,7 @@ SECONDS_BETWEEN_TWO_THAT_BEGIN = 0.0001
 
 
 class shared_poller:  # noqa: N801 - used as a context manager, like a function
-    """
-    The poller of a connection in the running event loop, for as long as the context is open.
-
-    It is the one that other waits of the same connection use, unless the connection has changed since. A class and no
-    generator: thousands of them are open at once.
-
-    :param alchemy_conn_id: The connection.
-    :param network: The network's slug; None: the connection's.
-    :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
-    """
+    """The poller that all waits of a connection share. A class and no generator: thousands are open at once."""
 
     __slots__ = ("_name", "_poller")
 
@@ -143,7 +134,6 @@ async def open_stream(alchemy_conn_id: str, network: str | None, *, is_shared: b
 
 @asynccontextmanager
 async def open_poller(settings: ClientSettings) -> AsyncIterator[Poller]:
-    """Open a poller for one task in a worker."""
     poller = Poller(settings, on_call=count_calls)
     try:
         yield poller

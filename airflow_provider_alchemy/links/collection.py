@@ -83,13 +83,7 @@ class DashboardLink(BaseOperatorLink):
 
 
 def contract_url(contract_address: Any, network: str | None) -> str:
-    """
-    Give the page of a contract in its network's block explorer.
-
-    :param contract_address: The contract.
-    :param network: The network's slug; None: the default one.
-    :return: The URL; empty where the contract or the network's explorer is not known.
-    """
+    """Give the page of a contract in a block explorer; empty where one of them is not known."""
     try:
         checked = read_contract_address(contract_address)
     except AlchemyArgumentError:
@@ -99,11 +93,6 @@ def contract_url(contract_address: Any, network: str | None) -> str:
 
 
 def link_xcoms(result: dict[str, Any]) -> dict[str, str]:
-    """
-    Give the XComs in which Airflow keeps a task's links, for a task that ends without a worker.
-
-    :param result: What the task returns.
-    :return: XCom key to URL.
-    """
+    """Give the XComs in which Airflow keeps a task's links, for a task that ends without a worker."""
     contract = contract_url(result.get("contract_address"), result.get("network"))
     return {ContractLink().xcom_key: contract, DashboardLink().xcom_key: DASHBOARD}

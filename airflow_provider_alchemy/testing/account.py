@@ -69,7 +69,6 @@ class ThroughputWindow:
         return True
 
     def used(self, now: float) -> int:
-        """Give the units of the window that ends now."""
         while self._spent and self._spent[0][0] <= now - WINDOW_SECONDS:
             self._total -= self._spent.popleft()[1]
         return self._total
@@ -115,7 +114,6 @@ class Account:
             chain.advance(now, None)
 
     def accept_keys(self, api_keys: Iterable[str] | None) -> None:
-        """Replace the accepted keys; None: one random key."""
         keys = (secrets.token_urlsafe(24),) if api_keys is None else tuple(api_keys)
         if isinstance(api_keys, str) or not keys or not all(keys):
             msg = "api_keys must be a sequence of at least one key, and of no empty one"

@@ -168,7 +168,6 @@ class Chain:
         return tuple(mined)
 
     def between(self, first: int, last: int) -> list[ChainLog]:
-        """Give the logs of some blocks in the order of the chain; the last block counts."""
         start = bisect_left(self.logs, first, key=_block_number_of)
         return self.logs[start : bisect_right(self.logs, last, lo=start, key=_block_number_of)]
 
@@ -181,7 +180,6 @@ class Chain:
         return max(0, int(at + (number - first) * seconds))
 
     def block_hash(self, number: int) -> str:
-        """Give the hash of a block: no other block has it, also none that a reorganisation puts in its place."""
         _, reorganisation = self._forks[bisect_right(self._forks, (number, inf)) - 1]
         return self._hash(f"block/{number}/{reorganisation}")
 

@@ -28,7 +28,6 @@ _STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 
 def is_address(value: object) -> bool:
-    """Whether a value is 0x and 40 hex digits, in any case."""
     return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
 
 

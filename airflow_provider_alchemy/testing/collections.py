@@ -66,7 +66,6 @@ class CollectionPlan:
 
     @property
     def ids(self) -> Sequence[int]:
-        """The ids at first, in ascending order."""
         if not _is_nft(self.token_type):
             return ()
         if self.token_ids is not None:
@@ -141,7 +140,6 @@ class Collection:
             self._special[token_id] = _SpecialToken(stale_refreshes, plan.error, plan.error_answers or inf)
 
     def grow(self, tokens: int) -> None:
-        """Add tokens at the end, with the ids that follow the last one."""
         if not _is_nft(self.plan.token_type):
             msg = f"A contract of the type {self.plan.token_type} has no tokens to add to"
             raise ValueError(msg)
@@ -229,7 +227,6 @@ def _iso(milliseconds: int) -> str:
 
 
 def contract_fields(address: str, collection: Collection) -> dict[str, Any]:
-    """Give what ``getContractMetadata`` and the ``contract`` of an NFT show."""
     return _contract(address, collection.plan.token_type, collection.total_supply)
 
 

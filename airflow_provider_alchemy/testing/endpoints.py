@@ -391,7 +391,6 @@ UNKNOWN_PATH = Endpoint(UNKNOWN_ENDPOINT, "", 0, 0, _nothing, _unknown_path, {})
 
 
 def find_endpoint(request: ApiRequest) -> Endpoint:
-    """Give the endpoint that a call is for."""
     unknown = NO_METHOD if request.is_rpc else UNKNOWN_PATH
     endpoint = ENDPOINTS.get(request.name, unknown)
     is_right = endpoint.versions is NODE if request.is_rpc else request.version in endpoint.versions

@@ -45,7 +45,6 @@ class Refused(Exception):  # noqa: N818 - an answer of the service, no failure o
 
 
 def require(condition: object, message: str, *, status: int = 400, code: int = INVALID_PARAMS) -> None:
-    """Refuse a call unless something holds."""
     if not condition:
         raise Refused(message, status=status, code=code)
 
@@ -111,7 +110,6 @@ class Exchange:
 
     @cached_property
     def asked(self) -> Asked:
-        """What the call names, or ``Refused``."""
         return self.endpoint.read(self.request)
 
     def answer(self) -> Answer:

@@ -120,7 +120,6 @@ class Faults:
         self.waiting: list[Fault] = []
 
     def pick(self, exchange: Exchange, *, is_after: bool) -> Fault | None:
-        """Find the fault that hits a call, and count the hit."""
         endpoint, contract_address = exchange.endpoint, (exchange.request.contract_address or "").lower()
         for index, fault in enumerate(self.waiting):
             if (

@@ -125,7 +125,6 @@ class Jobs:
         self._jobs: dict[tuple[str, str], Job] = {}
 
     def ask(self, network: str, address: str, now: float, settings: Settings, *, is_dry: bool = False) -> Report:
-        """Make one call for a collection's job; a dry one leaves no trace."""
         place = (network, address)
         job, report = ask(self._plan(place, settings), self._jobs.get(place), now, settings)
         if not is_dry:

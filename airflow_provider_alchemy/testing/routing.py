@@ -48,7 +48,6 @@ class ApiRequest:
 
     @property
     def rpc_params(self) -> object:
-        """The parameters of a call of the node API, whatever they are."""
         return self.body.get("params") if isinstance(self.body, dict) else None
 
     @cached_property
