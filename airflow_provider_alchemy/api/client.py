@@ -129,7 +129,9 @@ class _Client:
 
     def _read(self, call: Call[T], outcome: Answer | AlchemyError, usage: Usage) -> T:
         """Bill a request and read its outcome."""
-        if _was_billed(outcome):
+        # Where not all of an answer came, or none, the request was sent and may well be billed.
+        lost = (AlchemyTimeoutError, AlchemyBadAnswerError, AlchemyUnexpectedAnswerError)
+        if outcome.is_billed if isinstance(outcome, Answer) else isinstance(outcome, lost):
             usage.compute_units += call.endpoint.compute_units
         try:
             if isinstance(outcome, AlchemyError):
@@ -140,15 +142,14 @@ class _Client:
             error.advice = call.advice_on(error)
             raise error.without(self.settings.api_key).about(call.subject) from None
 
-    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _answer(self, status: int, body: bytearray, headers: Mapping[str, str]) -> Answer | AlchemyError:
+        if len(body) > MAX_BODY_BYTES:
+            msg = f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB"
+            return AlchemyUnexpectedAnswerError(msg, http_status=status)
         return Answer(status, self._redactor(body.decode("utf-8", errors="replace")), headers)
 
     def _explain(self, error: Exception) -> AlchemyError:
         return explain(error, self.settings, self._host, through_proxy=bool(self._proxy))
-
-    def _too_large(self, status: int) -> AlchemyError:
-        msg = f"{self._host} sent more than {MAX_BODY_BYTES // 2**20} MiB"
-        return AlchemyUnexpectedAnswerError(msg, http_status=status)
 
 
 class AlchemyClient(_Client):
@@ -208,33 +209,29 @@ class AlchemyClient(_Client):
             time.sleep(delay)
 
     def _exchange(self, request: Request) -> Answer | AlchemyError:
+        ends, body = time.monotonic() + self.settings.timeout, bytearray()
         try:
-            return self._fetch(request)
+            with self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                timeout=self.settings.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                # requests limits the silence between two bytes, not the whole: a dripping answer would never end.
+                read = getattr(response.raw, "read1", response.raw.read)
+                while chunk := read(CHUNK_BYTES, decode_content=True):
+                    body += chunk
+                    if time.monotonic() > ends:
+                        raise TimeoutError  # noqa: TRY301 - explained like the library's own
+                    if len(body) > MAX_BODY_BYTES:
+                        break
         except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
             # Returned, not raised: an exception raised here would carry the library's as its context.
             return self._explain(error)
-
-    def _fetch(self, request: Request) -> Answer | AlchemyError:
-        ends = time.monotonic() + self.settings.timeout
-        with self._session.request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            data=request.body,
-            timeout=self.settings.timeout,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            # requests limits the silence between two bytes, not the whole: a dripping answer would never end.
-            read = getattr(response.raw, "read1", response.raw.read)
-            body = bytearray()
-            while chunk := read(CHUNK_BYTES, decode_content=True):
-                body += chunk
-                if time.monotonic() > ends:
-                    raise TimeoutError
-                if len(body) > MAX_BODY_BYTES:
-                    return self._too_large(response.status_code)
-            return self._answer(response.status_code, bytes(body), response.headers)
+        return self._answer(response.status_code, body, response.headers)
 
     def close(self) -> None:
         self._session.close()
@@ -329,44 +326,39 @@ class AsyncAlchemyClient(_Client):
         return self._read(call, await self._exchange(build_request(call, self.settings)), usage)
 
     async def _exchange(self, request: Request) -> Answer | AlchemyError:
+        from yarl import URL  # noqa: PLC0415 - see above
+
+        body = bytearray()
         try:
-            return await self._fetch(request)
+            # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
+            session = self._session
+            if session is None:
+                async with self._opening:
+                    session = self._session = self._session or await self._open()
+            # Not aiohttp's own time-out: it would count the wait for a connection, and where it is over at the same
+            # moment as a time limit round the call, it swallows the cancellation by that one.
+            async with (
+                self._free,
+                asyncio.timeout(self.settings.timeout),
+                session.request(
+                    request.method,
+                    # Marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
+                    URL(request.url, encoded=True),
+                    headers=request.headers | self._proxy_headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    proxy=self._proxy_url,
+                    proxy_headers=self._tunnel_headers,
+                ) as response,
+            ):
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        break
         except Exception as error:  # noqa: BLE001 - whatever an HTTP library raises may hold the URL, hence the key
             # Returned, not raised: an exception raised here would carry the library's as its context.
             return self._explain(error)
-
-    async def _fetch(self, request: Request) -> Answer | AlchemyError:
-        from yarl import URL  # noqa: PLC0415 - see above
-
-        session = self._session or await self._open_once()
-        # Not aiohttp's own time-out: it would count the wait for a connection, and where it is over at the same moment
-        # as a time limit round the call, it swallows the cancellation by that one.
-        async with (
-            self._free,
-            asyncio.timeout(self.settings.timeout),
-            session.request(
-                request.method,
-                # Marked as encoded: aiohttp would take the URL apart and put it together anew for each poll.
-                URL(request.url, encoded=True),
-                headers=request.headers | self._proxy_headers,
-                data=request.body,
-                allow_redirects=False,
-                proxy=self._proxy_url,
-                proxy_headers=self._tunnel_headers,
-            ) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return self._too_large(response.status)
-            return self._answer(response.status, bytes(body), response.headers)
-
-    async def _open_once(self) -> aiohttp.ClientSession:
-        # Opening takes a while: calls that come meanwhile wait for this session and open none of their own.
-        async with self._opening:
-            self._session = self._session or await self._open()
-            return self._session
+        return self._answer(response.status, body, response.headers)
 
     async def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - see above
@@ -399,13 +391,6 @@ class AsyncAlchemyClient(_Client):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _was_billed(outcome: Answer | AlchemyError) -> bool:
-    """An answer shows it by its status; where none or not all came, the request was sent and may well be billed."""
-    if isinstance(outcome, Answer):
-        return outcome.is_billed
-    return isinstance(outcome, AlchemyTimeoutError | AlchemyBadAnswerError | AlchemyUnexpectedAnswerError)
 
 
 def proxy(settings: ClientSettings) -> str | None:
