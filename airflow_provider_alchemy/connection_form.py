@@ -103,6 +103,14 @@ EXTRA_FIELDS = (
         300,
     ),
     ExtraField(
+        "usd_per_million_units",
+        "US dollars per million units",
+        "What compute units cost on your plan, for logs and results: 0.45 with pay-as-you-go, 0.40 beyond 300 million "
+        "a month; 0: no prices, as for the free tier.",
+        "number",
+        0.45,
+    ),
+    ExtraField(
         "proxy",
         "Proxy",
         "URL of an HTTP proxy; empty: the HTTPS_PROXY and NO_PROXY of the environment.",

@@ -33,6 +33,7 @@ def test_the_table_has_the_documented_fields() -> None:
         "timeout",
         "max_attempts",
         "compute_units_per_second",
+        "usd_per_million_units",
         "proxy",
         "verify",
         "allow_insecure",

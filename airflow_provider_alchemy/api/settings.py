@@ -42,6 +42,8 @@ class ClientSettings:
     :param max_attempts: How often a call is tried when the service is busy or out of reach. Default 5, which
         takes some 20 seconds in all.
     :param compute_units_per_second: The plan's throughput. Default 300, the free tier's.
+    :param usd_per_million_units: What a million compute units cost in US dollars, for logs and results. Default 0.45,
+        Alchemy's pay-as-you-go price up to 300 million units a month (0.40 beyond); 0: no prices.
     :param proxy: URL of an HTTP proxy; default: what the environment says.
     :param verify: True (default), False, or the path of a file with certificate authorities.
     :param allow_insecure: Whether ``http://`` is allowed to hosts beyond this machine. Default False, because
@@ -59,6 +61,7 @@ class ClientSettings:
     timeout: float = 30.0
     max_attempts: int = 5
     compute_units_per_second: float = 300.0
+    usd_per_million_units: float = 0.45
     proxy: str | None = field(default=None, repr=False)
     verify: bool | str = True
     allow_insecure: bool = False
@@ -78,6 +81,7 @@ class ClientSettings:
             f"at least {least:g}: one reingestContract call needs {MAX_CALL_THROUGHPUT_UNITS} units of the "
             f"{WINDOW_SECONDS:g}-second window",
         )
+        self._check_at_least("usd_per_million_units", 0, "US dollars for a million compute units, or 0 for no prices")
         self._check_host()
         if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
             # Not shown: it may hold a password.

@@ -3,12 +3,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_alchemy.api.errors import AlchemySpendingLimitError
+
+
+def usd_of(compute_units: int, usd_per_million_units: float) -> float | None:
+    """Give what units cost in US dollars, to a billionth; None where the connection names no price."""
+    return round(compute_units * usd_per_million_units / 1e6, 9) if usd_per_million_units else None
+
+
+def describe_cost(compute_units: int, usd_per_million_units: float) -> str:
+    """Name units and what they cost, which no rounding makes nothing: ``480 compute units ($0.000216)``."""
+    usd = usd_of(compute_units, usd_per_million_units)
+    if usd is None:
+        return f"{compute_units:,} compute units"
+    decimals = 2 - math.floor(math.log10(usd)) if 0 < usd < 1 else 2
+    return f"{compute_units:,} compute units (${usd:,.{decimals}f})"
 
 
 @dataclass(slots=True)

@@ -60,7 +60,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
     :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
     :return: XCom, pushed also where too many tokens fail: a dict of ``contract_address, network, state, progress,
-        already_finished, submitted_at, finished_at, polls, compute_units, method, counts`` (``tokens, refreshed,
+        already_finished, submitted_at, finished_at, polls, compute_units, usd, method, counts`` (``tokens, refreshed,
         stale, failed``), ``failures`` (reason to ``tokens`` and up to 100 ``token_ids``) and ``duration_seconds``.
     :raises AlchemyTokensFailedError: More tokens than ``max_failed`` are not proven fresh. Airflow may retry it, unless
         more than that failed for reasons that no retry can change: then it is an ``AirflowFailException`` as well.

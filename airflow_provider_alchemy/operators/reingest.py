@@ -73,7 +73,7 @@ class ReingestContractOperator(FallbackTask):
         ``task.output["contract_address"]`` of a DAG reads. Default: yes, but only ``contract_address`` for a task that
         ends in the triggerer, where each XCom costs as much as several polls.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
-        finished_at, polls, compute_units``.
+        finished_at, polls, compute_units, usd``.
     :raises AirflowFailException: What a retry cannot mend: a wrong argument or connection, a contract that is no
         collection, a refused key, a used-up quota, an endpoint that is gone. It is an ``AlchemyError`` as well.
     :raises AlchemyTokensFailedError: Not all tokens are proven fresh (``fallback``).
@@ -182,7 +182,7 @@ class ReingestContractsOperator(ReingestContractsTask):
     :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
     :return: XCom, pushed also where the task fails: a dict of ``network``, ``counts`` (``contracts, finished, failed,
         already_finished, duplicates``), ``finished`` (contracts), ``failed`` (reason to contracts), ``polls``,
-        ``compute_units``, ``submitted_at`` and ``finished_at``.
+        ``compute_units``, ``usd``, ``submitted_at`` and ``finished_at``.
     :raises AlchemyContractsFailedError: More contracts failed than ``max_failed`` allows. Airflow may retry it, unless
         more than that failed for reasons that no retry can mend: then it is an ``AirflowFailException`` as well.
     :raises AirflowSensorTimeout: The same, where nothing went wrong but that the timeout was over.

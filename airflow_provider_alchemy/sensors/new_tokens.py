@@ -66,7 +66,7 @@ class NewTokensSensor(WaitingSensor):
     :return: XCom: a dict of ``contract_address, network, state, progress`` (None), ``token_ids`` (decimal texts in the
         order of their numbers, for ``RefreshCollectionOperator``; None where there are more than 100,000),
         ``token_count, since_block, until_block, next_block`` (where the next wait begins), ``submitted_at,
-        finished_at, polls, compute_units``.
+        finished_at, polls, compute_units, usd``.
     :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.

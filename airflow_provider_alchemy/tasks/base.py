@@ -141,7 +141,7 @@ def event_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
     :param result: What a task with one collection returns.
     :return: ``contract_address, network, state, progress, already_finished, submitted_at, finished_at, polls,
-        compute_units`` as the task returns them (None: unknown), ``counts`` (None: it counts nothing),
+        compute_units, usd`` as the task returns them (None: unknown), ``counts`` (None: it counts nothing),
         ``failed_in_part`` (whether any token that the task read is not proven), ``failed`` (how many tokens) and
         ``failures`` (reason to their number, the ten most frequent).
     """
@@ -155,16 +155,16 @@ def events_of_batch(result: Mapping[str, Any]) -> dict[Collection, dict[str, Any
     """
     Give the extras of the asset events of a batch's collections.
 
-    Times, polls and compute units are known of the whole batch only: the times are limits (not before, not after),
+    Times, polls and costs are known of the whole batch only: the times are limits (not before, not after),
     the rest stands under ``batch``.
 
     :param result: What a task with many collections returns.
     :return: Collection to what ``event_of`` gives, and ``batch``: ``contracts, finished, failed, already_finished,
-        duplicates, polls, compute_units``. A collection that failed in a batch that allows for it has
+        duplicates, polls, compute_units, usd``. A collection that failed in a batch that allows for it has
         ``failed_in_part``, no ``finished_at``, and its reason.
     """
     network = result["network"]
-    batch = {**result["counts"], "polls": result["polls"], "compute_units": result["compute_units"]}
+    batch = {**result["counts"], **{name: result[name] for name in ("polls", "compute_units", "usd")}}
     known = {"network": network, "submitted_at": result["submitted_at"]}
     finished = {"state": RefreshState.FINISHED.value, "progress": 100, "finished_at": result["finished_at"]}
     events = {

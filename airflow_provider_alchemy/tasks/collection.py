@@ -123,6 +123,7 @@ class TokenJob:
             work = (address, self._settings.network, task.method, digest)
             known = state if state is not None and state.is_about(*work) else store.load_state(*work)
             self.state = known or CollectionState.begin(*work)
+            self.state.usd_per_million_units = self._settings.usd_per_million_units
             if self.state.submitted_at is None:
                 self._begin(hook)
         # After a pause the attempts that are left were known, and paid for, before it.
@@ -190,7 +191,7 @@ class TokenJob:
         state = self.state
         msg = (
             f"{state.refreshed:,} of {max(state.supply or 0, state.tokens):,} tokens are proven fresh, for "
-            f"{state.compute_units:,} compute units: {error.what}"
+            f"{state.cost}: {error.what}"
         )
         advice = (
             "Raise max_compute_units: another try of the task then asks only for the tokens that are left, and a task "

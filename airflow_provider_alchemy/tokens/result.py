@@ -24,6 +24,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import RefreshState
+from airflow_provider_alchemy.api.usage import describe_cost
 from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count
 
 MAX_NAMED_IDS = 100
@@ -84,11 +85,11 @@ class RefreshLog:
             return
         tokens = state.remaining + (0 if state.is_read else max((state.supply or 0) - state.tokens, 0))
         self._log.info(
-            "%s: refreshing %s with method %r costs %s compute units, more where some have to be tried again%s",
+            "%s: refreshing %s with method %r costs %s, more where some have to be tried again%s",
             self._subject,
             plural(tokens, "token"),
             state.method.value,
-            f"{price:,}",
+            describe_cost(price, state.usd_per_million_units),
             f"; {state.refreshed:,} are proven fresh already" if state.refreshed else "",
         )
 
@@ -100,12 +101,12 @@ class RefreshLog:
         if percent >= self._logged_percent + LOG_STEP_PERCENT:
             self._logged_percent = percent - percent % LOG_STEP_PERCENT
             self._log.info(
-                "%s: %d %%, %s tokens asked for, %s proven fresh, %s compute units",
+                "%s: %d %%, %s tokens asked for, %s proven fresh, %s",
                 self._subject,
                 percent,
                 f"{state.answered:,}",
                 f"{state.refreshed:,}",
-                f"{state.compute_units:,}",
+                state.cost,
             )
 
     def log_stage(self, state: CollectionState, now: datetime) -> None:
@@ -155,14 +156,14 @@ class RefreshLog:
         if not state.tokens:
             self._log.info("%s: there is no token to refresh", self._subject)
         self._log.info(
-            "%s: %s of %s tokens refreshed and proven%s, after %.1f s, %s calls, %s compute units",
+            "%s: %s of %s tokens refreshed and proven%s, after %.1f s, %s calls, %s",
             self._subject,
             f"{state.refreshed:,}",
             f"{state.tokens:,}",
             f", {count_reasons(state.failed)}" if state.failed else "",
             _duration_seconds(state) or 0.0,
             f"{state.polls:,}",
-            f"{state.compute_units:,}",
+            state.cost,
         )
 
 
@@ -186,6 +187,7 @@ def result_of(state: CollectionState) -> dict[str, Any]:
         "finished_at": _text(state.finished_at),
         "polls": state.polls,
         "compute_units": state.compute_units,
+        "usd": state.usd,
         "method": state.method.value,
         "counts": {
             "tokens": state.tokens,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
+from airflow_provider_alchemy.api.usage import describe_cost, usd_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -160,6 +161,7 @@ class CollectionState:
     estimated_seconds: float = 0.0  # how long queued tokens may take, as the service said in this stage
     polls: int = 0
     compute_units: int = 0
+    usd_per_million_units: float = 0.0  # the connection's price; 0: it names none
     submitted_at: datetime | None = None
     finished_at: datetime | None = None
     execution_deadline: datetime | None = None  # of a deferrable task with an execution_timeout
@@ -179,6 +181,16 @@ class CollectionState:
         state.todo[:0] = [tokens for chunk in state.in_flight for tokens in chunk.as_open()]
         state.in_flight = []
         return state
+
+    @property
+    def usd(self) -> float | None:
+        """What the refresh has cost in US dollars; None where the connection names no price."""
+        return usd_of(self.compute_units, self.usd_per_million_units)
+
+    @property
+    def cost(self) -> str:
+        """What the refresh has cost, for people."""
+        return describe_cost(self.compute_units, self.usd_per_million_units)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the state as JSON values, without those that are as at the beginning."""

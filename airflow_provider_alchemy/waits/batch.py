@@ -144,7 +144,7 @@ class Batch:
         state = self.state
         return (
             f"{self.ended:,} of {state.contracts:,} ended ({len(self.finished):,} finished, {self.failures:,} failed), "
-            f"{plural(state.polls, 'poll')}, {state.compute_units:,} compute units"
+            f"{plural(state.polls, 'poll')}, {state.cost}"
         )
 
     def summary(self) -> str:
@@ -170,6 +170,7 @@ class Batch:
             "failed": {reason: [self.addresses[at] for at in sorted(failed[reason])] for reason in sorted(failed)},
             "polls": state.polls,
             "compute_units": state.compute_units,
+            "usd": state.usd,
             "submitted_at": isoformat(state.submitted_at),
             "finished_at": isoformat(state.finished_at),
         }
@@ -258,6 +259,7 @@ class BatchWait:
 
     async def run(self, api: Poller) -> bool:
         """Wait until every contract has ended, which gives True, or it is time to save the progress."""
+        self.state.usd_per_million_units = api.settings.usd_per_million_units
         loop = asyncio.get_running_loop()
         ended, until = self.batch.ended, loop.time() + SAVED_SECONDS
         enough = ended + max(math.ceil(self.state.contracts * SAVED_SHARE), MIN_SAVED)

@@ -224,6 +224,7 @@ class FreshnessGoal(Goal[FreshnessState]):
             "finished_at": isoformat(state.finished_at),
             "polls": state.polls,
             "compute_units": state.compute_units,
+            "usd": state.usd,
         }
 
     def _needed(self) -> int:

@@ -172,6 +172,7 @@ class NewTokensGoal(Goal[NewTokensState]):
             "finished_at": isoformat(state.finished_at),
             "polls": state.polls,
             "compute_units": state.compute_units,
+            "usd": state.usd,
         }
 
     def _next_blocks(self, newest: int) -> tuple[int, int] | None:

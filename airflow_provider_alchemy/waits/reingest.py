@@ -27,6 +27,7 @@ RESULT_KEYS = (
     "finished_at",
     "polls",
     "compute_units",
+    "usd",
 )
 """The keys of what operator and sensor return."""
 
@@ -149,6 +150,7 @@ class ReingestGoal(Goal[ReingestState]):
             "finished_at": isoformat(state.finished_at),
             "polls": state.polls,
             "compute_units": state.compute_units,
+            "usd": state.usd,
         }
 
     def _contract_of(self, api: Poller) -> Contract:

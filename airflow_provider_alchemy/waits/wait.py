@@ -33,7 +33,7 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.throttle import backoff_seconds
-from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, describe_cost, usd_of
 from airflow_provider_alchemy.waits.interval import Interval
 
 if TYPE_CHECKING:
@@ -61,9 +61,20 @@ class WaitState:
     status: str | None = None  # what the service last said; None until it has answered
     polls: int = 0  # requests made
     compute_units: int = 0  # units billed for them
+    usd_per_million_units: float = 0.0  # the connection's price; 0: it names none
     rounds: int = 0  # polls in this try, however many requests each took
     failures: int = 0  # polls in a row that failed
     logged_progress: float = 0  # the progress that the log named last, in percent
+
+    @property
+    def usd(self) -> float | None:
+        """What it has cost in US dollars; None where the connection names no price."""
+        return usd_of(self.compute_units, self.usd_per_million_units)
+
+    @property
+    def cost(self) -> str:
+        """What it has cost, for people."""
+        return describe_cost(self.compute_units, self.usd_per_million_units)
 
     @property
     def ends_at(self) -> datetime | None:
@@ -275,6 +286,7 @@ class Wait:
         """Poll once, and apply the rules to what came; give the seconds until the next poll, None: done."""
         self.check_spending()
         state, usage = self.state, Usage()
+        state.usd_per_million_units = api.settings.usd_per_million_units
         error: AlchemyError | None = None
         try:
             # A last poll is due at the deadline, and may take as long as a call may.
@@ -307,12 +319,12 @@ class Wait:
         state = self.state
         since = state.started_at or datetime.now(UTC)
         self.log.info(
-            "%s: %s after %.1f s, %s, %s compute units",
+            "%s: %s after %.1f s, %s, %s",
             self.subject,
             self.goal.summary(),
             (datetime.now(UTC) - since).total_seconds(),
             plural(state.polls, "poll"),
-            f"{state.compute_units:,}",
+            state.cost,
         )
 
     @property

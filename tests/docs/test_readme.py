@@ -24,6 +24,7 @@ from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, REINGEST_CONTRACT
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.api.usage import describe_cost
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
@@ -258,10 +259,12 @@ def test_the_example_of_an_xcom_has_the_keys_of_the_result() -> None:
 
 
 def test_the_costs_are_calls_times_the_price() -> None:
-    rows = table("what", "calls", "compute units")
-    calls_and_units = [tuple(int(cell.replace(",", "")) for cell in row[1:]) for row in rows]
+    rows = table("what", "calls", "compute units", "in US dollars")
     assert len(rows) > 3
-    assert all(units == calls * REINGEST_CONTRACT.compute_units for calls, units in calls_and_units)
+    for _, *cells_of_row, usd in rows:
+        calls, units = (int(cell.replace(",", "")) for cell in cells_of_row)
+        assert units == calls * REINGEST_CONTRACT.compute_units
+        assert f"(${usd})" in describe_cost(units, ClientSettings(api_key="a-key").usd_per_million_units)
     assert f"**{REINGEST_CONTRACT.compute_units} compute units**" in README
     assert f"`getContractMetadata` ({GET_CONTRACT_METADATA.compute_units} compute units)" in README
 

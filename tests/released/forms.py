@@ -44,6 +44,7 @@ _KNOWN: dict[str, Any] = {
     "submitted_at": BEGAN_AT,
     "polls": 3,
     "compute_units": 1_440,
+    "usd_per_million_units": 0.45,
     "rounds": 3,
     "failures": 1,
     "logged_progress": 20,

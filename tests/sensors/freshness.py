@@ -30,6 +30,7 @@ RESULT_KEYS = {
     "finished_at",
     "polls",
     "compute_units",
+    "usd",
 }
 
 

@@ -31,6 +31,7 @@ RESULT_KEYS = {
     "finished_at",
     "polls",
     "compute_units",
+    "usd",
 }
 
 

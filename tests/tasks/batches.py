@@ -30,6 +30,7 @@ RESULT_KEYS = {
     "failed",
     "polls",
     "compute_units",
+    "usd",
     "submitted_at",
     "finished_at",
 }

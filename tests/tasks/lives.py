@@ -55,6 +55,7 @@ RESULT_KEYS = {
     "finished_at",
     "polls",
     "compute_units",
+    "usd",
 }
 
 

@@ -70,7 +70,9 @@ class TestEachWay:
         assert (extra["contract_address"], extra["network"], extra["state"]) == (LOWER, "eth-mainnet", "finished")
         assert (extra["submitted_at"], extra["finished_at"]) == (result["submitted_at"], result["finished_at"])
         assert (extra["progress"], extra["failed_in_part"], extra["failed"], extra["failures"]) == (100, False, 0, {})
-        assert extra.get("batch", extra)["compute_units"] == result["compute_units"] > 0
+        cost = extra.get("batch", extra)
+        assert cost["compute_units"] == result["compute_units"] > 0
+        assert cost["usd"] == result["usd"] == pytest.approx(result["compute_units"] * 0.45e-6)
 
     def test_its_keys_are_the_documented_ones(self, way: str) -> None:
         build, arguments = WAYS[way]

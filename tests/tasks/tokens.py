@@ -23,7 +23,7 @@ BATCH, QUEUE, LISTING, METADATA = (
 )
 RESULT_KEYS = {
     *("contract_address", "network", "state", "progress", "already_finished", "submitted_at", "finished_at", "polls"),
-    *("compute_units", "method", "counts", "failures", "duration_seconds"),
+    *("compute_units", "usd", "method", "counts", "failures", "duration_seconds"),
 }
 
 

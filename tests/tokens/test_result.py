@@ -231,6 +231,7 @@ class TestTheResult:
             "finished_at": "2027-01-15T08:01:30.500000+00:00",
             "polls": 25,
             "compute_units": 10_960,
+            "usd": None,
             "method": "queue",
             "counts": {"tokens": 1000, "refreshed": 997, "stale": 2, "failed": 1},
             "failures": {

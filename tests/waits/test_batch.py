@@ -429,6 +429,7 @@ class TestItsState:
             "failed": {"does_not_exist": [address(3)], "timeout": [address(2), address(8)]},
             "polls": 0,
             "compute_units": 0,
+            "usd": None,
             "submitted_at": None,
             "finished_at": None,
         }

@@ -320,6 +320,7 @@ class TestWhatItReturns:
             "finished_at": None,
             "polls": 1,
             "compute_units": 0,
+            "usd": None,
         }
         assert clock.seconds == 0
 

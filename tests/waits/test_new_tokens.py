@@ -302,6 +302,7 @@ class TestWhatItKeeps:
             "finished_at": NOW.isoformat(),
             "polls": 2,
             "compute_units": MIN_PRICE,
+            "usd": 0.0000315,
         }
 
     def test_each_tenth_is_a_line_of_the_log(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

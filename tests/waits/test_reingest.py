@@ -85,6 +85,7 @@ class TestAnswers:
             "finished_at": in_seconds(60).isoformat(),
             "polls": 2,
             "compute_units": 960,
+            "usd": 0.000432,
         }
         assert tuple(result) == RESULT_KEYS
 

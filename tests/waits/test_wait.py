@@ -373,7 +373,7 @@ class TestTheLastLine:
         poll("finished")
         poll.wait.log_summary()
 
-        assert lines(logging.INFO)[-1] == "finished after 90.5 s, 4 polls, 480 compute units"
+        assert lines(logging.INFO)[-1] == "finished after 90.5 s, 4 polls, 480 compute units ($0.000216)"
 
     def test_it_counts_from_the_beginning_in_another_process(self, clock: Clock, lines: Lines) -> None:
         wait = wait_for(refreshing(started_at=in_seconds(-3600), polls=1, compute_units=1440))
@@ -399,7 +399,7 @@ WAIT = """
     "started_at": "2026-11-22T10:00:00Z", "deadline": "2026-11-22T11:00:00Z",
     "execution_deadline": "2026-11-22T12:00:00Z", "submitted_at": "2026-11-22T10:00:01Z",
     "finished_at": "2026-11-22T10:05:00.500000Z", "status": "in_progress", "polls": 6, "compute_units": 2880,
-    "rounds": 5, "failures": 1, "logged_progress": 90.0
+    "usd_per_million_units": 0.4, "rounds": 5, "failures": 1, "logged_progress": 90.0
 """
 PROGRESS = """{
     "polled_at": "2026-11-22T10:04:22Z", "since": "2026-11-22T10:01:15Z", "is_running": true,
