@@ -2,7 +2,8 @@
 """
 What the DAGs of a soak and those who start them both know: the kinds of waits, and how each of them ends.
 
-A kind is a DAG with one task. Every run of it has a collection of its own, given as the run's parameters.
+A kind is a DAG with one task. Every run of it has a collection of its own, given as the run's parameters; but the waits
+that start in the triggerer take a literal contract only, so their runs share one, one run after the other.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ class Kind(StrEnum):
     def ending(self) -> Ending:
         """How its waits end."""
         return ENDINGS.get(self, Ending())
+
+
+LITERAL_CONTRACTS = {
+    kind: f"0x{(0x50AC << 96) + number:040x}"
+    for number, kind in enumerate((Kind.SENSOR_IN_TRIGGERER, Kind.OPERATOR_IN_TRIGGERER, Kind.DOES_NOT_EXIST), start=1)
+}
 
 
 @dataclass(frozen=True)

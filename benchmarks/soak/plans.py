@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pendulum
@@ -14,6 +14,7 @@ from benchmarks.soak.kinds import (
     CONFIRMATIONS,
     CONTRACT,
     CONTRACTS,
+    LITERAL_CONTRACTS,
     SAMPLE,
     SINCE,
     SINCE_BLOCK,
@@ -76,7 +77,9 @@ def plan_of(kind: Kind, number: int, service: Service, wait_seconds: float) -> P
     :param wait_seconds: How long it is to take.
     :return: How it is started and ends.
     """
-    return _PLANNERS[kind](contract_of(number), service, wait_seconds)
+    literal = LITERAL_CONTRACTS.get(kind)
+    plan = _PLANNERS[kind](literal or contract_of(number), service, wait_seconds)
+    return replace(plan, parameters={}) if literal else plan
 
 
 def _refresh(contract: str, service: Service, wait_seconds: float) -> Plan:

@@ -64,7 +64,7 @@ def soak(
     scenario = scenario or Scenario(minutes=minutes)
     airflow = cluster.airflow
     chosen = judged or [name for name in airflow.processes if name.startswith((TRIGGERER, WORKER))]
-    with _trouble(cluster.emulator, scenario), _watcher(airflow, cluster.emulator, scenario) as announcements:
+    with _service_of(cluster.emulator, scenario), _watcher(airflow, cluster.emulator, scenario) as announcements:
         run = _Run(airflow, cluster.emulator, scenario, announcements, tell)
         run.warm_up()
         samples = run.measure()
@@ -178,13 +178,16 @@ class _Run:
 
 
 @contextmanager
-def _trouble(emulator: RemoteEmulator, scenario: Scenario) -> Iterator[None]:
+def _service_of(emulator: RemoteEmulator, scenario: Scenario) -> Iterator[None]:
+    # Runs with a literal contract share it: each has to start a refresh of its own.
+    emulator.post("settings", after_finished="restart")
     for fault in FAULTS if scenario.fault_probability else ():
         emulator.post("faults", **fault, probability=scenario.fault_probability)
     try:
         yield
     finally:
         emulator.clear_faults()
+        emulator.post("settings", after_finished="report")
 
 
 @contextmanager

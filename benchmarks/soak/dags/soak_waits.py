@@ -20,6 +20,7 @@ from benchmarks.soak.kinds import (
     CONFIRMATIONS,
     CONTRACT,
     CONTRACTS,
+    LITERAL_CONTRACTS,
     SAMPLE,
     SINCE,
     SINCE_BLOCK,
@@ -41,20 +42,25 @@ OF_ONE: dict[str, Any] = {"contract_address": f"{{{{ params.{CONTRACT} }}}}"}
 
 
 def new_dag(kind: Kind, *parameters: str) -> DAG:
-    params = {name: Param("", type="string") for name in parameters}
-    return DAG(kind.value, schedule=None, start_date=START, params=params, max_active_runs=100)
+    is_literal = kind in LITERAL_CONTRACTS
+    params = {} if is_literal else {name: Param("", type="string") for name in parameters}
+    return DAG(kind.value, schedule=None, start_date=START, params=params, max_active_runs=1 if is_literal else 100)
+
+
+def of_one(kind: Kind) -> dict[str, Any]:
+    return {"contract_address": LITERAL_CONTRACTS[kind]} if kind in LITERAL_CONTRACTS else OF_ONE
 
 
 def sensor(kind: Kind, **arguments: Any) -> None:
     defaults = {"poke_interval": POLL_SECONDS, "timeout": LIMIT_SECONDS, "retries": 0}
     with new_dag(kind, CONTRACT):
-        ReingestSensor(task_id=TASK, **OF_ONE, **(defaults | arguments))
+        ReingestSensor(task_id=TASK, **of_one(kind), **(defaults | arguments))
 
 
 def operator(kind: Kind, **arguments: Any) -> None:
     defaults = {"wait_for_completion": True, "poll_interval": POLL_SECONDS, "timeout": LIMIT_SECONDS, "retries": 0}
     with new_dag(kind, CONTRACT):
-        ReingestContractOperator(task_id=TASK, **OF_ONE, **(defaults | arguments))
+        ReingestContractOperator(task_id=TASK, **of_one(kind), **(defaults | arguments))
 
 
 sensor(Kind.SENSOR, **DEFERRED)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -113,3 +114,23 @@ ROLLING_RESTART = Blow("rolling restart by SIGTERM", rolling_restart)
 
 def emulator_gone(seconds: float) -> Blow:
     return Blow(f"the emulator gone for {seconds:.0f} s", emulator_away(seconds))
+
+
+EACH = {
+    "triggerer": [TRIGGERER],
+    "both_triggerers": [BOTH_TRIGGERERS],
+    "submitting_worker": [SUBMITTING_WORKER],
+    "resuming_worker": [RESUMING_WORKER],
+    "scheduler": [SCHEDULER],
+    "api_server": [API_SERVER],
+    "postgresql": [POSTGRESQL],
+    "redis": [REDIS],
+    "emulator": [emulator_gone(120)],
+    "power_cut": [POWER_CUT],
+    "rolling_restart": [ROLLING_RESTART],
+}
+TOGETHER = {
+    "airflow": [SUBMITTING_WORKER, TRIGGERER, RESUMING_WORKER, SCHEDULER, BOTH_TRIGGERERS],
+    "surroundings": [emulator_gone(20), POSTGRESQL, REDIS],
+}
+SCENARIOS: dict[str, list[Blow]] = EACH if os.environ.get("CLUSTER_KILLS") == "each" else TOGETHER

@@ -18,9 +18,10 @@ import pytest
 from benchmarks.soak.counting import counting_environment
 from benchmarks.soak.soaking import DAGS as SOAK_DAGS
 from cluster import Cluster, open_cluster
-from tests.e2e.cluster.dags.waits import DEFAULT_WAITS, WAITS_VARIABLE
+from tests.e2e.cluster.blows import SCENARIOS
+from tests.e2e.cluster.dags.waits import DEFAULT_WAITS, SCENARIOS_VARIABLE, WAITS_VARIABLE
 from tests.e2e.cluster.figures import HOME
-from tests.e2e.cluster.stage import Stage
+from tests.e2e.cluster.stage import SHARED, TROUBLED, Stage
 
 DAGS = Path(__file__).parent / "dags"
 
@@ -41,7 +42,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, api_key: str, waits: int) 
         dags,
         api_key=api_key,
         emulator_options=["--units-per-second=none", "--block-seconds=none"],
-        environment={WAITS_VARIABLE: str(waits), **counting_environment(os.environ)},
+        environment={
+            WAITS_VARIABLE: str(waits),
+            SCENARIOS_VARIABLE: ",".join([*SCENARIOS, *SHARED, TROUBLED]),
+            **counting_environment(os.environ),
+        },
     ) as cluster:
         yield cluster
 

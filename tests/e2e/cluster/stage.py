@@ -14,10 +14,14 @@ from local_airflow import LocalAirflowError
 from local_airflow.waiting import wait_until
 from tests.e2e.chain.records import Records
 from tests.e2e.cluster.blows import Blow, revive
-from tests.e2e.cluster.dags.waits import FILE, WAITS, WATCHERS, Kind
+from tests.e2e.cluster.dags.waits import FILE, WATCHERS, Kind, dag_of
 from tests.e2e.cluster.records import ClusterRecords
 from tests.e2e.cluster.verdicts import ENDED, Verdict, early_ends, late_calls, wrong_ends
 from tests.e2e.cluster.waits import ScenarioWaits
+
+SHARED = [f"shared_{number}" for number in range(5)]
+TROUBLED = "troubled"
+"""The scenarios without kills."""
 
 
 class Stage:
@@ -58,7 +62,7 @@ class Stage:
         waits = ScenarioWaits(name, self.waits, self.cluster.emulator)
         waits.plan()
         airflow = self.cluster.airflow
-        run = airflow.trigger_dag(WAITS, conf=waits.parameters)
+        run = airflow.trigger_dag(dag_of(name), conf=waits.parameters)
         for blow in blows:
             if blow.is_early:
                 blow.strike(self.cluster)

@@ -7,9 +7,8 @@ import pytest
 
 from cluster import Cluster
 from cluster.running import TRIGGERERS, WORKERS
-from tests.e2e.cluster.stage import Stage
+from tests.e2e.cluster.stage import SHARED, Stage
 
-PLAYS = 5
 """On a busy machine one triggerer may be so slow that the other takes all triggers of a scenario."""
 
 pytestmark = pytest.mark.e2e
@@ -34,11 +33,11 @@ def test_tasks_pass_through_both_workers_and_triggers_through_both_triggerers(st
         # A trigger writes into a log file of its task that has the number of the triggerer's job in its name.
         return workers | {file.name.split(".")[-2] for file in airflow.log_folder.rglob("*.trigger.*.log")}
 
-    for number in range(PLAYS):
-        verdict = stage.play(f"shared_{number}", [])
+    for scenario in SHARED:
+        verdict = stage.play(scenario, [])
         assert (verdict.wrong, verdict.early, verdict.late) == ([], [], [])
         # A triggerer that is late to say that it lives loses its triggers to the other, which asks once more.
         assert max(verdict.again.values(), default=0) <= 1
         if len(at_work()) == len(WORKERS) + len(TRIGGERERS):
             return
-    pytest.fail(f"After {PLAYS} scenarios only these have worked: {at_work()}")
+    pytest.fail(f"After {len(SHARED)} scenarios only these have worked: {at_work()}")

@@ -3,47 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.cluster.blows import (
-    API_SERVER,
-    BOTH_TRIGGERERS,
-    POSTGRESQL,
-    POWER_CUT,
-    REDIS,
-    RESUMING_WORKER,
-    ROLLING_RESTART,
-    SCHEDULER,
-    SUBMITTING_WORKER,
-    TRIGGERER,
-    Blow,
-    emulator_gone,
-)
+from tests.e2e.cluster.blows import SCENARIOS
 from tests.e2e.cluster.figures import ROW, row_of
 from tests.e2e.cluster.stage import Stage
 from tests.e2e.cluster.verdicts import Verdict
-
-EACH = {
-    "triggerer": [TRIGGERER],
-    "both_triggerers": [BOTH_TRIGGERERS],
-    "submitting_worker": [SUBMITTING_WORKER],
-    "resuming_worker": [RESUMING_WORKER],
-    "scheduler": [SCHEDULER],
-    "api_server": [API_SERVER],
-    "postgresql": [POSTGRESQL],
-    "redis": [REDIS],
-    "emulator": [emulator_gone(120)],
-    "power_cut": [POWER_CUT],
-    "rolling_restart": [ROLLING_RESTART],
-}
-TOGETHER = {
-    "airflow": [SUBMITTING_WORKER, TRIGGERER, RESUMING_WORKER, SCHEDULER, BOTH_TRIGGERERS],
-    "surroundings": [emulator_gone(20), POSTGRESQL, REDIS],
-}
-SCENARIOS: dict[str, list[Blow]] = EACH if os.environ.get("CLUSTER_KILLS") == "each" else TOGETHER
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from cluster import Cluster
-from tests.e2e.cluster.stage import Stage
+from tests.e2e.cluster.stage import TROUBLED, Stage
 from tests.key_search import Place, places_of
 
 pytestmark = pytest.mark.e2e
@@ -32,7 +32,7 @@ def troubled(stage: Stage) -> Cluster:
     """Waits to which the service answers all that is no answer: what is said of that must not show the key."""
     for fault in FAULTS:
         stage.cluster.emulator.post("faults", times=4, **fault)
-    stage.play("troubled", [])
+    stage.play(TROUBLED, [])
     return stage.cluster
 
 

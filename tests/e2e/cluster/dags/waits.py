@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One DAG with waits of every kind, and watchers beside it.
+A DAG with waits of every kind for each scenario, and watchers beside them.
 
-A run is told its contracts in its parameters: each scenario has its own, so that none meets another.
+Each scenario has contracts of its own. A run gets them in its parameters; the waits that start in the triggerer take
+literal ones only, so each scenario has a DAG.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 
 FILE = "waits.py"
-WAITS, WATCHERS = "waits", "watchers"
-WAITS_VARIABLE = "CLUSTER_WAITS"
+WATCHERS = "watchers"
+WAITS_VARIABLE, SCENARIOS_VARIABLE = "CLUSTER_WAITS", "CLUSTER_SCENARIOS"
 DEFAULT_WAITS = 40
 BATCHES = 3
 POLL_SECONDS = 5.0
@@ -67,6 +68,10 @@ def counts(waits: int) -> dict[Kind, int]:
     return {kind: waits * share // 1000 for kind, share in PER_THOUSAND.items()}
 
 
+def dag_of(scenario: str) -> str:
+    return f"waits_{scenario}"
+
+
 def contracts_of(scenario: str, kind: Kind, waits: int) -> list[str]:
     number = counts(waits)[kind]
     return ["0x" + hashlib.sha256(f"{scenario} {kind} {index}".encode()).hexdigest()[:40] for index in range(number)]
@@ -81,14 +86,14 @@ def rendered(kind: Kind, waits: int) -> list[str]:
     return [f"{{{{ params.{kind}[{index}] }}}}" for index in range(counts(waits)[kind])]
 
 
-def new_waits(waits: int) -> None:
+def new_waits(scenario: str, waits: int) -> None:
     waiting: dict[str, Any] = {"deferrable": True, "poke_interval": POLL_SECONDS, "timeout": TIMEOUT_SECONDS}
     polling: dict[str, Any] = {"poll_interval": POLL_SECONDS, "timeout": TIMEOUT_SECONDS}
     ReingestSensor.partial(task_id=Kind.SENSOR, **waiting).expand(contract_address=rendered(Kind.SENSOR, waits))
     ReingestContractOperator.partial(
         task_id=Kind.OPERATOR, wait_for_completion=True, deferrable=True, **polling
     ).expand(contract_address=rendered(Kind.OPERATOR, waits))
-    for index, contract in enumerate(rendered(Kind.FROM_TRIGGER, waits)):
+    for index, contract in enumerate(contracts_of(scenario, Kind.FROM_TRIGGER, waits)):
         ReingestSensor(
             task_id=f"{Kind.FROM_TRIGGER}_{index}",
             contract_address=contract,
@@ -126,16 +131,17 @@ def new_watchers(waits: int) -> None:
 
 if WAITS_VARIABLE in os.environ:
     number_of_waits = int(os.environ[WAITS_VARIABLE])
-    with DAG(
-        WAITS,
-        schedule=None,
-        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-        catchup=False,
-        max_active_tasks=1000,
-        max_active_runs=50,
-        # A worker that dies takes its task with it: that is what retries are for.
-        default_args={"retries": 4, "retry_delay": timedelta(seconds=1)},
-        params={**{str(kind): [] for kind in Kind}, "batches": [[] for _ in range(BATCHES)]},
-    ):
-        new_waits(number_of_waits)
+    for name_of_scenario in os.environ[SCENARIOS_VARIABLE].split(","):
+        with DAG(
+            dag_of(name_of_scenario),
+            schedule=None,
+            start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+            catchup=False,
+            max_active_tasks=1000,
+            max_active_runs=50,
+            # A worker that dies takes its task with it: that is what retries are for.
+            default_args={"retries": 4, "retry_delay": timedelta(seconds=1)},
+            params={**{str(kind): [] for kind in Kind}, "batches": [[] for _ in range(BATCHES)]},
+        ):
+            new_waits(name_of_scenario, number_of_waits)
     new_watchers(number_of_waits)
