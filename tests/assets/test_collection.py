@@ -128,7 +128,7 @@ def test_importing_it_loads_next_to_nothing(module: str) -> None:
     heavy = (
         "airflow.",
         "airflow_provider_alchemy.hooks",
-        "eth_utils",
+        "Crypto",
         "pendulum",
         "requests",
         "aiohttp",

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 OLDER = sorted((PROJECT / "constraints").glob("airflow-*.txt"))
 UNUSED = {"python-dateutil"}
 """pendulum asks it only about texts that are no times of ISO 8601, where it is told not to be strict: api never is."""
-UNDER_API = ("aiohttp", "eth-hash", "eth-utils", "pendulum", "pycryptodome", "requests", "yarl")
+UNDER_API = ("aiohttp", "pendulum", "pycryptodome", "requests", "yarl")
 
 
 def pins(file: Path) -> dict[str, str]:
