@@ -104,7 +104,7 @@ def _is_checksum_address(text: str) -> bool:
     digits = text[2:]
     digest = keccak.new(digest_bits=256, data=digits.lower().encode()).hexdigest()
     return all(
-        not digit.isalpha() or digit.isupper() == (int(nibble, 16) >= 8)
+        not digit.isalpha() or digit.isupper() == (nibble in "89abcdef")
         for digit, nibble in zip(digits, digest, strict=False)
     )
 
