@@ -111,6 +111,13 @@ EXTRA_FIELDS = (
         0.45,
     ),
     ExtraField(
+        "shared_budget",
+        "Shared budget",
+        "URL of a Redis (redis://… or rediss://…) in which all workers and triggerers of this account count compute "
+        "units together; needs the extra [redis]. Empty: each process counts its own.",
+        sensitive=True,
+    ),
+    ExtraField(
         "proxy",
         "Proxy",
         "URL of an HTTP proxy; empty: the HTTPS_PROXY and NO_PROXY of the environment.",

@@ -34,6 +34,7 @@ def test_the_table_has_the_documented_fields() -> None:
         "max_attempts",
         "compute_units_per_second",
         "usd_per_million_units",
+        "shared_budget",
         "proxy",
         "verify",
         "allow_insecure",
@@ -96,8 +97,9 @@ def test_the_form_accepts_any_other_network() -> None:
     jsonschema.validate("a-network-of-tomorrow", conn_fields()["network"]["schema"])
 
 
-def test_the_form_hides_a_proxys_password() -> None:
-    assert conn_fields()["proxy"]["schema"]["format"] == "password"
+@pytest.mark.parametrize("name", ["proxy", "shared_budget"])
+def test_the_form_hides_a_password(name: str) -> None:
+    assert conn_fields()[name]["schema"]["format"] == "password"
 
 
 def test_both_formats_name_the_key_and_the_base_url_alike() -> None:

@@ -44,6 +44,8 @@ class ClientSettings:
     :param compute_units_per_second: The plan's throughput. Default 300, the free tier's.
     :param usd_per_million_units: What a million compute units cost in US dollars, for logs and results. Default 0.45,
         Alchemy's pay-as-you-go price up to 300 million units a month (0.40 beyond); 0: no prices.
+    :param shared_budget: URL of a Redis (``redis://…`` or ``rediss://…``) in which all processes of the account count
+        their compute units together. It needs the extra ``[redis]``. Default: each process counts its own.
     :param proxy: URL of an HTTP proxy; default: what the environment says.
     :param verify: True (default), False, or the path of a file with certificate authorities.
     :param allow_insecure: Whether ``http://`` is allowed to hosts beyond this machine. Default False, because
@@ -62,6 +64,7 @@ class ClientSettings:
     max_attempts: int = 5
     compute_units_per_second: float = 300.0
     usd_per_million_units: float = 0.45
+    shared_budget: str | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     verify: bool | str = True
     allow_insecure: bool = False
@@ -83,9 +86,16 @@ class ClientSettings:
         )
         self._check_at_least("usd_per_million_units", 0, "US dollars for a million compute units, or 0 for no prices")
         self._check_host()
+        self._check_shared_budget()
         if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
             # Not shown: it may hold a password.
             self._refuse("proxy", "is no URL of an HTTP proxy; expected one such as http://proxy.example.com:3128")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may show."""
+        password = urlsplit(self.shared_budget or "").password or ""
+        return tuple(filter(None, (self.api_key, self.shared_budget, password, unquote(password))))
 
     @property
     def base_url(self) -> str:
@@ -151,6 +161,17 @@ class ClientSettings:
                 "allow_insecure: true in the extra where that network is yours"
             )
             self._refuse("host", problem)
+
+    def _check_shared_budget(self) -> None:
+        try:
+            parts = urlsplit(self.shared_budget or "redis://localhost")
+            is_redis = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_redis, parts = False, urlsplit("")
+        if not is_redis or not (parts.path.strip("/") or "0").isdecimal():
+            # Not shown: it may hold a password.
+            example = "redis://:password@redis.example.com:6379/0, or rediss:// with TLS"
+            self._refuse("shared_budget", f"is no URL of a Redis; expected one such as {example}")
 
 
 def is_loopback(hostname: str) -> bool:

@@ -3,8 +3,8 @@
 The limits of an account, for all its calls in this process: the only place that knows what a 429 means.
 
 Calls wait here for three things: that the service does not refuse the account, that the 10-second window has room, and
-that no other call goes first. Other processes and other software use the same account, and nothing coordinates them:
-the service's refusals are the only sign of them.
+that no other call goes first. Other processes of the same account are known where a Redis counts for all of them
+(``shared_budget``). Of other software, the service's refusals are the only sign.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyRateLimitError
 from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
+from airflow_provider_alchemy.api.shared_budget import SharedBudget
 
 MAX_BACKOFF_SECONDS = 64.0
 """Alchemy's page on retries advises exponential back-off with up to a second of jitter, at most 32 or 64 s."""
+
+SPREAD_SECONDS = 0.5
+"""How much later than planned a call may arrive at the service, which counts from then."""
 
 RECOVERY_STEP = 1 / 8
 """The part of the plan's rate that comes back with each window without a refusal: after one refusal the full rate is
@@ -56,11 +60,14 @@ class Throttle:
     """
 
     def __init__(
-        self, units_per_second: float, window_seconds: float = WINDOW_SECONDS, spread_seconds: float = 0.5
+        self,
+        units_per_second: float,
+        window_seconds: float = WINDOW_SECONDS,
+        spread_seconds: float = SPREAD_SECONDS,
+        shared: SharedBudget | None = None,
     ) -> None:
         self._plan_rate = self._rate = units_per_second
         self._window_seconds = window_seconds
-        # The service counts from when a call arrives, which may be that much later than planned.
         self._held_seconds = window_seconds + spread_seconds
         self._starts: deque[tuple[float, int]] = deque()
         self._used = 0
@@ -71,6 +78,8 @@ class Throttle:
         self._lock = threading.Lock()
         self._first_in_line = threading.Lock()
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, ReferenceType[Queue]] = WeakKeyDictionary()
+        self.shared = shared
+        """What all processes of the account share; None: each has its own window alone."""
         self.refusals = 0
         """How often the service has refused the account."""
         self.refusal: AlchemyRateLimitError | None = None
@@ -83,8 +92,12 @@ class Throttle:
         """The rate that is kept to now: the plan's, or less after refusals."""
         return self._rate
 
-    def try_start(self, units: int, now: float) -> float:
-        """Reserve units for a call that starts now and give 0, or give the seconds after which to try again."""
+    def try_start(self, units: int, now: float, *, is_booked: bool = True) -> float:
+        """
+        Reserve units for a call that starts now and give 0, or give the seconds after which to try again.
+
+        Where it is not booked in the shared budget, nothing is reserved.
+        """
         with self._lock:
             if self._resumes_at > now:
                 return self._resumes_at - now
@@ -93,8 +106,9 @@ class Throttle:
                 self._used -= self._starts.popleft()[1]
             excess = self._used + units - self._rate * self._window_seconds
             if excess <= 0 or not self._starts:
-                self._starts.append((now, units))
-                self._used += units
+                if is_booked:
+                    self._starts.append((now, units))
+                    self._used += units
                 return 0.0
             for started_at, used in self._starts:
                 excess -= used
@@ -108,14 +122,21 @@ class Throttle:
         # The others wait for the lock meanwhile, so that expensive calls do not starve behind cheap ones.
         left = seconds_until(deadline)
         is_in_time = left > 0
+        is_booked = self.shared is None
         is_first = self._first_in_line.acquire(timeout=-1 if math.isinf(left) else max(left, 0.0))
         try:
             while True:
                 now = time.monotonic()
-                delay = self.try_start(units, now)
-                left = seconds_until(deadline)
-                if not delay:
+                if delay := self.try_start(units, now, is_booked=is_booked):
+                    # A booking that is not used in its time is lost: the service counts the call when it arrives.
+                    is_booked = self.shared is None
+                elif is_booked or self.shared is None:
                     return now
+                else:
+                    delay, is_booked = self.shared.book(units), True
+                    if not delay:
+                        continue
+                left = seconds_until(deadline)
                 if self.refusals >= gives_up_at or (left < delay and self.refusal):
                     raise self.current_refusal()
                 if left > 0:
@@ -190,6 +211,7 @@ class Queue:
         self._waiting: list[tuple[float, int, int, float, asyncio.Future[float]]] = []
         self._numbers = count()
         self._runner: asyncio.Task[None] | None = None
+        self._booked = 0  # units of the shared budget that no call has used
         self._is_probing = False
         self._probe_ended = asyncio.Event()
 
@@ -209,7 +231,8 @@ class Queue:
         the account.
         """
         now = time.monotonic()
-        if self.throttle.is_accepted and not self._waiting and not self.throttle.try_start(units, now):
+        is_free = self.throttle.shared is None and self.throttle.is_accepted and not self._waiting
+        if is_free and not self.throttle.try_start(units, now):
             return now
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         gives_up_at = self.throttle.refusals + max_refusals
@@ -256,22 +279,40 @@ class Queue:
             self._runner.cancel()
 
     async def _hand_out(self) -> None:
+        self._booked = 0
         while self._waiting:
             _, _, units, _, turn = self._waiting[0]
+            is_booked = self.throttle.shared is None or units <= self._booked
             if turn.done():
                 heapq.heappop(self._waiting)
             elif self._is_probing:
                 self._probe_ended.clear()
                 await self._probe_ended.wait()
-            elif delay := self.throttle.try_start(units, time.monotonic()):
+            elif delay := self.throttle.try_start(units, time.monotonic(), is_booked=is_booked):
+                self._booked = 0  # lost: the service counts a call when it arrives
                 await asyncio.sleep(delay)
+            elif not is_booked:
+                await self._book(units)
             else:
                 heapq.heappop(self._waiting)
+                self._booked = max(self._booked - units, 0)
                 self._is_probing = not self.throttle.is_accepted
                 turn.set_result(time.monotonic())
 
+    async def _book(self, units: int) -> None:
+        """Book what the next call takes in the shared budget, and wait until it may start; another may then be next."""
+        try:
+            delay = await self.throttle.shared.abook(units - self._booked) if self.throttle.shared else 0.0
+        except AlchemyError as error:
+            for *_, turn in self._waiting:
+                if not turn.done():
+                    turn.set_exception(copy.copy(error))
+            return
+        self._booked = units
+        await asyncio.sleep(delay)
 
-_throttles: dict[tuple[str, str, float], Throttle] = {}
+
+_throttles: dict[tuple[str, str, float, str], Throttle] = {}
 """One for each account that this process has called: kept, because the service's window outlives a client."""
 
 _throttles_lock = threading.Lock()
@@ -279,11 +320,17 @@ _throttles_lock = threading.Lock()
 
 def throttle_of(settings: ClientSettings) -> Throttle:
     """Give the throttle that all clients of an account share in this process."""
-    # The digest keeps the key out of a table that a debugger or a memory dump would show at once.
-    account = hashlib.sha256(settings.api_key.encode()).hexdigest()
-    name = (settings.host or "", account, settings.compute_units_per_second)
+    account, shared_budget = map(_digest, (settings.api_key, settings.shared_budget or ""))
+    name = (settings.host or "", account, settings.compute_units_per_second, shared_budget)
     with _throttles_lock:
         throttle = _throttles.get(name)
         if throttle is None:
-            throttle = _throttles[name] = Throttle(settings.compute_units_per_second)
+            held_seconds = WINDOW_SECONDS + SPREAD_SECONDS
+            shared = SharedBudget(settings, held_seconds=held_seconds) if settings.shared_budget else None
+            throttle = _throttles[name] = Throttle(settings.compute_units_per_second, shared=shared)
         return throttle
+
+
+def _digest(text: str) -> str:
+    # It keeps keys out of a table that a debugger or a memory dump would show at once.
+    return hashlib.sha256(text.encode()).hexdigest()

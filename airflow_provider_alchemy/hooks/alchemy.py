@@ -164,7 +164,8 @@ class AlchemyHook(BaseHook):
         except AirflowNotFoundException:
             connection = None
         settings = self._settings(connection)
-        mask_key(settings.api_key)
+        for secret in settings.secrets:
+            mask_key(secret)
         return settings
 
     async def aread_settings(self) -> ClientSettings:
@@ -180,7 +181,8 @@ class AlchemyHook(BaseHook):
         except AirflowNotFoundException:
             connection = None
         settings = self._settings(connection)
-        await amask_key(settings.api_key)
+        for secret in settings.secrets:
+            await amask_key(secret)
         return settings
 
     def _settings(self, connection: Any) -> ClientSettings:

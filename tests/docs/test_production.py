@@ -151,7 +151,8 @@ def test_the_shares_of_the_example_fit_into_the_free_plan(monkeypatch: pytest.Mo
         monkeypatch.setenv(name, json.dumps(json.loads(value)))
         with AlchemyHook() as hook:
             rates.append(hook.get_conn().settings.compute_units_per_second)
-    assert 2 * rates[0] + rates[1] == 300
+    shared, triggerer, worker = rates
+    assert 2 * triggerer + worker == shared == 300
     assert "two of them share 240 of 300 units a second" in PAGE
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import warnings
 from typing import Any
@@ -188,6 +189,15 @@ class TestSecrets:
             hook.get_conn()
 
         assert redact("the key is blanks-round-it") == "the key is ***"
+
+    async def test_airflow_masks_the_password_of_a_shared_budget(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        url = "redis://:long%2Bpass%2Fword@redis.example.com:6379/0"
+        fields = {"conn_type": "alchemy", "password": "a-long-key", "extra": {"shared_budget": url}}
+        monkeypatch.setenv("AIRFLOW_CONN_ALCHEMY_DEFAULT", json.dumps(fields))
+        with AlchemyHook() as hook:
+            hook.get_conn()
+
+        assert redact(f"{url}, long+pass/word, long%2Bpass%2Fword") == "***, ***, ***"
 
     async def test_it_does_so_in_an_event_loop_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         fields = '{"conn_type": "alchemy", "password": " blanks/in+a+loop "}'
