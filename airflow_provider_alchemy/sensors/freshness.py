@@ -36,7 +36,7 @@ from airflow_provider_alchemy.waits.freshness import (
     FreshnessState,
     seed_of,
 )
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, to_json
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 
 class MetadataFreshSensor(WaitingSensor):
@@ -81,7 +81,7 @@ class MetadataFreshSensor(WaitingSensor):
     """
 
     template_fields: Sequence[str] = ("contract_address", "fresh_since", "token_ids", "network", "alchemy_conn_id")
-    goal_type = FreshnessGoal
+    trigger_type = FreshnessTrigger
     store_key = "alchemy_freshness"
     loss_between_pokes = "each samples the collection again, 600 compute units per hundred of its tokens"
 
@@ -177,7 +177,3 @@ class MetadataFreshSensor(WaitingSensor):
         if state.digest != digest:
             msg = "the list of tokens is not the one that the wait began with"
             raise AlchemyUnexpectedAnswerError(msg, advice="Clear the task to begin anew")
-
-    def trigger(self, state: FreshnessState) -> FreshnessTrigger:
-        """Give the trigger that goes on from a state."""
-        return FreshnessTrigger(state=to_json(state), **self.trigger_arguments())

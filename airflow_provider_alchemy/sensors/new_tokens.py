@@ -26,7 +26,7 @@ from airflow_provider_alchemy.waits.new_tokens import (
     NewTokensGoal,
     NewTokensState,
 )
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, to_json
+from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 
 class NewTokensSensor(WaitingSensor):
@@ -73,7 +73,7 @@ class NewTokensSensor(WaitingSensor):
     """
 
     template_fields: Sequence[str] = ("contract_address", "since_block", "since", "network", "alchemy_conn_id")
-    goal_type = NewTokensGoal
+    trigger_type = NewTokensTrigger
     store_key = "alchemy_new_tokens"
     loss_between_pokes = "each reads the chain again from where the sensor began"
 
@@ -152,7 +152,3 @@ class NewTokensSensor(WaitingSensor):
         super().resume_first_poke(state, at)
         if state.asked_block is None and state.asked_time is None:
             state.asked_time = at - BLOCK_DELAY
-
-    def trigger(self, state: NewTokensState) -> NewTokensTrigger:
-        """Give the trigger that goes on from a state."""
-        return NewTokensTrigger(state=to_json(state), **self.trigger_arguments())

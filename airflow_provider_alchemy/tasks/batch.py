@@ -9,47 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from airflow_provider_alchemy.api.errors import (
-    AlchemyDeadlineError,
-    AlchemyError,
-    AlchemyUnexpectedAnswerError,
-    error_from_dict,
-)
-from airflow_provider_alchemy.api.inputs import (
-    ContractList,
-    pack_addresses,
-    read_contracts,
-    read_network,
-    unpack_addresses,
-)
+from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
+from airflow_provider_alchemy.api.inputs import ContractList, pack_addresses, read_contracts, unpack_addresses
 from airflow_provider_alchemy.assets.uris import Collection
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
 from airflow_provider_alchemy.tasks.arguments import read_batch_spending_limit
-from airflow_provider_alchemy.tasks.base import CollectionTask, events_of_batch, push_result
+from airflow_provider_alchemy.tasks.base import events_of_batch, push_result
+from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
 from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from airflow_provider_alchemy.waits.batch import Batch, BatchState
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 
 
-class ReingestContractsTask(CollectionTask):
+class ReingestContractsTask(DeferrableTask):
     """The part of a task that leads a batch through its processes. The operator adds its arguments."""
 
     operator_extra_links: Sequence[Any] = (DashboardLink(),)
+    store_key = "alchemy_batch"
 
     contract_addresses: Any
-    network: str | None
-    alchemy_conn_id: str
     poll_interval: float
     max_poll_interval: float
     adaptive: bool
@@ -61,7 +46,7 @@ class ReingestContractsTask(CollectionTask):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check all that can be checked before anything is sent, and go on in the triggerer."""
-        store = self._store(context)
+        store = self.store(context)
         try:
             contracts = read_contracts(self.contract_addresses)
             number = len(contracts.addresses)
@@ -73,40 +58,32 @@ class ReingestContractsTask(CollectionTask):
             self._log_start(batch, subject, store)
             self._defer(batch)
         self.log.info("%s: all have ended in an earlier try", subject)
-        return self._conclude(context, batch)
+        return self._end(context, batch)
 
     def execute_complete(
         self, context: Any, event: dict[str, Any] | None = None, contract_addresses: str | None = None
     ) -> dict[str, Any]:
         """Save what the triggerer saw, and defer the rest or end."""
-        values = event if isinstance(event, dict) else {}
-        status, state = values.get("status"), from_json(BatchState, values.get("state"))
-        if status not in list(WaitEnd) or state is None:
-            msg = f"the trigger's event is {str(event)[:200]!r}"
-            advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"
-            raise AlchemyUnexpectedAnswerError(msg, subject=f"Batch of task {self.task_id!r}", advice=advice)
-        self._store(context).save(to_json(state))
+        read_state = partial(from_json, BatchState)
+        status, state, error = read_event(event, read_state, f"Batch of task {self.task_id!r}")
+        self.store(context).save(to_json(state))
         batch = Batch(state, self._addresses(state, contract_addresses))
         if status == WaitEnd.PROGRESS:
             # Not the trigger: Airflow begins the triggerer's log of a task anew with each deferral.
             self.log.info("%s: %s", self._subject(state), batch.describe())
             self._defer(batch)
-        error = None if status == WaitEnd.FINISHED else error_from_dict(values.get("error") or {})
-        return self._conclude(context, batch, error)
+        return self._end(context, batch, error)
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
-            saved, _ = self._store(context).load()
-            state = from_json(BatchState, saved)
-            subject = f"Batch of task {self.task_id!r}" if state is None else self._subject(state)
-            msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
-            error = AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
-            # The list may be another by now: then there is no result.
-            with suppress(AlchemyError):
-                if state is not None:
-                    push_result(self, context, Batch(state, self._addresses(state)).result(error))
-            raise airflow_exception(error, self, context)
-        return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+    def ended_by_airflow(self, context: Any) -> AlchemyError:
+        saved, _ = self.store(context).load()
+        state = from_json(BatchState, saved)
+        if state is None:
+            return no_triggerer_error(f"Batch of task {self.task_id!r}")
+        error = no_triggerer_error(self._subject(state))
+        # The list may be another by now: then there is no result.
+        with suppress(AlchemyError):
+            push_result(self, context, Batch(state, self._addresses(state)).result(error))
+        return error
 
     def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
         return events_of_batch(result)
@@ -114,13 +91,8 @@ class ReingestContractsTask(CollectionTask):
     def on_kill(self) -> None:
         self.log.info("The refreshes that were submitted go on at Alchemy, which cannot cancel them")
 
-    def _store(self, context: Any) -> TaskStateStore:
-        return TaskStateStore(context, "alchemy_batch", self.retries, self.log)
-
     def _begin(self, contracts: ContractList, store: TaskStateStore) -> tuple[Batch, str]:
-        network = None if self.network is None else read_network(self.network)
-        with AlchemyHook(read_connection_id(self.alchemy_conn_id), network) as hook:
-            settings = hook.read_settings()
+        settings = self.read_settings()
         state = BatchState(
             contracts=len(contracts.addresses),
             digest=contracts.digest(settings.network),
@@ -140,11 +112,10 @@ class ReingestContractsTask(CollectionTask):
         return batch, batch.state.describe(settings.source)
 
     def _defer(self, batch: Batch) -> None:
-        state = batch.pack()
-        ends_at = state.ends_at
-        packed = pack_addresses(batch.addresses)
-        self.defer(
-            trigger=ReingestContractsTrigger(
+        state, packed = batch.pack(), pack_addresses(batch.addresses)
+        self.defer_until(
+            state.ends_at,
+            ReingestContractsTrigger(
                 contract_addresses=packed,
                 state=to_json(state),
                 alchemy_conn_id=read_connection_id(self.alchemy_conn_id),
@@ -155,20 +126,13 @@ class ReingestContractsTask(CollectionTask):
                 max_resubmits=self.max_resubmits,
                 max_compute_units=self.max_compute_units,
             ),
-            method_name="execute_complete",
-            kwargs={"contract_addresses": packed},
-            timeout=None if ends_at is None else max(ends_at - datetime.now(UTC), -BACK_STOP / 2) + BACK_STOP,
+            {"contract_addresses": packed},
         )
 
-    def _conclude(self, context: Any, batch: Batch, stopped_by: AlchemyError | None = None) -> dict[str, Any]:
+    def _end(self, context: Any, batch: Batch, stopped_by: AlchemyError | None = None) -> dict[str, Any]:
         subject = self._subject(batch.state)
         self.log.info("%s: %s", subject, batch.summary())
-        result = batch.result(stopped_by)
-        error = stopped_by or batch.error(self.max_failed, subject)
-        if error is None:
-            return self.complete(context, result)
-        push_result(self, context, result)
-        raise airflow_exception(error, self, context)
+        return self.conclude(context, batch.result(stopped_by), stopped_by or batch.error(self.max_failed, subject))
 
     def _addresses(self, state: BatchState, packed: str | None = None) -> Sequence[str]:
         # dag.test() forgets what a task gave itself on the way, and Airflow does where it ends a wait.

@@ -18,7 +18,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_alchemy.api.client import AsyncAlchemyClient
-from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, describe, is_gone
+from airflow_provider_alchemy.api.endpoints import GET_CONTRACT_METADATA, get_contract_metadata, is_gone
 from airflow_provider_alchemy.api.errors import (
     AlchemyArgumentError,
     AlchemyError,
@@ -26,19 +26,17 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
 )
-from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_network, read_token_ids
+from airflow_provider_alchemy.api.inputs import TokenList, read_contract_address, read_token_ids
 from airflow_provider_alchemy.api.logs import Log, plural
-from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook, count_calls
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.hooks.alchemy import count_calls
 from airflow_provider_alchemy.tasks.arguments import check_is_no_mapped_nothing
-from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
+from airflow_provider_alchemy.tasks.base import push_result
+from airflow_provider_alchemy.tasks.deferral import DeferrableTask
 from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
 from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.tasks.waiting import FAILED_BY_AIRFLOW, is_airflow_timeout
 from airflow_provider_alchemy.tokens.refresh import CollectionRefresh, RefreshOptions
 from airflow_provider_alchemy.tokens.result import (
     RefreshLog,
@@ -49,7 +47,7 @@ from airflow_provider_alchemy.tokens.result import (
     result_of,
 )
 from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, CollectionState, Method
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, NextAttemptTrigger
+from airflow_provider_alchemy.triggers.wait import NextAttemptTrigger
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from airflow_provider_alchemy.waits.wait import Wait
 
@@ -78,21 +76,22 @@ class TokenStore(TaskStateStore):
             self._log.info("The tokens are not those of the earlier try: asking for all of them")
             return None
         if not is_same_try:
-            state.begin_next_try()
+            state.begin_new_try()
             self._log.info(
                 "An earlier try has proven %s fresh: asking for the others only", plural(state.refreshed, "token")
             )
         return state
 
 
-class TokenTask(CollectionTask):
+class TokenTask(DeferrableTask):
     contract_address: str
-    network: str | None
-    alchemy_conn_id: str
     method: Method = Method.BATCH
     token_attempts: int = 3
     attempt_interval: float = MIN_SECONDS_BETWEEN_ATTEMPTS
     max_compute_units: int | None
+
+    def token_store(self, context: Any) -> TokenStore:
+        return TokenStore(context, KEY, self.retries, self.log)
 
 
 class TokenJob:
@@ -114,25 +113,16 @@ class TokenJob:
         if store.is_missing and state is None:
             task.log.info("Airflow keeps nothing of a task before 3.3: a retry asks for all tokens again")
         address = read_contract_address(task.contract_address)
-        network = None if task.network is None else read_network(task.network)
-        with AlchemyHook(read_connection_id(task.alchemy_conn_id), network) as hook:
-            self._settings: ClientSettings = hook.get_conn().settings
-            self.subject = describe(address, self._settings).replace("collection", "Collection", 1)
-            self._log = RefreshLog(task.log, self.subject)
-            digest = "" if tokens is None else tokens.digest()
-            work = (address, self._settings.network, task.method, digest)
-            known = state if state is not None and state.is_about(*work) else store.load_state(*work)
-            self.state = known or CollectionState.begin(*work)
-            self.state.usd_per_million_units = self._settings.usd_per_million_units
-            if self.state.submitted_at is None:
-                self._begin(hook)
-        # After a pause the attempts that are left were known, and paid for, before it.
-        if self.state.next_at is None:
-            price = price_of_rest(self.state)
-            check_price("the refresh costs", price, self.state.compute_units, task.max_compute_units, self.subject)
-            self._log.log_price(self.state, price)
+        self._settings = task.read_settings()
+        digest = "" if tokens is None else tokens.digest()
+        work = (address, self._settings.network, task.method, digest)
+        known = state if state is not None and state.is_about(*work) else store.load_state(*work)
+        self.state = known or CollectionState.begin(*work)
+        self.state.usd_per_million_units = self._settings.usd_per_million_units
+        self.subject = self.state.describe(self._settings.source)
+        self._log = RefreshLog(task.log, self.subject)
 
-    def _begin(self, hook: AlchemyHook) -> None:
+    async def _begin(self, client: AsyncAlchemyClient) -> None:
         state, usage, now = self.state, Usage(), datetime.now(UTC)
         if self._tokens is not None:
             state.supply, state.submitted_at = len(self._tokens.ids), now
@@ -140,7 +130,8 @@ class TokenJob:
         price, limit = GET_CONTRACT_METADATA.compute_units, self._task.max_compute_units
         check_price("to ask how many tokens there are costs", price, state.compute_units, limit, self.subject)
         try:
-            metadata = hook.get_contract_metadata(state.contract_address, usage=usage)
+            call = get_contract_metadata(state.contract_address, self._settings)
+            metadata = await client.send(call, usage=usage)
             metadata.check_is_collection(self.subject)
             # A larger number is no count of tokens, and more than Airflow's messages can hold.
             supply = metadata.total_supply
@@ -148,9 +139,10 @@ class TokenJob:
             state.counts_tokens = metadata.supply_counts_tokens
             state.submitted_at = now
         finally:
+            # Not state.add: until it is answered, nothing was submitted.
             state.polls += usage.calls
             state.compute_units += usage.compute_units
-            self._store.save(state.to_dict())
+            count_calls(usage)
 
     def run(self, max_pause_seconds: float = inf) -> bool:
         """Do what ``CollectionRefresh.run`` does, until the state's ``execution_deadline``."""
@@ -159,11 +151,11 @@ class TokenJob:
         except TimeoutError:
             self._store.save(self.state.to_dict())
             raise _execution_timeout_error(self._task) from None
-        except AlchemySpendingLimitError as error:
-            raise self._explained(error) from None
-        except BaseException:
+        except BaseException as error:
             # Such as Airflow's time-out: what is known is saved, and the retry asks for the rest.
             self._store.save(self.state.to_dict())
+            if isinstance(error, AlchemySpendingLimitError) and error.subject is None:
+                raise self._explained(error) from None
             raise
         if is_done:
             self.state.finished_at = self.state.finished_at or datetime.now(UTC)
@@ -172,20 +164,26 @@ class TokenJob:
         return is_done
 
     async def _run(self, max_pause_seconds: float) -> bool:
-        task, limit = self._task, self._task.max_compute_units
-        options = RefreshOptions(
-            token_attempts=task.token_attempts,
-            interval_seconds=task.attempt_interval,
-            spending_limit=SpendingLimit(None if limit is None else limit - self.state.compute_units),
-            save=self._store.save if self._store.is_available else None,
-            on_call=count_calls,
-        )
+        task, state, limit = self._task, self.state, self._task.max_compute_units
         token_ids = None if self._tokens is None else self._tokens.ids
-        deadline = self.state.execution_deadline
+        deadline = state.execution_deadline
         seconds_left = None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
         async with AsyncAlchemyClient(self._settings) as client, asyncio.timeout(seconds_left):
-            refresh = CollectionRefresh(client, self.state, token_ids, options, self._log)
-            return await refresh.run(max_pause_seconds)
+            if state.submitted_at is None:
+                await self._begin(client)
+            # After a pause the attempts that are left were known, and paid for, before it.
+            if state.next_at is None:
+                price = price_of_rest(state)
+                check_price("the refresh costs", price, state.compute_units, limit, self.subject)
+                self._log.log_price(state, price)
+            options = RefreshOptions(
+                token_attempts=task.token_attempts,
+                interval_seconds=task.attempt_interval,
+                spending_limit=SpendingLimit(None if limit is None else limit - state.compute_units),
+                save=self._store.save if self._store.is_available else None,
+                on_call=count_calls,
+            )
+            return await CollectionRefresh(client, state, token_ids, options, self._log).run(max_pause_seconds)
 
     def _explained(self, error: AlchemySpendingLimitError) -> AlchemySpendingLimitError:
         state = self.state
@@ -209,32 +207,17 @@ class RefreshCollectionTask(TokenTask):
     report_path: Any
     deferrable: bool
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        self.label_mapped_task(context)
-        return self._continue(context, None)
-
-    def execute_complete(
-        self, context: Any, event: dict[str, Any] | None = None, record: dict[str, Any] | None = None
+    def execute(
+        self, context: Any, event: dict[str, Any] | None = None, state: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Go on after a pause, with the state in ``record`` where Airflow has no store for it."""
-        self.log.debug("The pause is over: %s", event)
+        """Refresh the tokens; after a pause go on, with ``state`` where Airflow has no store for it."""
+        self.log.debug("Event of the pause: %s", event)
         self.label_mapped_task(context)
-        return self._continue(context, CollectionState.from_dict(record))
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
-            raise airflow_exception(_execution_timeout_error(self), self, context)
-        return super().resume_execution(next_method, next_kwargs, context)
-
-    def on_kill(self) -> None:
-        self.log.info(_STOPS_HERE, self.contract_address)
-
-    def _continue(self, context: Any, state: CollectionState | None) -> dict[str, Any]:
-        store = TokenStore(context, KEY, self.retries, self.log)
+        store = self.token_store(context)
         try:
             check_is_no_mapped_nothing(self, "token_ids", context)
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
-            job = TokenJob(self, store, tokens=tokens, state=state)
+            job = TokenJob(self, store, tokens=tokens, state=CollectionState.from_dict(state))
             self._apply_execution_timeout(job.state)
             is_done = job.run(MIN_DEFERRAL_SECONDS if self.deferrable else inf)
         except AlchemyError as error:
@@ -242,6 +225,14 @@ class RefreshCollectionTask(TokenTask):
         if not is_done:
             self._defer(job.state, store)
         return self._finish(context, job)
+
+    execute_complete = execute
+
+    def ended_by_airflow(self, context: Any) -> AlchemyError:  # noqa: ARG002 - the base's
+        return _execution_timeout_error(self)
+
+    def on_kill(self) -> None:
+        self.log.info(_STOPS_HERE, self.contract_address)
 
     def _apply_execution_timeout(self, state: CollectionState) -> None:
         """Note when ``execution_timeout`` is over: Airflow enforces it in the worker only, not while deferred."""
@@ -257,27 +248,18 @@ class RefreshCollectionTask(TokenTask):
         values = state.to_dict()
         is_saved = store.save(values)
         self.log.info("Waiting in the triggerer for %.0f s", (due_at - datetime.now(UTC)).total_seconds())
-        self.defer(
-            trigger=NextAttemptTrigger(due_at.isoformat()),
-            method_name="execute_complete",
-            # Where a store has it, it goes no second way: it may be large.
-            kwargs={} if is_saved else {"record": values},
-            timeout=None if deadline is None else deadline - datetime.now(UTC) + BACK_STOP,
-        )
+        # Where a store has the state, it goes no second way: it may be large.
+        self.defer_until(deadline, NextAttemptTrigger(due_at.isoformat()), {} if is_saved else {"state": values})
 
     def _finish(self, context: Any, job: TokenJob) -> dict[str, Any]:
         result = result_of(job.state)
-        error = error_of(job.state, self.max_failed, job.subject)
         if self.report_path:
             try:
                 write_report(self.report_path, report_lines(job.state), self.log)
             except AlchemyError:
                 push_result(self, context, result)
                 raise
-        if error is None:
-            return self.complete(context, result)
-        push_result(self, context, result)
-        raise airflow_exception(error, self, context)
+        return self.conclude(context, result, error_of(job.state, self.max_failed, job.subject))
 
 
 class FallbackTask(ReingestTask, TokenTask):
@@ -294,7 +276,7 @@ class FallbackTask(ReingestTask, TokenTask):
         """Go on with the tokens where an earlier process of this task has begun to refresh them."""
         if self.fallback is None:
             return None
-        store = TokenStore(context, KEY, self.retries, self.log)
+        store = self.token_store(context)
         try:
             state = store.load_state(read_contract_address(self.contract_address), self.network)
         except AlchemyArgumentError:
@@ -319,7 +301,7 @@ class FallbackTask(ReingestTask, TokenTask):
             error.what,
         )
         waited = wait.state
-        store = TokenStore(context, KEY, self.retries, self.log)
+        store = self.token_store(context)
         # A task that starts in the triggerer asks in each try: no trigger can read the store.
         earlier = store.load_state(waited.contract_address, waited.network)
         state = earlier or CollectionState.begin(waited.contract_address, waited.network)

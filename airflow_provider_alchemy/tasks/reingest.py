@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import (
-    AlchemyDeadlineError,
     AlchemyError,
     AlchemyExecutionDeadlineError,
     AlchemyQueueFailedError,
@@ -18,7 +17,7 @@ from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_
 from airflow_provider_alchemy.tasks.waiting import WaitingTask
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
 from airflow_provider_alchemy.triggers.wait import BACK_STOP
-from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
+from airflow_provider_alchemy.waits.reingest import ReingestState
 from airflow_provider_alchemy.waits.wait import to_json
 
 _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
@@ -26,7 +25,7 @@ _FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 
 class ReingestTask(WaitingTask):
     start_trigger_args = LateStartTriggerArgs()
-    goal_type = ReingestGoal
+    trigger_type = ReingestTrigger
     store_key = "alchemy_reingest"
 
     max_resubmits: int = 0
@@ -67,13 +66,13 @@ class ReingestTask(WaitingTask):
     def on_kill(self) -> None:
         self.log.info("The refresh of %s goes on at Alchemy, which cannot cancel it", self.contract_address)
 
-    def ended_by_airflow(self) -> AlchemyDeadlineError:
+    def ended_by_airflow(self, context: Any) -> AlchemyError:
         """Give the error of a wait that Airflow ended: for its execution_timeout where it started in the triggerer."""
         seconds = self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
         if self.start_from_trigger and seconds <= self.time_limit_seconds() + BACK_STOP.total_seconds():
             msg = "the refresh had not ended when the task's execution_timeout was over"
             return AlchemyExecutionDeadlineError(msg, subject=f"Collection {self.contract_address}")
-        return super().ended_by_airflow()
+        return super().ended_by_airflow(context)
 
     def trigger(self, state: ReingestState) -> ReingestTrigger:
         """Give the trigger that goes on from a state; it submits nothing."""

@@ -13,46 +13,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue
+from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_alchemy.api.errors import (
-    AlchemyDeadlineError,
-    AlchemyError,
-    AlchemyUnexpectedAnswerError,
-    error_from_dict,
-)
-from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
+from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.hooks.shared import open_poller
-from airflow_provider_alchemy.tasks.base import CollectionTask
+from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
 from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
-from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd, WaitTrigger
+from airflow_provider_alchemy.triggers.wait import WaitTrigger
 from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import Goal, Wait, WaitState, to_json
-
-FAILED_BY_AIRFLOW = "__fail__"
-"""The method that Airflow resumes a task with where its trigger failed, or its time was over."""
+from airflow_provider_alchemy.waits.wait import Wait, WaitState, to_json
 
 
-def is_airflow_timeout(next_kwargs: dict[str, Any] | None) -> bool:
-    """Tell whether Airflow ended a wait for its time, rather than for a trigger that failed."""
-    return "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-
-
-class WaitingTask(CollectionTask):
+class WaitingTask(DeferrableTask):
     """The part of a task that leads a wait through its processes. Its subclasses name what they wait for."""
 
-    goal_type: ClassVar[type[Goal[Any]]]
-    store_key: ClassVar[str]
-    """Under which key the task's store has the state."""
-
+    trigger_type: ClassVar[type[WaitTrigger]]
     contract_address: str
-    network: str | None
-    alchemy_conn_id: str
     deferrable: bool
     max_consecutive_failures: int | None
     max_compute_units: int | None
@@ -74,9 +53,9 @@ class WaitingTask(CollectionTask):
     def new_state(self, context: Any, contract_address: str, network: str) -> Any:
         """Give a state in which nothing was seen yet, from the rendered arguments."""
 
-    @abstractmethod
     def trigger(self, state: Any) -> WaitTrigger:
         """Give the trigger that goes on from a state."""
+        return self.trigger_type(state=to_json(state), **self.trigger_arguments())
 
     def resumed(self, saved: Any, new: Any, *, is_same_try: bool) -> Any:
         """Give the state to go on from after an earlier process, None where its state is about something else."""
@@ -107,7 +86,7 @@ class WaitingTask(CollectionTask):
     def wait_for_goal(self, context: Any, state: Any = None) -> dict[str, Any]:
         wait: Wait | None = None
         try:
-            settings = self._settings()
+            settings = self.read_settings()
             wait = self._wait(self._state(context, settings) if state is None else state, settings.source)
             delay = self._run(context, wait, settings)
         except AlchemyError as error:
@@ -128,7 +107,9 @@ class WaitingTask(CollectionTask):
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on in a worker with what the triggerer saw."""
         self.label_mapped_task(context)
-        state, error = self._read_event(event)
+        _, state, error = read_event(
+            event, self.trigger_type.goal_type.read_state, f"Collection {self.contract_address}"
+        )
         source = f"connection {self.alchemy_conn_id!r}"
         try:
             self.restore(state)
@@ -145,18 +126,8 @@ class WaitingTask(CollectionTask):
         """Whether a worker goes on with a wait that the triggerer could not."""
         return False
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Resume after a deferral, with the rules of the other modes; where Airflow ended the wait, time was over."""
-        with skipping(self):
-            if next_method == FAILED_BY_AIRFLOW and is_airflow_timeout(next_kwargs):
-                raise airflow_exception(self.ended_by_airflow(), self, context)
-            # Not the sensor's own: it would skip with soft_fail on failures where a poking sensor fails.
-            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
-
-    def ended_by_airflow(self) -> AlchemyDeadlineError:
-        msg = f"no triggerer ended the wait within {BACK_STOP.total_seconds():g} s after its deadline"
-        subject = f"Collection {self.contract_address}"
-        return AlchemyDeadlineError(msg, subject=subject, advice="Check that a triggerer is running")
+    def ended_by_airflow(self, context: Any) -> AlchemyError:  # noqa: ARG002 - the base's
+        return no_triggerer_error(f"Collection {self.contract_address}")
 
     def trigger_arguments(self) -> dict[str, Any]:
         interval = self.interval()
@@ -170,19 +141,11 @@ class WaitingTask(CollectionTask):
             "max_compute_units": self.max_compute_units,
         }
 
-    def store(self, context: Any) -> TaskStateStore:
-        return TaskStateStore(context, self.store_key, self.retries, self.log)
-
-    def _settings(self) -> ClientSettings:
-        network = None if self.network is None else read_network(self.network)
-        with AlchemyHook(read_connection_id(self.alchemy_conn_id), network) as hook:
-            return hook.read_settings()
-
     def _state(self, context: Any, settings: ClientSettings) -> Any:
         store = self.store(context)
         new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
         saved, is_same_try = store.load()
-        saved = self.goal_type.read_state(saved)
+        saved = self.trigger_type.goal_type.read_state(saved)
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
             state = new
@@ -204,7 +167,7 @@ class WaitingTask(CollectionTask):
 
     def _wait(self, state: WaitState, source: str) -> Wait:
         return Wait(
-            self.goal_type(state),
+            self.trigger_type.goal_type(state),
             source=source,
             interval=self.interval(),
             log=self.log,
@@ -230,22 +193,9 @@ class WaitingTask(CollectionTask):
 
     def _leave(self, state: WaitState, delay_seconds: float) -> None:
         if self.deferrable:
-            ends_at = state.ends_at
-            # A plain timedelta: the worker's message to its supervisor takes no subclass of it.
-            timeout = None if ends_at is None else ends_at - datetime.now(UTC) + BACK_STOP
-            self.defer(trigger=self.trigger(state), method_name="execute_complete", timeout=timeout)
+            self.defer_until(state.ends_at, self.trigger(state))
         due_at = datetime.now(UTC) + timedelta(seconds=delay_seconds)
         raise AirflowRescheduleException(due_at)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
-
-    def _read_event(self, event: Any) -> tuple[Any, AlchemyError | None]:
-        values = event if isinstance(event, dict) else {}
-        status, state = values.get("status"), self.goal_type.read_state(values.get("state"))
-        if status not in list(WaitEnd) or state is None:
-            msg = f"the trigger's event is {str(event)[:200]!r}"
-            advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"
-            subject = f"Collection {self.contract_address}"
-            raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice=advice)
-        return state, None if status == WaitEnd.FINISHED else error_from_dict(values.get("error") or {})
 
 
 class WaitingSensor(WaitingTask, BaseSensorOperator):
@@ -265,7 +215,7 @@ class WaitingSensor(WaitingTask, BaseSensorOperator):
     def poke(self, context: Any) -> PokeReturnValue:
         """Poll once, for callers that call a sensor's poke themselves."""
         try:
-            settings = self._settings()
+            settings = self.read_settings()
             wait = self._wait(self._state(context, settings), settings.source)
             is_done = self._run(context, wait, settings, polls_once=True) is None
         except AlchemyError as error:

@@ -170,7 +170,7 @@ class CollectionRefresh:
     async def _read_more(self) -> None:
         state, given = self._state, self._token_ids
         if given is not None:
-            state.add(given[state.tokens : state.tokens + MAX_TOKENS_PER_CALL])
+            state.add_tokens(given[state.tokens : state.tokens + MAX_TOKENS_PER_CALL])
             state.is_read = state.tokens >= len(given)
             return
         settings = self._client.settings
@@ -192,7 +192,7 @@ class CollectionRefresh:
             # Before the page counts as read: a retry reads it again, and may find that the list goes on.
             state.unlisted = missing_of(state.supply, listed_tokens + unreadable, subject)
             self._log.log_unlisted(state.unlisted, listed_tokens)
-        state.add(ids)
+        state.add_tokens(ids)
         state.unreadable = unreadable
         state.next_key, state.is_read = page.next_key, page.next_key is None
 
@@ -289,8 +289,7 @@ class CollectionRefresh:
                 retries_unexpected=True,
             )
         finally:
-            self._state.polls += usage.calls
-            self._state.compute_units += usage.compute_units
+            self._state.add(usage)
             if self._options.on_call is not None:
                 self._options.on_call(usage)
         self._failures, self._answered_at = 0, datetime.now(UTC)

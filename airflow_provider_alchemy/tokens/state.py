@@ -13,16 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from airflow_provider_alchemy.api.endpoints import MAX_TOKENS_PER_CALL
 from airflow_provider_alchemy.api.inputs import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
-from airflow_provider_alchemy.api.usage import describe_cost, usd_of
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from airflow_provider_alchemy.waits.wait import WaitState, from_json, to_json
 
 STALE = "stale"
 """The service answered, and the metadata is not newer than the request for it."""
@@ -135,12 +131,12 @@ def regroup(token_sets: Iterable[TokenSet], reason_of: Callable[[int, TokenSet],
 
 
 @dataclass(slots=True, kw_only=True)
-class CollectionState:
+class CollectionState(WaitState):
+    """How far the refresh is; ``execution_deadline`` is only that of a deferrable task."""
+
     # Fields that are not known are of another version, whose rules of a proof may be other ones.
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    contract_address: str
-    network: str
     method: Method = Method.BATCH
     digest: str = ""  # which tokens were given (TokenList.digest); empty: the whole collection, which is listed
     supply: int | None = None  # how many tokens there are, as far as that is known beforehand
@@ -159,12 +155,6 @@ class CollectionState:
     unproven: list[TokenSet] = field(default_factory=list)  # what it has asked for, and leaves to the next stage
     failed: list[TokenSet] = field(default_factory=list)  # what is given up
     estimated_seconds: float = 0.0  # how long queued tokens may take, as the service said in this stage
-    polls: int = 0
-    compute_units: int = 0
-    usd_per_million_units: float = 0.0  # the connection's price; 0: it names none
-    submitted_at: datetime | None = None
-    finished_at: datetime | None = None
-    execution_deadline: datetime | None = None  # of a deferrable task with an execution_timeout
 
     @classmethod
     def begin(cls, contract_address: str, network: str, method: Method = Method.BATCH, digest: str = "") -> Self:
@@ -174,28 +164,16 @@ class CollectionState:
 
     @classmethod
     def from_dict(cls, value: Any) -> Self | None:
-        try:
-            state: Self = _adapter().validate_python(value)
-        except ValueError:
+        state: Self | None = from_json(cls, value)
+        if state is None:
             return None
         state.todo[:0] = [tokens for chunk in state.in_flight for tokens in chunk.as_open()]
         state.in_flight = []
         return state
 
-    @property
-    def usd(self) -> float | None:
-        """What the refresh has cost in US dollars; None where the connection names no price."""
-        return usd_of(self.compute_units, self.usd_per_million_units)
-
-    @property
-    def cost(self) -> str:
-        """What the refresh has cost, for people."""
-        return describe_cost(self.compute_units, self.usd_per_million_units)
-
     def to_dict(self) -> dict[str, Any]:
         """Give the state as JSON values, without those that are as at the beginning."""
-        values: dict[str, Any] = _adapter().dump_python(self, mode="json", exclude_defaults=True)
-        return values
+        return to_json(self, is_short=True)
 
     def is_about(self, contract_address: str, network: str, method: Method, digest: str) -> bool:
         mine = (self.contract_address, self.network, self.method, self.digest)
@@ -218,7 +196,7 @@ class CollectionState:
     def _first_stage(self) -> Stage:
         return Stage.QUEUE if self.method is Method.QUEUE else Stage.REFRESH
 
-    def add(self, token_ids: Sequence[int]) -> None:
+    def add_tokens(self, token_ids: Sequence[int]) -> None:
         self.tokens += len(token_ids)
         if token_ids:
             self.todo.append(TokenSet.of(token_ids))
@@ -271,19 +249,12 @@ class CollectionState:
         elif self.stage is Stage.QUEUE and all(tokens.was_just_queued(self.next_at or now) for tokens in self.todo):
             self.stage = Stage.PROVE
 
-    def begin_next_try(self) -> None:
+    def begin_new_try(self) -> None:
         """Ask again, in a new try of the task, for the tokens that were given up though they may yet be refreshed."""
-        self.execution_deadline = None
+        super(CollectionState, self).begin_new_try()  # slots=True makes a class that a bare super() does not know
         again = [tokens for tokens in self.failed if not tokens.is_final]
         if self.stage is not Stage.DONE or not again:
             return
         self.failed = [tokens for tokens in self.failed if tokens.is_final]
         self.todo, self.attempt, self.next_at, self.finished_at = again, 1, None, None
         self.stage = self._first_stage
-
-
-@cache
-def _adapter() -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - a DAG file that names the operator need not load it
-
-    return TypeAdapter(CollectionState)

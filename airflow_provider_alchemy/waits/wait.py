@@ -112,9 +112,10 @@ S = TypeVar("S", bound=WaitState)
 T = TypeVar("T")
 
 
-def to_json(state: Any) -> dict[str, Any]:
+def to_json(state: Any, *, is_short: bool = False) -> dict[str, Any]:
+    """Give a state as JSON values; a short one leaves out what is as at the beginning."""
     state_type: Any = type(state)
-    values: dict[str, Any] = _adapter(state_type).dump_python(state, mode="json")
+    values: dict[str, Any] = _adapter(state_type).dump_python(state, mode="json", exclude_defaults=is_short)
     return values
 
 

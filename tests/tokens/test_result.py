@@ -41,7 +41,7 @@ def log(caplog: pytest.LogCaptureFixture) -> RefreshLog:
 def state_of(read: int = 0, method: Method = Method.BATCH, *, digest: str = "", **known: Any) -> CollectionState:
     """Build the state of a refresh that has read some tokens."""
     state = CollectionState.begin("0xabc", "eth-mainnet", method, digest)
-    state.add(range(read))
+    state.add_tokens(range(read))
     for name, value in known.items():
         setattr(state, name, value)
     return state

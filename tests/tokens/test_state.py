@@ -44,7 +44,7 @@ def state_of(tokens: int = 0, method: Method = Method.BATCH, **known: Any) -> Co
     state = CollectionState.begin("0xabc", "eth-mainnet", method)
     for name, value in known.items():
         setattr(state, name, value)
-    state.add(range(tokens))
+    state.add_tokens(range(tokens))
     state.is_read = known.get("is_read", True)
     return state
 
@@ -136,7 +136,7 @@ class TestTaking:
     def test_a_call_takes_a_hundred_from_as_many_sets_as_it_needs(self) -> None:
         state = state_of()
         for start in range(0, 270, 90):
-            state.add(range(start, start + 90))
+            state.add_tokens(range(start, start + 90))
 
         chunks = [ids(taken(state).token_sets) for _ in range(3)]
 
@@ -147,7 +147,7 @@ class TestTaking:
         state = state_of(99, is_read=False)
         assert state.take() is None
 
-        state.add([500])
+        state.add_tokens([500])
 
         assert ids(taken(state).token_sets) == [*range(99), 500]
 
@@ -217,7 +217,7 @@ class TestANewTry:
         times = {"next_at": NOW, "finished_at": NOW, "execution_deadline": NOW}
         state = state_of(0, method, stage=Stage.DONE, attempt=3, failed=failed, **times)
 
-        state.begin_next_try()
+        state.begin_new_try()
 
         assert (state.stage, state.attempt, state.next_at, state.finished_at) == (stage, 1, None, None)
         assert (state.todo, state.failed, state.execution_deadline) == (failed[:1], failed[1:], None)
@@ -225,14 +225,14 @@ class TestANewTry:
     def test_it_leaves_what_is_final(self) -> None:
         state = state_of(0, stage=Stage.DONE, failed=[TokenSet.of([2], reason=GONE)])
 
-        state.begin_next_try()
+        state.begin_new_try()
 
         assert (state.stage, ids(state.failed)) == (Stage.DONE, [2])
 
     def test_in_the_middle_it_goes_on(self) -> None:
         state = state_of(150, attempt=2, next_at=NOW, failed=[TokenSet.of([900], reason=THROTTLED)])
 
-        state.begin_next_try()
+        state.begin_new_try()
 
         assert (state.attempt, state.next_at, ids(state.failed)) == (2, NOW, [900])
 
@@ -300,7 +300,7 @@ class TestTheWayThroughADatabase:
     def test_ten_thousand_tokens_that_are_stale_take_few_characters(self, method: Method) -> None:
         state = state_of(0, method)
         for start in range(0, 10_000, 100):
-            state.add(range(start, start + 100))
+            state.add_tokens(range(start, start + 100))
         complete_all(state, STALE)
 
         assert len(json.dumps(state.to_dict())) < 10_000
@@ -320,7 +320,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: not self.state.is_read)
     @rule(number=st.integers(0, 250), is_last=st.booleans())
     def add(self, number: int, is_last: bool) -> None:
-        self.state.add(range(self.known, self.known + number))
+        self.state.add_tokens(range(self.known, self.known + number))
         self.state.is_read = is_last
         self.known += number
 
@@ -362,7 +362,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def begin_another_try(self) -> None:
         self.change_the_process()
-        self.state.begin_next_try()
+        self.state.begin_new_try()
 
     @invariant()
     def each_token_is_in_one_place(self) -> None:
