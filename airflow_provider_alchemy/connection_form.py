@@ -160,7 +160,7 @@ def conn_fields() -> dict[str, dict[str, Any]]:
 
 
 def _conn_field(field: ExtraField) -> dict[str, Any]:
-    # The form leaves a field that nobody filled in at null, so null is valid for each.
+    # The form leaves a field that was left empty at null, so null is valid for each.
     schema: dict[str, Any] = {"type": [field.kind, "null"]}
     if field.default is not None:
         schema["default"] = field.default

@@ -484,13 +484,13 @@ def _describe_token(token: Token, settings: ClientSettings) -> str:
 
 
 def is_not_offered(error: AlchemyError) -> bool:
-    """Tell whether a network does not have an endpoint; not where only the app may not use it, which can be changed."""
+    """Whether a network does not have an endpoint; not where only the app may not use it, which can be changed."""
     # By its text: of an error that crossed a process, no more is left than type and text.
     return isinstance(error, AlchemyNetworkError) and any(words in error.what.lower() for words in NOT_OFFERED)
 
 
 def is_gone(error: AlchemyError) -> bool:
-    """Tell whether an endpoint is not there (any more): neither a retry nor another key can help."""
+    """Whether an endpoint is not there (any more): neither a retry nor another key can help."""
     return isinstance(error, AlchemyEndpointGoneError | AlchemyHostNotFoundError) or is_not_offered(error)
 
 

@@ -259,7 +259,7 @@ class ContractList:
     duplicates: int = 0
 
     def digest(self, network: str) -> str:
-        """Tell this list from any other, also in another process: positions in it mean the same only there."""
+        """Identify this list, also in another process: positions in it mean the same only there."""
         return hashlib.sha256("\n".join((network, *self.addresses)).encode()).hexdigest()
 
 
@@ -288,7 +288,7 @@ class TokenList:
     duplicates: int = 0
 
     def digest(self) -> str:
-        """Tell this list from any other, also in another process: positions in it mean the same only there."""
+        """Identify this list, also in another process: positions in it mean the same only there."""
         return digest_of(self.ids)
 
 
@@ -353,12 +353,12 @@ def _read_run(run: str) -> tuple[int, int]:
 
 
 def digest_of(ids: Iterable[int]) -> str:
-    """Tell a list of tokens from any other, also in another process."""
+    """Identify a list of tokens, also in another process."""
     return hashlib.sha256(pack_ids(ids).encode()).hexdigest()[:32]
 
 
 def allowed_failures(max_failed: float, total: int) -> int:
-    """Tell how many of several may fail: an int is their number, a float from 0 to 1 their share."""
+    """Give how many of several may fail: an int is their number, a float from 0 to 1 their share."""
     # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
     return max_failed if isinstance(max_failed, int) else math.floor(Fraction(str(max_failed)) * total)
 

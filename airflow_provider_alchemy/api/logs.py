@@ -7,16 +7,16 @@ from typing import Any, Protocol
 
 
 class Log(Protocol):
-    """What a wait says; Airflow's task logs and ``logging.Logger`` are of this shape."""
+    """What waits write to; Airflow's task logs and ``logging.Logger`` are of this shape."""
 
     def debug(self, msg: str, /, *args: Any) -> Any:
-        """Say what only a developer wants to know."""
+        """Log what only a developer wants to know."""
 
     def info(self, msg: str, /, *args: Any) -> Any:
-        """Say what a reader of the log wants to know."""
+        """Log progress."""
 
     def warning(self, msg: str, /, *args: Any) -> Any:
-        """Say what a reader of the log should know."""
+        """Log what may need attention."""
 
 
 def plural(number: int, noun: str) -> str:

@@ -175,7 +175,7 @@ class ClientSettings:
 
 
 def is_loopback(hostname: str) -> bool:
-    """Tell whether a host is this machine: localhost, 127.0.0.0/8 and ::1."""
+    """Whether a host is this machine: localhost, 127.0.0.0/8 and ::1."""
     try:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:

@@ -44,7 +44,7 @@ def collection(
     :raises AlchemyArgumentError: The address or the network cannot be right, or this Airflow has no such argument. It
         is a ``ValueError`` as well.
     """
-    # Only now: whoever merely asks for the rule of the URI does so while Airflow is still loading its own assets.
+    # Only now: code that merely asks for the rule of the URI does so while Airflow is still loading its own assets.
     from airflow.providers.common.compat.sdk import Asset  # noqa: PLC0415
     from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS  # noqa: PLC0415
 

@@ -83,7 +83,7 @@ def default_confirmations(network: str) -> int:
 
 
 def describe_confirmations(confirmations: int, network: str) -> str:
-    """Say how long a block waits: ``12 blocks, some 144 s of eth-mainnet``."""
+    """Describe how long a block waits: ``12 blocks, some 144 s of eth-mainnet``."""
     assumed = "" if _name_of(network) in BLOCK_SECONDS else ", whose block time is not known: one a second is assumed"
     return (
         f"{plural(confirmations, 'block')}, some {confirmations * block_seconds(network):,.0f} s of {network}{assumed}"

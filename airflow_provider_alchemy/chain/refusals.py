@@ -71,7 +71,7 @@ _NOT_BEHIND = re.compile(
 
 
 def refusal_of(error: AlchemyError) -> Refusal:
-    """Tell whether a smaller call may go through where this one failed."""
+    """Whether a smaller call may go through where this one failed."""
     if isinstance(error, AlchemyTimeoutError):
         return Refusal.TOO_MUCH_HERE
     if isinstance(error, AlchemyConnectionError | AlchemyBadAnswerError):

@@ -176,7 +176,7 @@ class AlchemyHook(BaseHook):
         :raises AlchemyConfigurationError: The connection is unknown, of another type, or cannot be right.
         """
         try:
-            # A sync look-up inside the event loop can block the triggerer for ever before Airflow 3.3.2.
+            # A sync look-up inside the event loop can block the triggerer without end before Airflow 3.3.2.
             connection = await get_async_connection(self.alchemy_conn_id, hook=self)
         except AirflowNotFoundException:
             connection = None

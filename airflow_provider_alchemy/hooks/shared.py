@@ -66,7 +66,7 @@ class shared_poller:  # noqa: N801 - used as a context manager, like a function
         self._poller.waits -= 1
         count_waits(_waits(pollers))
         if not self._poller.waits:
-            # First out of the list: nobody may begin to use it while it closes.
+            # First out of the list: nothing may begin to use it while it closes.
             pollers.remove(self._poller)
             await self._poller.aclose()
 
@@ -79,7 +79,7 @@ async def _read_settings(name: _Name) -> ClientSettings:
         reading.task.add_done_callback(lambda _: readings.pop(name))
     reading.joined += 1
     place = reading.joined
-    # Whoever is cancelled must not take the others' reading with it.
+    # A wait that is cancelled must not cancel the others' reading.
     settings = await asyncio.shield(reading.task)
     # Thousands that begin with the same reading begin one after the other: together they would hold up the loop.
     await asyncio.sleep(place * SECONDS_BETWEEN_TWO_THAT_BEGIN)

@@ -60,10 +60,10 @@ class ContractLink(BaseOperatorLink):
         :return: The URL; empty where the contract or the network's explorer is not known.
         """
         result = XCom.get_value(ti_key=ti_key, key="return_value")
-        told = result if isinstance(result, dict) else {}
+        pushed = result if isinstance(result, dict) else {}
         # A task that failed pushed nothing: its arguments say as much, unless they are still templates.
-        address = told.get("contract_address") or getattr(operator, "contract_address", None)
-        return contract_url(address, told.get("network") or getattr(operator, "network", None))
+        address = pushed.get("contract_address") or getattr(operator, "contract_address", None)
+        return contract_url(address, pushed.get("network") or getattr(operator, "network", None))
 
 
 class DashboardLink(BaseOperatorLink):

@@ -74,7 +74,7 @@ class ReingestContractOperator(FallbackTask):
         ends in the triggerer, where each XCom costs as much as several polls.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
         finished_at, polls, compute_units, usd``.
-    :raises AirflowFailException: What a retry cannot mend: a wrong argument or connection, a contract that is no
+    :raises AirflowFailException: What a retry cannot change: a wrong argument or connection, a contract that is no
         collection, a refused key, a used-up quota, an endpoint that is gone. It is an ``AlchemyError`` as well.
     :raises AlchemyTokensFailedError: Not all tokens are proven fresh (``fallback``).
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
@@ -184,9 +184,9 @@ class ReingestContractsOperator(ReingestContractsTask):
         already_finished, duplicates``), ``finished`` (contracts), ``failed`` (reason to contracts), ``polls``,
         ``compute_units``, ``usd``, ``submitted_at`` and ``finished_at``.
     :raises AlchemyContractsFailedError: More contracts failed than ``max_failed`` allows. Airflow may retry it, unless
-        more than that failed for reasons that no retry can mend: then it is an ``AirflowFailException`` as well.
+        more than that failed for reasons that no retry can change: then it is an ``AirflowFailException`` as well.
     :raises AirflowSensorTimeout: The same, where nothing went wrong but that the timeout was over.
-    :raises AirflowFailException: What the user has to mend: a wrong argument or connection, a refused key, a used-up
+    :raises AirflowFailException: What the user has to correct: a wrong argument or connection, a refused key, a used-up
         quota. It is an ``AlchemyError`` as well.
     """
 

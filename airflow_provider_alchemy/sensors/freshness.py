@@ -58,7 +58,7 @@ class MetadataFreshSensor(WaitingSensor):
     :param sample_size: How many tokens are sampled, 1 to 10,000. Default 100, which is one call a poll; where so many
         random tokens are fresh, with 95 % certainty no more than 3 % of a collection are not.
     :param seed: The same seed samples the same tokens of the same collection. Default: derived from DAG, run, task and
-        map index, so that each run looks at other tokens and a retry at the same.
+        map index, so that each run reads other tokens and a retry the same.
     :param min_fresh: How many of the tokens have to be fresh: a share as a decimal from 0.0 to 1.0, or a whole number
         (all of them, where there are fewer). Default 1.0: all; ``1`` is one token.
     :param network: The network's slug; default: the connection's. Templated.
@@ -75,7 +75,7 @@ class MetadataFreshSensor(WaitingSensor):
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress, fresh_since, seed, token_ids, counts,
         failures, submitted_at, finished_at, polls, compute_units, usd``.
-    :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
+    :raises AirflowFailException: What a retry cannot change; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """

@@ -31,7 +31,7 @@ from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
 
 class NewTokensSensor(WaitingSensor):
     """
-    Wait until tokens of a collection are minted on the chain, and tell which.
+    Wait until tokens of a collection are minted on the chain, and return which.
 
     A mint is an event that comes from the zero address: ``Transfer`` of ERC-721 (its arguments may be in the data, as
     in contracts that are older than the standard), ``TransferSingle`` and ``TransferBatch`` of ERC-1155,
@@ -44,7 +44,7 @@ class NewTokensSensor(WaitingSensor):
     :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
         Templated.
     :param since_block: The first block that counts: an int or a text of digits, such as the XCom ``next_block`` of an
-        earlier run. Default: the newest block at the task's first look. Templated.
+        earlier run. Default: the newest block at the task's first poll. Templated.
     :param since: The moment from which on blocks count instead: an aware datetime, or a text in ISO 8601 with a time
         zone; it may be still to come. Its block is found in some ten calls of 20 compute units. Templated.
     :param min_tokens: How many different tokens have to be minted. Default 1. The result has all that there are.
@@ -67,7 +67,7 @@ class NewTokensSensor(WaitingSensor):
         order of their numbers, for ``RefreshCollectionOperator``; None where there are more than 100,000),
         ``token_count, since_block, until_block, next_block`` (where the next wait begins), ``submitted_at,
         finished_at, polls, compute_units, usd``.
-    :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
+    :raises AirflowFailException: What a retry cannot change; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """

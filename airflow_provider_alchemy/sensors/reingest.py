@@ -58,7 +58,7 @@ class ReingestSensor(ReingestTask, WaitingSensor):
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
         finished_at, polls, compute_units, usd``.
-    :raises AirflowFailException: What a retry cannot mend; it is an ``AlchemyError`` as well.
+    :raises AirflowFailException: What a retry cannot change; it is an ``AlchemyError`` as well.
     :raises AirflowSensorTimeout: The timeout is over; an ``AlchemyDeadlineError`` as well.
     :raises AlchemyError: Anything else, which Airflow may retry.
     """

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def is_template(value: Any) -> bool:
-    """Tell whether an argument gets its value only when the task runs: an XComArg, or a text with Jinja in it."""
+    """Whether an argument gets its value only when the task runs: an XComArg, or a text with Jinja in it."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     # Airflow's values that are resolved later have this in common, and no public type.

@@ -37,7 +37,7 @@ class CollectionTask(BaseOperator):
     ui_color = "#dbe9ff"
 
     only_reads: ClassVar[bool] = False
-    """Whether the task reads collections, as sensors do, instead of refreshing them: what OpenLineage is told."""
+    """Whether the task reads collections, as sensors do, instead of refreshing them: for OpenLineage."""
 
     # Airflow asks for the lineage after execute, in the same process; the task instance does not have the result.
     _result: dict[str, Any] | None = None

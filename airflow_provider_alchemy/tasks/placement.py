@@ -81,7 +81,7 @@ def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool 
 
 
 def ends_in_triggerer(task: Any) -> bool:
-    """Tell when the trigger is made whether the task may end there, also after a cluster policy changed the task."""
+    """Whether the task may end there, as of when the trigger is made, also after a cluster policy changed the task."""
     return bool(task.end_from_trigger) and next(_obstacles_to_end(task), None) is None
 
 
@@ -121,6 +121,6 @@ def _obstacles_to_both(task: Any) -> Iterator[str]:
 
 
 def _is_overridden(task: Any, method: str) -> bool:
-    """Tell whether a user wrote a method: in a subclass, or as an argument (``pre_execute``, ``post_execute``)."""
+    """Whether a user wrote a method: in a subclass, or as an argument (``pre_execute``, ``post_execute``)."""
     in_subclass = not getattr(type(task), method).__module__.startswith(_OWN_MODULES)
     return in_subclass or getattr(task, f"_{method}_hook", None) is not None

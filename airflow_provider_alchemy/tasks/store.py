@@ -50,7 +50,7 @@ class TaskStateStore:
         return saved.get("state"), saved.get("try_number") == self._try_number
 
     def save(self, state: dict[str, Any]) -> bool:
-        """Save a state, as JSON values, for a later process of the task; tell whether it is saved."""
+        """Save a state, as JSON values, for a later process of the task; give whether it is saved."""
         if self._store is None:
             return False
         try:
@@ -62,7 +62,7 @@ class TaskStateStore:
         return True
 
     def first_poke_at(self) -> datetime | None:
-        """Tell when a rescheduled sensor poked first, which is where its time-out begins; None: it has not yet."""
+        """Give when a rescheduled sensor poked first, which is where its time-out begins; None: it has not yet."""
         ti = self._context.get("ti")
         ask = getattr(ti, "get_first_reschedule_date", None)
         if ti is None:

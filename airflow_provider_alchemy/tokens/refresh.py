@@ -165,7 +165,7 @@ class CollectionRefresh:
                 await self._read_more()
             if self._error is not None:
                 return None
-            return state.take(queued_from=datetime.now(UTC) if state.stage is Stage.QUEUE else None)
+            return state.next_chunk(queued_from=datetime.now(UTC) if state.stage is Stage.QUEUE else None)
 
     async def _read_more(self) -> None:
         state, given = self._state, self._token_ids
@@ -214,7 +214,7 @@ class CollectionRefresh:
             self._log.log_unreadable(found.unreadable, describe(state.contract_address, self._client.settings))
         except BaseException as error:
             if not isinstance(error, AlchemyError) or self._concerns_all(error):
-                state.put_back(chunk)
+                state.restore(chunk)
                 raise
             self._log.log_failure(chunk.count, error)
             failure = error.reason

@@ -205,8 +205,8 @@ class CollectionState(WaitState):
         # Fewer are taken only where no more will come: a call costs the same.
         return bool(self.todo) and (self.is_read or count(self.todo) >= size)
 
-    def take(self, size: int = MAX_TOKENS_PER_CALL, *, queued_from: datetime | None = None) -> Chunk | None:
-        """Take the tokens of the next call; None where there are none, or not enough yet."""
+    def next_chunk(self, size: int = MAX_TOKENS_PER_CALL, *, queued_from: datetime | None = None) -> Chunk | None:
+        """Give the tokens of the next call; None where there are none, or not enough yet."""
         if not self.has_chunk(size):
             return None
         taken: list[TokenSet] = []
@@ -229,7 +229,7 @@ class CollectionState(WaitState):
             else:
                 (self.failed if tokens.is_final else self.unproven).append(tokens)
 
-    def put_back(self, chunk: Chunk) -> None:
+    def restore(self, chunk: Chunk) -> None:
         """Ask again for tokens whose call says nothing of them."""
         self.complete(chunk, (), left=chunk.token_sets)
 

@@ -72,8 +72,8 @@ class MetadataUpdateTrigger(BaseEventTrigger):
     mint is an event that comes from the zero address: ``Transfer`` of ERC-721, ``TransferSingle`` and ``TransferBatch``
     of ERC-1155, ``ConsecutiveTransfer`` of ERC-2309. What a contract announced since the last poll is one event.
     On Airflow 3.3 all watchers of a connection and network in a triggerer share one poll (10 compute units for the
-    newest block, 60 for the logs), and the place that each has read to is kept with its asset: after a restart or a
-    day of downtime no event is missing, and one that is told again has the same ``event_ids``. Before 3.3 each watcher
+    newest block, 60 for the logs), and how far each has read is kept with its asset: after a restart or a day of
+    downtime no event is missing, and one that is emitted again has the same ``event_ids``. Before 3.3 each watcher
     polls for itself, and begins at the newest block after each restart.
 
     Its arguments go through the metadata database and are readable there: no key among them.
@@ -84,7 +84,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         each event starts a run of its own by default.
     :param network: The network's slug; default: the connection's.
     :param alchemy_conn_id: The connection. Default ``alchemy_default``.
-    :param events: What to look for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
+    :param events: What to watch for: ``"metadata"``, ``"mint"`` or both. Default: metadata.
     :param confirmations: Blocks that must follow a block before it counts; what a reorganisation removes before is
         never reported. Default: by the network's block time, a minute of blocks and 12 at least (12 on Ethereum, 30 on
         Base, 240 on Arbitrum, 60 on a network whose block time is not known); the log names the number. A node that is

@@ -152,7 +152,7 @@ class Batch:
         return f"{self.describe()}, after {(now - (self.state.started_at or now)).total_seconds():,.1f} s"
 
     def result(self, stopped_by: AlchemyError | None = None) -> dict[str, Any]:
-        """What the task returns; contracts that have not ended failed for what stopped the batch."""
+        """What the task reslots; contracts that have not ended failed for what stopped the batch."""
         state = self.state
         failed = {reason: set(found) for reason, found in self.failed.items() if found}
         if stopped_by is not None and (pending := self.pending()):
@@ -210,7 +210,7 @@ class _ContractGoal(ReingestGoal):
         self._position = position
 
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:  # noqa: ARG002
-        async with self._batch.turns:
+        async with self._batch.slots:
             self.is_calling = True
             try:
                 await super().poll(api, usage, self._batch.limit, wait)
@@ -251,7 +251,7 @@ class BatchWait:
         self._max_resubmits = max_resubmits
         self._max_compute_units = max_compute_units
         # One call under way until the service has answered one: a key that is refused is not tried by all contracts.
-        self.turns = asyncio.Semaphore(1)
+        self.slots = asyncio.Semaphore(1)
         self._is_accepted = False
         self._goals: dict[asyncio.Task[None], _ContractGoal] = {}
         self._is_stopping = False
@@ -293,7 +293,7 @@ class BatchWait:
         if not self._is_accepted:
             self._is_accepted = True
             for _ in range(CONNECTIONS - 1):
-                self.turns.release()
+                self.slots.release()
 
     def _start(self, api: Poller, position: int) -> None:
         state = ReingestState(
@@ -318,7 +318,7 @@ class BatchWait:
         )
         try:
             if goal.state.status is None:
-                # A contract whose turn comes after the deadline is not submitted any more.
+                # A contract whose slot comes after the deadline is not submitted any more.
                 wait.check_deadlines()
             if await wait.run(api, leaves=lambda: self._is_stopping) is None:
                 self.batch.finish(position, already_finished=goal.state.already_finished)

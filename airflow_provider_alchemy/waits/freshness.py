@@ -358,6 +358,6 @@ def seed_of(*names: object) -> int:
 
 
 def needed_of(min_fresh: str, tokens: int) -> int:
-    """Tell how many of the tokens have to be fresh: a whole number (all, where there are fewer), or a share."""
+    """Give how many of the tokens have to be fresh: a whole number (all, where there are fewer), or a share."""
     # As the decimal that the user wrote: 0.29 of 100 is 29, which the product of two floats is not.
     return min(int(min_fresh) if min_fresh.isdecimal() else math.ceil(Fraction(min_fresh) * tokens), tokens)

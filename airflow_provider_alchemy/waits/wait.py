@@ -195,7 +195,7 @@ class Goal(ABC, Generic[S]):
 
     @abstractmethod
     def describe(self) -> str:
-        """Say how far the wait is, as the beginning of a sentence."""
+        """Give how far the wait is, as the beginning of a sentence."""
 
     @abstractmethod
     def result(self) -> dict[str, Any]:

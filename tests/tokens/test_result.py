@@ -67,7 +67,7 @@ def final(number: int, start: int = 5000) -> TokenSet:
 
 def prove(state: CollectionState, log: RefreshLog, chunks: int) -> None:
     for _ in range(chunks):
-        chunk = state.take()
+        chunk = state.next_chunk()
         assert chunk is not None
         state.complete(chunk, [TokenSet("0-63", 100)])
         state.compute_units += 480

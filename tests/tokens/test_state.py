@@ -54,13 +54,13 @@ def ids(token_sets: Any) -> list[int]:
 
 
 def taken(state: CollectionState, size: int = 100) -> Chunk:
-    chunk = state.take(size)
+    chunk = state.next_chunk(size)
     assert chunk is not None
     return chunk
 
 
 def complete_all(state: CollectionState, reason: str, queued_at: datetime | None = None) -> None:
-    while (chunk := state.take()) is not None:
+    while (chunk := state.next_chunk()) is not None:
         found = ids(chunk.token_sets)
         state.complete(chunk, [TokenSet.of(found, asked_at=NOW, queued_at=queued_at, reason=reason)])
 
@@ -141,11 +141,11 @@ class TestTaking:
         chunks = [ids(taken(state).token_sets) for _ in range(3)]
 
         assert chunks == [list(range(100)), list(range(100, 200)), list(range(200, 270))]
-        assert state.take() is None
+        assert state.next_chunk() is None
 
     def test_fewer_are_taken_only_where_no_more_will_come(self) -> None:
         state = state_of(99, is_read=False)
-        assert state.take() is None
+        assert state.next_chunk() is None
 
         state.add_tokens([500])
 
@@ -251,7 +251,7 @@ class TestTheWayThroughADatabase:
         earlier = NOW - 60 * SECOND
         state = state_of(150, Method.QUEUE)
         state.todo = [TokenSet.of(range(50), asked_at=earlier), TokenSet.of(range(50, 150))]
-        chunk = state.take(queued_from=NOW)
+        chunk = state.next_chunk(queued_from=NOW)
         assert chunk is not None
 
         assert [tokens.asked_at for tokens in restored(state).todo] == [earlier, NOW, None]
@@ -326,7 +326,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(size=st.integers(1, 100), is_queued=st.booleans())
     def take(self, size: int, is_queued: bool) -> None:
-        chunk = self.state.take(size, queued_from=self.now if is_queued else None)
+        chunk = self.state.next_chunk(size, queued_from=self.now if is_queued else None)
         if chunk is not None:
             self.in_flight.append(chunk)
 
@@ -346,7 +346,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def put_back(self, data: st.DataObject) -> None:
-        self.state.put_back(self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1))))
+        self.state.restore(self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1))))
 
     @precondition(lambda self: self.state.is_read and not self.state.remaining)
     @rule()
