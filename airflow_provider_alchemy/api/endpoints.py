@@ -30,7 +30,6 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
 )
 from airflow_provider_alchemy.api.models import (
-    DEFAULT_NETWORK,
     ContractMetadata,
     MetadataError,
     RefreshState,
@@ -42,6 +41,7 @@ from airflow_provider_alchemy.api.models import (
     TokensById,
 )
 from airflow_provider_alchemy.api.settings import ClientSettings
+from airflow_provider_alchemy.defaults import DEFAULT_NETWORK
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -24,7 +24,7 @@ import pendulum
 from pendulum import UTC, DateTime
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError, AlchemyTokenIdError
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
+from airflow_provider_alchemy.defaults import DEFAULT_NETWORK
 
 T = TypeVar("T")
 
@@ -107,6 +107,15 @@ def _is_checksum_address(text: str) -> bool:
         not digit.isalpha() or digit.isupper() == (nibble in "89abcdef")
         for digit, nibble in zip(digits, digest, strict=False)
     )
+
+
+def read_connection_id(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        is_blank = isinstance(value, str)
+        problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
+        msg = f"argument 'alchemy_conn_id' {problem}; expected the id of a connection of type Alchemy"
+        raise AlchemyArgumentError(msg)
+    return value.strip()
 
 
 def read_network(value: Any, field: str = "argument 'network'") -> str:

@@ -9,8 +9,6 @@ from enum import StrEnum
 
 from airflow_provider_alchemy.api.errors import AlchemyNoSuchCollectionError
 
-DEFAULT_NETWORK = "eth-mainnet"
-
 _NO_COLLECTION = frozenset({"NOT_A_CONTRACT", "NO_SUPPORTED_NFT_STANDARD"})
 """The token types of what is no NFT contract (Alchemy's API reference, "getContractMetadata")."""
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
 from airflow_provider_alchemy.api.inputs import read_network
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
+from airflow_provider_alchemy.defaults import DEFAULT_NETWORK
 
 MAX_CALL_THROUGHPUT_UNITS = 480
 _MAX_NUMBER = 10**9

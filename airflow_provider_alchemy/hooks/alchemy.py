@@ -27,6 +27,7 @@ from airflow_provider_alchemy.api.models import (
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.usage import Usage
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID
 from airflow_provider_alchemy.hooks.connection import (
     CONNECTION_TYPE,
     amask_key,
@@ -81,7 +82,7 @@ class AlchemyHook(BaseHook):
     """
 
     conn_name_attr = "alchemy_conn_id"
-    default_conn_name = "alchemy_default"
+    default_conn_name = DEFAULT_CONNECTION_ID
     conn_type = CONNECTION_TYPE
     hook_name = "Alchemy"
 

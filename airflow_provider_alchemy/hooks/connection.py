@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyConfigurationError
+from airflow_provider_alchemy.api.errors import AlchemyConfigurationError
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS, ExtraField
 
@@ -31,15 +31,6 @@ class Connection(Protocol):
     schema: Any
     port: Any
     password: Any
-
-
-def read_connection_id(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        is_blank = isinstance(value, str)
-        problem = "is empty, or its template rendered to nothing" if is_blank else f"is {value!r}"
-        msg = f"argument 'alchemy_conn_id' {problem}; expected the id of a connection of type Alchemy"
-        raise AlchemyArgumentError(msg)
-    return value.strip()
 
 
 def read_settings(connection: Connection, extra: dict[str, Any], network: str | None = None) -> ClientSettings:

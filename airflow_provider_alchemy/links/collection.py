@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_contract_address
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
+from airflow_provider_alchemy.defaults import DEFAULT_NETWORK
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, MIN_SECONDS_BETWEEN_ATTEMPTS
 from airflow_provider_alchemy.tasks.arguments import (
     check_literals,
     read_amount,
@@ -22,7 +22,6 @@ from airflow_provider_alchemy.tasks.arguments import (
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.collection import RefreshCollectionTask
 from airflow_provider_alchemy.tasks.exceptions import final
-from airflow_provider_alchemy.tokens.state import MIN_SECONDS_BETWEEN_ATTEMPTS, Method
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -78,7 +77,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         token_ids: Iterable[int | str] | str | None = None,
         method: str = "batch",
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         token_attempts: int = 3,
         attempt_interval: float | timedelta = MIN_SECONDS_BETWEEN_ATTEMPTS,
         max_failed: float = 0,
@@ -95,7 +94,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         self.token_ids, _ = read_tokens(token_ids)
         # A template that renders to nothing is a mistake, and no wish to pay for the whole collection.
         self.is_whole_collection = token_ids is None
-        self.method = Method(read_choice(method, "method", ("batch", "queue")))
+        self.method = read_choice(method, "method", ("batch", "queue"))
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.token_attempts = read_count(token_attempts, "token_attempts") or 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
     check_literals,
@@ -28,8 +29,9 @@ from airflow_provider_alchemy.tasks.batch import ReingestContractsTask
 from airflow_provider_alchemy.tasks.collection import FallbackTask
 from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
-from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.waits.interval import Interval
 
 
 class ReingestContractOperator(FallbackTask):
@@ -88,7 +90,7 @@ class ReingestContractOperator(FallbackTask):
         *,
         contract_address: str,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         wait_for_completion: bool = False,
         fallback: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -131,7 +133,9 @@ class ReingestContractOperator(FallbackTask):
 
     def interval(self) -> Interval:
         """Give how often the task polls."""
-        return Interval(seconds=self.poll_interval, max_seconds=self.max_poll_interval, adaptive=self.adaptive)
+        return lazy.interval.Interval(
+            seconds=self.poll_interval, max_seconds=self.max_poll_interval, adaptive=self.adaptive
+        )
 
     def time_limit_seconds(self) -> float:
         """Give how long the task waits."""
@@ -197,7 +201,7 @@ class ReingestContractsOperator(ReingestContractsTask):
         *,
         contract_addresses: Iterable[str] | str,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         poll_interval: float | timedelta = 60,
         adaptive: bool = True,
         max_poll_interval: float | timedelta | None = None,

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.api.endpoints import price_of_poll
 from airflow_provider_alchemy.api.errors import AlchemyUnexpectedAnswerError
 from airflow_provider_alchemy.api.inputs import check_not_ahead, read_fresh_since, read_token_ids
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import (
+    DEFAULT_CONNECTION_ID,
+    DEFAULT_MAX_CONSECUTIVE_FAILURES,
+    DEFAULT_MIN_FRESH,
+    DEFAULT_SAMPLE_SIZE,
+)
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import (
     check_is_no_mapped_nothing,
     check_literals,
@@ -27,16 +32,10 @@ from airflow_provider_alchemy.tasks.arguments import (
 )
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.waiting import WaitingSensor
-from airflow_provider_alchemy.triggers.wait import FreshnessTrigger
-from airflow_provider_alchemy.waits.freshness import (
-    DEFAULT_MIN_FRESH,
-    DEFAULT_SAMPLE_SIZE,
-    MIN_SAMPLE_PRICE,
-    FreshnessGoal,
-    FreshnessState,
-    seed_of,
-)
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.triggers.wait import FreshnessTrigger
+    from airflow_provider_alchemy.waits.freshness import FreshnessState
 
 
 class MetadataFreshSensor(WaitingSensor):
@@ -81,7 +80,6 @@ class MetadataFreshSensor(WaitingSensor):
     """
 
     template_fields: Sequence[str] = ("contract_address", "fresh_since", "token_ids", "network", "alchemy_conn_id")
-    trigger_type = FreshnessTrigger
     store_key = "alchemy_freshness"
     loss_between_pokes = "each samples the collection again, 600 compute units per hundred of its tokens"
 
@@ -95,7 +93,7 @@ class MetadataFreshSensor(WaitingSensor):
         seed: int | None = None,
         min_fresh: float = DEFAULT_MIN_FRESH,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_compute_units: int | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
@@ -117,17 +115,25 @@ class MetadataFreshSensor(WaitingSensor):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        price = MIN_SAMPLE_PRICE if self.is_sampling else price_of_poll(known)
-        self.max_compute_units = read_spending_limit(max_compute_units, price, "to ask for the tokens once")
+        self.max_compute_units = read_spending_limit(
+            max_compute_units,
+            lambda: lazy.freshness.MIN_SAMPLE_PRICE if self.is_sampling else lazy.endpoints.price_of_poll(known),
+            "to ask for the tokens once",
+        )
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
+
+    @property
+    def trigger_type(self) -> type[FreshnessTrigger]:
+        """The trigger that waits in the triggerer."""
+        return lazy.wait_trigger.FreshnessTrigger
 
     def new_state(self, context: Any, contract_address: str, network: str) -> FreshnessState:
         """Give a state in which nothing was seen yet, from the rendered arguments."""
         check_is_no_mapped_nothing(self, "token_ids", context)
         fresh_since = read_fresh_since(self.fresh_since)
         check_not_ahead(fresh_since, pendulum.now("UTC"))
-        state = FreshnessState(
+        state = lazy.freshness.FreshnessState(
             contract_address=contract_address,
             network=network,
             fresh_since=fresh_since,
@@ -137,7 +143,7 @@ class MetadataFreshSensor(WaitingSensor):
             state.sample_size, state.seed = self.sample_size, self.seed
             if state.seed is None:
                 names = ("dag_id", "run_id", "task_id", "map_index")
-                state.seed = seed_of(*(getattr(context.get("ti"), name, None) for name in names))
+                state.seed = lazy.freshness.seed_of(*(getattr(context.get("ti"), name, None) for name in names))
             return state
         given = read_token_ids(self.token_ids)
         state.choose(given.ids)
@@ -161,7 +167,7 @@ class MetadataFreshSensor(WaitingSensor):
             saved.fresh_since = new.fresh_since
             saved.forget_proofs()
         elif not is_same_try:
-            counts = FreshnessGoal(saved).counts()
+            counts = lazy.freshness.FreshnessGoal(saved).counts()
             words = "An earlier try has proven %s of %s tokens: waiting for the others"
             self.log.info(words, f"{counts.fresh:,}", f"{counts.tokens:,}")
             # What failed may have been corrected since.

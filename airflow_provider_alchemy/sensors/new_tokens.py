@@ -5,28 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_confirmations, read_min_tokens, read_since, read_since_block
 from airflow_provider_alchemy.api.logs import plural
-from airflow_provider_alchemy.chain.networks import default_confirmations
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import (
+    DEFAULT_CONNECTION_ID,
+    DEFAULT_MAX_CONSECUTIVE_FAILURES,
+    DEFAULT_MIN_TOKENS,
+)
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import check_literals, check_value, read_count, read_spending_limit
 from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.exceptions import final
 from airflow_provider_alchemy.tasks.waiting import WaitingSensor
-from airflow_provider_alchemy.triggers.wait import NewTokensTrigger
-from airflow_provider_alchemy.waits.new_tokens import (
-    BLOCK_DELAY,
-    DEFAULT_MIN_TOKENS,
-    MIN_PRICE,
-    NewTokensGoal,
-    NewTokensState,
-)
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.triggers.wait import NewTokensTrigger
+    from airflow_provider_alchemy.waits.new_tokens import NewTokensState
 
 
 class NewTokensSensor(WaitingSensor):
@@ -73,7 +72,6 @@ class NewTokensSensor(WaitingSensor):
     """
 
     template_fields: Sequence[str] = ("contract_address", "since_block", "since", "network", "alchemy_conn_id")
-    trigger_type = NewTokensTrigger
     store_key = "alchemy_new_tokens"
     loss_between_pokes = "each reads the chain again from where the sensor began"
 
@@ -86,7 +84,7 @@ class NewTokensSensor(WaitingSensor):
         min_tokens: int = DEFAULT_MIN_TOKENS,
         confirmations: int | None = None,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_compute_units: int | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
@@ -112,17 +110,26 @@ class NewTokensSensor(WaitingSensor):
         self.network = network
         self.alchemy_conn_id = alchemy_conn_id
         self.deferrable = deferrable
-        self.max_compute_units = read_spending_limit(max_compute_units, MIN_PRICE, "to read the chain once")
+        self.max_compute_units = read_spending_limit(
+            max_compute_units, lambda: lazy.new_tokens.MIN_PRICE, "to read the chain once"
+        )
         failures = read_count(max_consecutive_failures, "max_consecutive_failures")
         self.max_consecutive_failures = None if self.silent_fail else failures
 
+    @property
+    def trigger_type(self) -> type[NewTokensTrigger]:
+        """The trigger that waits in the triggerer."""
+        return lazy.wait_trigger.NewTokensTrigger
+
     def new_state(self, context: Any, contract_address: str, network: str) -> NewTokensState:  # noqa: ARG002
         """Give a state in which nothing was read yet, from the rendered arguments."""
-        return NewTokensState(
+        return lazy.new_tokens.NewTokensState(
             contract_address=contract_address,
             network=network,
             min_tokens=self.min_tokens,
-            confirmations=default_confirmations(network) if self.confirmations is None else self.confirmations,
+            confirmations=lazy.networks.default_confirmations(network)
+            if self.confirmations is None
+            else self.confirmations,
             asked_block=read_since_block(self.since_block) if self.has_block else None,
             asked_time=read_since(self.since) if self.has_moment else None,
         )
@@ -142,7 +149,7 @@ class NewTokensSensor(WaitingSensor):
             self.log.info(
                 "An earlier try has read up to block %s and found %s: going on from there",
                 "none" if saved.until_block is None else f"{saved.until_block:,}",
-                plural(NewTokensGoal(saved).count, "token"),
+                plural(lazy.new_tokens.NewTokensGoal(saved).count, "token"),
             )
             saved.status = None
         return saved
@@ -151,4 +158,4 @@ class NewTokensSensor(WaitingSensor):
         """Go on without a store after earlier pokes: read from the block that was the newest at the first one."""
         super().resume_first_poke(state, at)
         if state.asked_block is None and state.asked_time is None:
-            state.asked_time = at - BLOCK_DELAY
+            state.asked_time = at - lazy.new_tokens.BLOCK_DELAY

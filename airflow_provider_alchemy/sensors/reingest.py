@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import (
     check_literals,
     read_count,
@@ -20,8 +21,9 @@ from airflow_provider_alchemy.tasks.base import MAP_INDEX_TEMPLATE
 from airflow_provider_alchemy.tasks.placement import place, warn_of_mapping
 from airflow_provider_alchemy.tasks.reingest import ReingestTask
 from airflow_provider_alchemy.tasks.waiting import WaitingSensor
-from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.waits.interval import Interval
 
 
 class ReingestSensor(ReingestTask, WaitingSensor):
@@ -70,7 +72,7 @@ class ReingestSensor(ReingestTask, WaitingSensor):
         *,
         contract_address: str,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         adaptive: bool = True,
         max_poll_interval: float | timedelta | None = None,
@@ -102,7 +104,7 @@ class ReingestSensor(ReingestTask, WaitingSensor):
         """Give how often the sensor polls."""
         if self.exponential_backoff or not self.adaptive:
             return super().interval()
-        return Interval(seconds=self.poke_interval, max_seconds=self.max_poll_interval, adaptive=True)
+        return lazy.interval.Interval(seconds=self.poke_interval, max_seconds=self.max_poll_interval, adaptive=True)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """

@@ -13,13 +13,11 @@ from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_alchemy.api import inputs
-from airflow_provider_alchemy.api.endpoints import REINGEST_CONTRACT
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
-from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.api.inputs import read_connection_id, read_contract_address, read_network
+from airflow_provider_alchemy.defaults import DEFAULT_MAX_INTERVAL_SECONDS, MAX_SAMPLE_SIZE
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.exceptions import final
-from airflow_provider_alchemy.waits.freshness import MAX_SAMPLE_SIZE
-from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 T = TypeVar("T")
 
@@ -158,19 +156,23 @@ def read_count(value: int | None, argument: str) -> int | None:
 def read_batch_spending_limit(max_compute_units: int | None, contracts: int) -> int | None:
     """Check that a batch may spend one call for each of its contracts."""
     what = "one call of reingestContract" if contracts == 1 else f"one call for each of {contracts:,} contracts"
-    return read_spending_limit(max_compute_units, contracts * REINGEST_CONTRACT.compute_units, what)
+    return read_spending_limit(max_compute_units, lambda: contracts * _price_of_reingest(), what)
+
+
+def _price_of_reingest() -> int:
+    return lazy.endpoints.REINGEST_CONTRACT.compute_units
 
 
 def read_spending_limit(
     max_compute_units: int | None,
-    price: int = REINGEST_CONTRACT.compute_units,
+    price: Callable[[], int] = _price_of_reingest,
     what: str = "one call of reingestContract",
 ) -> int | None:
     limit = read_count(max_compute_units, "max_compute_units")
-    if limit is not None and limit < price:
+    if limit is not None and limit < (least := price()):
         _refuse(
-            f"argument 'max_compute_units' is {limit:,}; {what} costs {price:,} at least",
-            f"Raise it to {price:,} at least, or leave it out for no limit",
+            f"argument 'max_compute_units' is {limit:,}; {what} costs {least:,} at least",
+            f"Raise it to {least:,} at least, or leave it out for no limit",
         )
     return limit
 

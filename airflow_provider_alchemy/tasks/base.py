@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.assets.uris import Collection, collection_of, dataset_of
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of, with_large_as_text
-from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 
 MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 """What the web UI shows for a mapped task in place of its number."""
@@ -148,7 +147,11 @@ def event_of(result: Mapping[str, Any]) -> dict[str, Any]:
     counts = result.get("counts")
     failed = sum((counts or {}).get(name, 0) for name in ("stale", "failed"))
     by_reason = {reason: found["tokens"] for reason, found in (result.get("failures") or {}).items()}
-    return {**{name: result.get(name) for name in RESULT_KEYS}, "counts": counts, **_failures(failed, by_reason)}
+    return {
+        **{name: result.get(name) for name in lazy.reingest.RESULT_KEYS},
+        "counts": counts,
+        **_failures(failed, by_reason),
+    }
 
 
 def events_of_batch(result: Mapping[str, Any]) -> dict[Collection, dict[str, Any]]:
@@ -166,13 +169,13 @@ def events_of_batch(result: Mapping[str, Any]) -> dict[Collection, dict[str, Any
     network = result["network"]
     batch = {**result["counts"], **{name: result[name] for name in ("polls", "compute_units", "usd")}}
     known = {"network": network, "submitted_at": result["submitted_at"]}
-    finished = {"state": RefreshState.FINISHED.value, "progress": 100, "finished_at": result["finished_at"]}
+    finished = {"state": lazy.models.RefreshState.FINISHED.value, "progress": 100, "finished_at": result["finished_at"]}
     events = {
         Collection(network, address): {**event_of({**known, **finished, "contract_address": address}), "batch": batch}
         for address in result["finished"]
     }
     for reason, addresses in result["failed"].items():
-        state = RefreshState.read(reason).value
+        state = lazy.models.RefreshState.read(reason).value
         for address in addresses:
             event = event_of({**known, "state": state, "contract_address": address})
             events[Collection(network, address)] = {**event, **_failures(1, {reason: 1}), "batch": batch}

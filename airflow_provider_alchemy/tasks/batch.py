@@ -10,22 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.inputs import ContractList, pack_addresses, read_contracts, unpack_addresses
+from airflow_provider_alchemy.api.inputs import (
+    ContractList,
+    pack_addresses,
+    read_connection_id,
+    read_contracts,
+    unpack_addresses,
+)
 from airflow_provider_alchemy.assets.uris import Collection
-from airflow_provider_alchemy.hooks.connection import read_connection_id
 from airflow_provider_alchemy.links.collection import DashboardLink
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import read_batch_spending_limit
 from airflow_provider_alchemy.tasks.base import events_of_batch, push_result
 from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
 from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
-from airflow_provider_alchemy.triggers.wait import WaitEnd
-from airflow_provider_alchemy.waits.batch import Batch, BatchState
-from airflow_provider_alchemy.waits.wait import from_json, to_json
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.waits.batch import Batch, BatchState
 
 
 class ReingestContractsTask(DeferrableTask):
@@ -64,11 +69,11 @@ class ReingestContractsTask(DeferrableTask):
         self, context: Any, event: dict[str, Any] | None = None, contract_addresses: str | None = None
     ) -> dict[str, Any]:
         """Save what the triggerer saw, and defer the rest or end."""
-        read_state = partial(from_json, BatchState)
+        read_state = partial(lazy.wait.from_json, lazy.batch.BatchState)
         status, state, error = read_event(event, read_state, f"Batch of task {self.task_id!r}")
-        self.store(context).save(to_json(state))
-        batch = Batch(state, self._addresses(state, contract_addresses))
-        if status == WaitEnd.PROGRESS:
+        self.store(context).save(lazy.wait.to_json(state))
+        batch = lazy.batch.Batch(state, self._addresses(state, contract_addresses))
+        if status == lazy.wait_trigger.WaitEnd.PROGRESS:
             # Not the trigger: Airflow begins the triggerer's log of a task anew with each deferral.
             self.log.info("%s: %s", self._subject(state), batch.describe())
             self._defer(batch)
@@ -76,13 +81,13 @@ class ReingestContractsTask(DeferrableTask):
 
     def ended_by_airflow(self, context: Any) -> AlchemyError:
         saved, _ = self.store(context).load()
-        state = from_json(BatchState, saved)
+        state = lazy.wait.from_json(lazy.batch.BatchState, saved)
         if state is None:
             return no_triggerer_error(f"Batch of task {self.task_id!r}")
         error = no_triggerer_error(self._subject(state))
         # The list may be another by now: then there is no result.
         with suppress(AlchemyError):
-            push_result(self, context, Batch(state, self._addresses(state)).result(error))
+            push_result(self, context, lazy.batch.Batch(state, self._addresses(state)).result(error))
         return error
 
     def events_of(self, result: Mapping[str, Any]) -> Mapping[Collection, dict[str, Any]]:
@@ -93,17 +98,17 @@ class ReingestContractsTask(DeferrableTask):
 
     def _begin(self, contracts: ContractList, store: TaskStateStore) -> tuple[Batch, str]:
         settings = self.read_settings()
-        state = BatchState(
+        state = lazy.batch.BatchState(
             contracts=len(contracts.addresses),
             digest=contracts.digest(settings.network),
             network=settings.network,
             duplicates=contracts.duplicates,
         )
         saved, _ = store.load()
-        earlier = from_json(BatchState, saved)
-        batch = Batch(state, contracts.addresses)
+        earlier = lazy.wait.from_json(lazy.batch.BatchState, saved)
+        batch = lazy.batch.Batch(state, contracts.addresses)
         if earlier is not None and earlier.digest == state.digest:
-            batch = Batch(earlier, contracts.addresses)
+            batch = lazy.batch.Batch(earlier, contracts.addresses)
             batch.begin_new_try()
         elif earlier is not None:
             self.log.info("The contracts are not those of the earlier try: asking for all of them")
@@ -115,9 +120,9 @@ class ReingestContractsTask(DeferrableTask):
         state, packed = batch.pack(), pack_addresses(batch.addresses)
         self.defer_until(
             state.ends_at,
-            ReingestContractsTrigger(
+            lazy.batch_trigger.ReingestContractsTrigger(
                 contract_addresses=packed,
-                state=to_json(state),
+                state=lazy.wait.to_json(state),
                 alchemy_conn_id=read_connection_id(self.alchemy_conn_id),
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -16,14 +16,16 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyUnexpectedAnswerError,
     error_from_dict,
 )
-from airflow_provider_alchemy.api.inputs import read_network
-from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.api.inputs import read_connection_id, read_network
+from airflow_provider_alchemy.defaults import BACK_STOP
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.base import CollectionTask, push_result
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
 from airflow_provider_alchemy.tasks.store import TaskStateStore
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.api.settings import ClientSettings
+    from airflow_provider_alchemy.triggers.wait import WaitEnd
 
 _FAILED_BY_AIRFLOW = "__fail__"
 """The method that Airflow resumes a task with where its trigger failed, or its time was over."""
@@ -45,7 +47,7 @@ class DeferrableTask(CollectionTask):
 
     def read_settings(self) -> ClientSettings:
         network = None if self.network is None else read_network(self.network)
-        return AlchemyHook(read_connection_id(self.alchemy_conn_id), network).read_settings()
+        return lazy.hook.AlchemyHook(read_connection_id(self.alchemy_conn_id), network).read_settings()
 
     def defer_until(self, ends_at: datetime | None, trigger: Any, kwargs: dict[str, Any] | None = None) -> NoReturn:
         """Go on in the triggerer; Airflow ends that some time after the deadline, where no triggerer did."""
@@ -72,14 +74,15 @@ class DeferrableTask(CollectionTask):
 
 def read_event(event: Any, read_state: Callable[[Any], Any], subject: str) -> tuple[WaitEnd, Any, AlchemyError | None]:
     """Give how a wait in the triggerer ended, what it saw, and why it failed."""
+    ends = lazy.wait_trigger.WaitEnd
     values = event if isinstance(event, dict) else {}
     status, state = values.get("status"), read_state(values.get("state"))
-    if status not in list(WaitEnd) or state is None:
+    if status not in list(ends) or state is None:
         msg = f"the trigger's event is {str(event)[:200]!r}"
         advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"
         raise AlchemyUnexpectedAnswerError(msg, subject=subject, advice=advice)
-    error = None if status == WaitEnd.FINISHED else error_from_dict(values.get("error") or {})
-    return WaitEnd(status), state, error
+    error = None if status == ends.FINISHED else error_from_dict(values.get("error") or {})
+    return ends(status), state, error
 
 
 def no_triggerer_error(subject: str) -> AlchemyDeadlineError:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
-from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
+from airflow_provider_alchemy.defaults import BACK_STOP
 from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of
 from airflow_provider_alchemy.tasks.exceptions import final
-from airflow_provider_alchemy.triggers.wait import BACK_STOP
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import StartTriggerArgs
 
 CONFIG_SECTION = "alchemy"
 START, END = "start_from_trigger", "end_from_trigger"
@@ -42,6 +44,9 @@ class LateStartTriggerArgs:
         """Give it for a task that starts in the triggerer, and None for any other and for the class."""
         if task is None or not task.start_from_trigger:
             return None
+        # Few tasks start in the triggerer, and it takes as long to load as all sensors together.
+        from airflow.triggers.base import StartTriggerArgs  # noqa: PLC0415
+
         # Stored with the DAG: no moments in it, only durations.
         path, arguments = task.first_trigger().serialize()
         return StartTriggerArgs(

@@ -5,27 +5,25 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyError,
     AlchemyExecutionDeadlineError,
     AlchemyQueueFailedError,
 )
-from airflow_provider_alchemy.api.models import RefreshState
+from airflow_provider_alchemy.defaults import BACK_STOP
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.placement import LateStartTriggerArgs, ends_in_triggerer
 from airflow_provider_alchemy.tasks.waiting import WaitingTask
-from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
-from airflow_provider_alchemy.triggers.wait import BACK_STOP
-from airflow_provider_alchemy.waits.reingest import ReingestState
-from airflow_provider_alchemy.waits.wait import to_json
 
-_FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
+    from airflow_provider_alchemy.waits.reingest import ReingestState
 
 
 class ReingestTask(WaitingTask):
     start_trigger_args = LateStartTriggerArgs()
-    trigger_type = ReingestTrigger
     store_key = "alchemy_reingest"
 
     max_resubmits: int = 0
@@ -33,12 +31,18 @@ class ReingestTask(WaitingTask):
     end_from_trigger: bool
     outputs_from_trigger: bool | None
 
+    @property
+    def trigger_type(self) -> type[ReingestTrigger]:
+        return lazy.reingest_trigger.ReingestTrigger
+
     def new_state(self, context: Any, contract_address: str, network: str) -> ReingestState:  # noqa: ARG002
-        return ReingestState(contract_address=contract_address, network=network, max_resubmits=self.max_resubmits)
+        return lazy.reingest.ReingestState(
+            contract_address=contract_address, network=network, max_resubmits=self.max_resubmits
+        )
 
     def resumed(self, saved: ReingestState, new: ReingestState, *, is_same_try: bool) -> ReingestState | None:
         """Join the refresh that an earlier process submitted, unless it failed."""
-        if saved.status in _FAILED or super().resumed(saved, new, is_same_try=is_same_try) is None:
+        if saved.status in lazy.reingest.FAILED or super().resumed(saved, new, is_same_try=is_same_try) is None:
             return None
         saved.network, saved.max_resubmits = new.network, new.max_resubmits
         if not is_same_try:
@@ -53,7 +57,7 @@ class ReingestTask(WaitingTask):
     def resume_first_poke(self, state: ReingestState, at: datetime) -> None:
         """Go on without a store after earlier pokes: they submitted the refresh, so no answer is the first."""
         super().resume_first_poke(state, at)
-        state.submitted_at, state.status = at, RefreshState.UNKNOWN.value
+        state.submitted_at, state.status = at, lazy.models.RefreshState.UNKNOWN.value
 
     def goes_on_after(self, error: AlchemyError, state: ReingestState) -> bool:
         """Submit again what could not be queued: the triggerer submits nothing."""
@@ -78,7 +82,7 @@ class ReingestTask(WaitingTask):
         """Give the trigger that goes on from a state; it submits nothing."""
         state.max_resubmits = 0
         return self._trigger(
-            contract_address=state.contract_address, network=state.network or None, state=to_json(state)
+            contract_address=state.contract_address, network=state.network or None, state=lazy.wait.to_json(state)
         )
 
     def first_trigger(self) -> ReingestTrigger:
@@ -93,7 +97,7 @@ class ReingestTask(WaitingTask):
         )
 
     def _trigger(self, **arguments: Any) -> ReingestTrigger:
-        return ReingestTrigger(
+        return self.trigger_type(
             **self.trigger_arguments(),
             ends_here=ends_in_triggerer(self),
             do_xcom_push=self.do_xcom_push,

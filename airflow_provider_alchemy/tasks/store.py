@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_alchemy.api.logs import Log
-from airflow_provider_alchemy.waits.wait import in_utc
+from airflow_provider_alchemy.tasks import lazy
 
 
 class TaskStateStore:
@@ -74,7 +74,7 @@ class TaskStateStore:
             from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]  # noqa: PLC0415
 
             at = _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, self._first_try)
-        return in_utc(at) if isinstance(at, datetime) else None
+        return lazy.wait.in_utc(at) if isinstance(at, datetime) else None
 
 
 def _number(ti: Any, name: str, default: int) -> int:

@@ -10,27 +10,27 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.inputs import read_contract_address
-from airflow_provider_alchemy.api.settings import ClientSettings
-from airflow_provider_alchemy.hooks.shared import open_poller
+from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
-from airflow_provider_alchemy.tasks.event_loop import run_in_thread
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
-from airflow_provider_alchemy.triggers.wait import WaitTrigger
-from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import Wait, WaitState, to_json
+
+if TYPE_CHECKING:
+    from airflow_provider_alchemy.api.settings import ClientSettings
+    from airflow_provider_alchemy.triggers.wait import WaitTrigger
+    from airflow_provider_alchemy.waits.interval import Interval
+    from airflow_provider_alchemy.waits.wait import Wait, WaitState
 
 
 class WaitingTask(DeferrableTask):
     """The part of a task that leads a wait through its processes. Its subclasses name what they wait for."""
 
-    trigger_type: ClassVar[type[WaitTrigger]]
     contract_address: str
     deferrable: bool
     max_consecutive_failures: int | None
@@ -40,6 +40,11 @@ class WaitingTask(DeferrableTask):
 
     waits_for_end: bool = True
     """Whether the task waits; else one answer that accepts the refresh is enough."""
+
+    @property
+    @abstractmethod
+    def trigger_type(self) -> type[WaitTrigger]:
+        """The trigger that waits in the triggerer, whose goal every mode has."""
 
     @abstractmethod
     def interval(self) -> Interval:
@@ -55,7 +60,7 @@ class WaitingTask(DeferrableTask):
 
     def trigger(self, state: Any) -> WaitTrigger:
         """Give the trigger that goes on from a state."""
-        return self.trigger_type(state=to_json(state), **self.trigger_arguments())
+        return self.trigger_type(state=lazy.wait.to_json(state), **self.trigger_arguments())
 
     def resumed(self, saved: Any, new: Any, *, is_same_try: bool) -> Any:
         """Give the state to go on from after an earlier process, None where its state is about something else."""
@@ -118,7 +123,7 @@ class WaitingTask(DeferrableTask):
         wait = self._wait(state, source)
         if error is not None and self.goes_on_after(error, state):
             return self.complete(context, self.wait_for_goal(context, state))
-        self.store(context).save(to_json(state))
+        self.store(context).save(lazy.wait.to_json(state))
         wait.log_summary()
         return self.complete(context, wait.goal.result() if error is None else self.fail(error, wait, context))
 
@@ -166,7 +171,7 @@ class WaitingTask(DeferrableTask):
             self.log.warning(words, losses)
 
     def _wait(self, state: WaitState, source: str) -> Wait:
-        return Wait(
+        return lazy.wait.Wait(
             self.trigger_type.goal_type(state),
             source=source,
             interval=self.interval(),
@@ -186,10 +191,12 @@ class WaitingTask(DeferrableTask):
             return wait.goal.is_accepted()
 
         async def work() -> float | None:
-            async with open_poller(settings) as api:
-                return await wait.run(api, at_once=True, leaves=leaves, on_poll=lambda: store.save(to_json(wait.state)))
+            async with lazy.shared.open_poller(settings) as api:
+                return await wait.run(
+                    api, at_once=True, leaves=leaves, on_poll=lambda: store.save(lazy.wait.to_json(wait.state))
+                )
 
-        return run_in_thread(work)
+        return lazy.event_loop.run_in_thread(work)
 
     def _leave(self, state: WaitState, delay_seconds: float) -> None:
         if self.deferrable:
@@ -206,8 +213,8 @@ class WaitingSensor(WaitingTask, BaseSensorOperator):
     def interval(self) -> Interval:
         if self.exponential_backoff:
             longest = self.max_wait.total_seconds() if self.max_wait else None
-            return Interval(seconds=self.poke_interval, exponential=True, max_seconds=longest)
-        return Interval(seconds=self.poke_interval)
+            return lazy.interval.Interval(seconds=self.poke_interval, exponential=True, max_seconds=longest)
+        return lazy.interval.Interval(seconds=self.poke_interval)
 
     def time_limit_seconds(self) -> float:
         return self.timeout

@@ -35,17 +35,9 @@ from airflow_provider_alchemy.api.errors import (
 )
 from airflow_provider_alchemy.api.models import TokensById
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.defaults import MIN_SECONDS_BETWEEN_ATTEMPTS
 from airflow_provider_alchemy.tokens.result import RefreshLog
-from airflow_provider_alchemy.tokens.state import (
-    MIN_SECONDS_BETWEEN_ATTEMPTS,
-    QUEUE_RULE,
-    STALE,
-    Chunk,
-    CollectionState,
-    Stage,
-    judge,
-    regroup,
-)
+from airflow_provider_alchemy.tokens.state import QUEUE_RULE, STALE, Chunk, CollectionState, Stage, judge, regroup
 
 T = TypeVar("T")
 

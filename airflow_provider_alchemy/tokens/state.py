@@ -30,9 +30,6 @@ FINAL_REASONS = frozenset(error.value for error in MetadataError if error.is_fin
 QUEUE_RULE = timedelta(minutes=15)
 """Alchemy refreshes a token once in this time with ``refreshNftMetadata``, over all users (its API reference)."""
 
-MIN_SECONDS_BETWEEN_ATTEMPTS = 10.0
-"""What Alchemy's API reference asks for where a token's URI is throttled."""
-
 
 class Method(StrEnum):
     """How tokens are refreshed."""

@@ -9,14 +9,13 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.inputs import pack_addresses, unpack_addresses
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.api.inputs import pack_addresses, read_connection_id, unpack_addresses
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.triggers.wait import WaitEnd, event_of, serialized
 from airflow_provider_alchemy.waits.batch import Batch, BatchState, BatchWait
 from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, from_json, to_json
+from airflow_provider_alchemy.waits.wait import from_json, to_json
 
 
 class ReingestContractsTrigger(BaseTrigger):
@@ -42,7 +41,7 @@ class ReingestContractsTrigger(BaseTrigger):
         self,
         contract_addresses: str | Sequence[str],
         state: dict[str, Any],
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         poll_interval: float = 60.0,
         max_poll_interval: float | None = None,
         adaptive: bool = True,

@@ -26,6 +26,7 @@ from airflow_provider_alchemy.api.inputs import (
     CONTRACTS_EXPECTED,
     read_block,
     read_confirmations,
+    read_connection_id,
     read_contract_address,
     read_items,
     read_network,
@@ -35,8 +36,7 @@ from airflow_provider_alchemy.chain.events import EventKind
 from airflow_provider_alchemy.chain.networks import default_confirmations, describe_confirmations
 from airflow_provider_alchemy.chain.stream import LogStream
 from airflow_provider_alchemy.chain.watch import AssetCursors, Cursor, Update, Watch, slot_of
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID
 from airflow_provider_alchemy.hooks.shared import open_stream
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         self,
         contract_addresses: Iterable[str],
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         events: Iterable[str] = (EventKind.METADATA.value,),
         confirmations: int | None = None,
         poll_interval: float = DEFAULT_POLL_INTERVAL_SECONDS,

@@ -11,11 +11,11 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.inputs import read_contract_address
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
+from airflow_provider_alchemy.defaults import BACK_STOP, DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.links.collection import link_xcoms
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitTrigger
+from airflow_provider_alchemy.triggers.wait import WaitTrigger
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Goal, from_json, in_utc
+from airflow_provider_alchemy.waits.wait import Goal, from_json, in_utc
 
 
 class ReingestTrigger(WaitTrigger):
@@ -55,7 +55,7 @@ class ReingestTrigger(WaitTrigger):
         self,
         contract_address: str,
         network: str | None = None,
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         poll_interval: float = 60.0,
         max_poll_interval: float | None = None,
         adaptive: bool = True,

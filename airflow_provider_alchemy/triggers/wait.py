@@ -10,23 +10,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError, AlchemyError
-from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
-from airflow_provider_alchemy.hooks.connection import read_connection_id
+from airflow_provider_alchemy.api.inputs import read_connection_id
+from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.waits.freshness import FreshnessGoal, FreshnessState
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.new_tokens import NewTokensGoal
-from airflow_provider_alchemy.waits.wait import DEFAULT_MAX_CONSECUTIVE_FAILURES, Goal, Wait, to_json
-
-BACK_STOP = timedelta(minutes=10)
-"""How long after the trigger's own deadline Airflow ends the wait: for a triggerer that is gone."""
+from airflow_provider_alchemy.waits.wait import Goal, Wait, to_json
 
 
 class WaitEnd(StrEnum):
@@ -64,7 +61,7 @@ class WaitTrigger(BaseTrigger):
     def __init__(
         self,
         state: dict[str, Any],
-        alchemy_conn_id: str = AlchemyHook.default_conn_name,
+        alchemy_conn_id: str = DEFAULT_CONNECTION_ID,
         poll_interval: float = 60.0,
         max_poll_interval: float | None = None,
         adaptive: bool = False,

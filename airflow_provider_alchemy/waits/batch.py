@@ -35,16 +35,11 @@ from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpa
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.defaults import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import CONNECTIONS, Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import (
-    DEFAULT_MAX_CONSECUTIVE_FAILURES,
-    Wait,
-    WaitState,
-    check_positions,
-    isoformat,
-)
+from airflow_provider_alchemy.waits.wait import Wait, WaitState, check_positions, isoformat
 
 MAX_IN_FLIGHT = 1_000
 """Contracts that are waited for at once."""

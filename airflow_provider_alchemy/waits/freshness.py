@@ -29,6 +29,7 @@ from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
+from airflow_provider_alchemy.defaults import DEFAULT_MIN_FRESH, MAX_SAMPLE_SIZE
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import (
     LOGGED_PROGRESS_STEP,
@@ -39,9 +40,6 @@ from airflow_provider_alchemy.waits.wait import (
     isoformat,
 )
 
-DEFAULT_MIN_FRESH = 1.0
-DEFAULT_SAMPLE_SIZE = 100
-MAX_SAMPLE_SIZE = 10_000
 PAGE_ATTEMPTS = 10
 """Attempts at a page of the listing: begun anew, all pages before it would be paid for again."""
 

@@ -12,8 +12,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-DEFAULT_MAX_INTERVAL_SECONDS = 600.0
-"""The longest adaptive interval: a refresh that jumps to its end is noticed this late at most."""
+from airflow_provider_alchemy.defaults import DEFAULT_MAX_INTERVAL_SECONDS
 
 _COMPLETE = 100
 _SEGMENT = 10  # percentage points from which one segment of the progress is enough to estimate from

@@ -28,11 +28,11 @@ from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import MAX_COUNTED, EventKind, merge_ranges
 from airflow_provider_alchemy.chain.networks import MIN_CONFIRMATIONS, describe_confirmations
 from airflow_provider_alchemy.chain.reader import ChainReader
+from airflow_provider_alchemy.defaults import DEFAULT_MIN_TOKENS
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
 
-DEFAULT_MIN_TOKENS = 1
 MIN_PRICE = ETH_BLOCK_NUMBER.compute_units + ETH_GET_LOGS.compute_units
 """A poll asks for the newest block, and for the mints since the last poll in as many calls as it takes."""
 

@@ -32,6 +32,7 @@ RESULT_KEYS = (
 """The keys of what operator and sensor return."""
 
 _COMPLETE = 100
+FAILED = frozenset({RefreshState.DOES_NOT_EXIST, RefreshState.QUEUE_FAILED})
 _QUEUED = frozenset({RefreshState.QUEUED, RefreshState.ALREADY_QUEUED, RefreshState.QUEUE_FAILED})
 
 

@@ -34,12 +34,12 @@ from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, describe_cost, usd_of
+from airflow_provider_alchemy.defaults import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.waits.interval import Interval
 
 if TYPE_CHECKING:
     from airflow_provider_alchemy.waits.poller import Poller
 
-DEFAULT_MAX_CONSECUTIVE_FAILURES = 10
 LOGGED_PROGRESS_STEP = 10
 FINISHED = "finished"
 

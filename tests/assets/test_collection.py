@@ -15,8 +15,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_alchemy.api.errors import AlchemyAddressError, AlchemyArgumentError
-from airflow_provider_alchemy.api.models import DEFAULT_NETWORK
 from airflow_provider_alchemy.assets import collection
+from airflow_provider_alchemy.defaults import DEFAULT_NETWORK
 from tests.tasks.lives import ADDRESS, LOWER
 
 URI = f"alchemy://eth-mainnet/{LOWER}"

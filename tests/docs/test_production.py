@@ -25,6 +25,7 @@ from airflow_provider_alchemy.api.endpoints import (
 )
 from airflow_provider_alchemy.api.settings import MAX_CALL_THROUGHPUT_UNITS, WINDOW_SECONDS, ClientSettings
 from airflow_provider_alchemy.api.throttle import RECOVERY_STEP
+from airflow_provider_alchemy.defaults import BACK_STOP, DEFAULT_MAX_INTERVAL_SECONDS
 from airflow_provider_alchemy.hooks import alchemy as metrics
 from airflow_provider_alchemy.hooks.alchemy import AlchemyHook
 from airflow_provider_alchemy.operators.collection import RefreshCollectionOperator
@@ -32,8 +33,6 @@ from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
-from airflow_provider_alchemy.triggers.wait import BACK_STOP
-from airflow_provider_alchemy.waits.interval import DEFAULT_MAX_INTERVAL_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "airflow_provider_alchemy"

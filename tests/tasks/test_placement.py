@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_alchemy.defaults import BACK_STOP
 from airflow_provider_alchemy.tasks.placement import warn_of_mapping
-from airflow_provider_alchemy.triggers.wait import BACK_STOP
 from tests.conftest import TaskLog
 from tests.tasks.dag_runs import new_dag
 from tests.tasks.lives import ADDRESS, TaskInstance, context_of

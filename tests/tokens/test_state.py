@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from airflow_provider_alchemy.api.inputs import MAX_TOKEN_ID
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
+from airflow_provider_alchemy.defaults import MIN_SECONDS_BETWEEN_ATTEMPTS
 from airflow_provider_alchemy.tokens.state import (
-    MIN_SECONDS_BETWEEN_ATTEMPTS,
     MISSING,
     QUEUE_RULE,
     STALE,

@@ -10,9 +10,10 @@ from typing import Any
 import pendulum
 import pytest
 
+from airflow_provider_alchemy.defaults import BACK_STOP
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger
-from airflow_provider_alchemy.triggers.wait import BACK_STOP, WaitEnd
+from airflow_provider_alchemy.triggers.wait import WaitEnd
 from tests.conftest import ConnectTo
 from tests.tasks.lives import ADDRESS, LOWER, fire
 

@@ -15,17 +15,13 @@ import pytest
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.errors import AlchemyError
+from airflow_provider_alchemy.defaults import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.waits.batch import BatchState
 from airflow_provider_alchemy.waits.freshness import FreshnessState
 from airflow_provider_alchemy.waits.interval import Interval, Mark
 from airflow_provider_alchemy.waits.new_tokens import NewTokensState
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import (
-    DEFAULT_MAX_CONSECUTIVE_FAILURES,
-    WaitState,
-    from_json,
-    to_json,
-)
+from airflow_provider_alchemy.waits.wait import WaitState, from_json, to_json
 
 from .service import (
     CONTRACT,
