@@ -75,6 +75,7 @@ def _run(console: Console, options: argparse.Namespace, folder: Path) -> None:
                     emulator_options=EMULATOR_OPTIONS,
                     connection_extra={"compute_units_per_second": ALLOWANCE},
                     connections_in_database=True,
+                    shares_budget=True,
                 )
             )
         _tell(console, cluster, folder, time.monotonic() - began)

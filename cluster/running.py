@@ -82,6 +82,7 @@ def open_cluster(
     environment: Mapping[str, str] | None = None,
     parallelism: int = 8,
     connections_in_database: bool = False,
+    shares_budget: bool = False,
 ) -> Iterator[Cluster]:
     """
     Start a cluster, and end all of it.
@@ -96,6 +97,7 @@ def open_cluster(
     :param environment: Further environment variables of Airflow's processes.
     :param parallelism: How many tasks run at once, on both workers together; 8 is what two cores take well.
     :param connections_in_database: Show the connection in the web UI; it costs some seconds.
+    :param shares_budget: Let all processes share one budget of compute units, in the cluster's Redis.
     :return: What runs.
     :raises LocalAirflowError: It does not start; nothing is left running then.
     """
@@ -112,6 +114,7 @@ def open_cluster(
             dags,
             connections={"alchemy_default": json.dumps(connection)},
             connections_in_database=connections_in_database,
+            shares_budget=shares_budget,
             environment={KEY_VARIABLE: key, **LOST_SOON, **(environment or {})},
             services={EMULATOR: emulator_command(certificates, reserved.number, emulator_options)},
             executor="CeleryExecutor",

@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from local_airflow.components import Components
 
 
+def with_shared_budget(connections: Mapping[str, str], redis_url: str) -> dict[str, str]:
+    """Let the connections to Alchemy count their compute units in a Redis, where they do not name one.
+
+    :param connections: Connection id to its JSON or URI; those that are JSON can be changed.
+    :param redis_url: The Redis.
+    :returns: The connections.
+    """
+    changed = dict(connections)
+    for conn_id, text in connections.items():
+        fields = json.loads(text) if text.lstrip().startswith("{") else {}
+        if fields.get("conn_type") == "alchemy":
+            fields["extra"] = {"shared_budget": redis_url, **(fields.get("extra") or {})}
+            changed[conn_id] = json.dumps(fields)
+    return changed
+
+
 def import_connections(components: Components, home: Path, connections: Mapping[str, str]) -> None:
     """Add connections to the database, all with one command, as each command costs seconds to start.
 

@@ -11,7 +11,7 @@ from local_airflow import kept
 from local_airflow.command_lines import component_commands
 from local_airflow.component_steering import ComponentSteering
 from local_airflow.components import Components
-from local_airflow.connections import import_connections
+from local_airflow.connections import import_connections, with_shared_budget
 from local_airflow.dags import DagSteering
 from local_airflow.database import DatabaseKind, MetadataDatabase, database_type
 from local_airflow.ending import DATABASE_SERVER, QUEUE_SERVER
@@ -55,6 +55,7 @@ class LocalAirflow(DagSteering, ComponentSteering):
     :param port: The port of the API server and web UI; None for any free one.
     :param connections_in_database: Add the connections to the metadata database, where the web UI shows
         them, and not as environment variables. It costs one more Airflow command, some seconds.
+    :param shares_budget: With Celery: let all its processes share one budget of compute units, in the same Redis.
     :param short_intervals: Let Airflow react as soon as a test wants it to; False for its own intervals.
     :raises LocalAirflowError: When a package that the database needs is not installed.
     """
@@ -74,6 +75,7 @@ class LocalAirflow(DagSteering, ComponentSteering):
         database: DatabaseKind = "sqlite",
         port: int | None = None,
         connections_in_database: bool = False,
+        shares_budget: bool = False,
         short_intervals: bool = True,
     ) -> None:
         self.home = home.resolve()
@@ -88,6 +90,7 @@ class LocalAirflow(DagSteering, ComponentSteering):
         self._database_type = database_type(database)
         self._wanted_port = port or 0
         self._connections_in_database = connections_in_database
+        self._shares_budget = shares_budget
         self._short_intervals = short_intervals
         self._ports: list[ReservedPort] = []
         # Set when the context is entered, since they need the ports.
@@ -140,6 +143,8 @@ class LocalAirflow(DagSteering, ComponentSteering):
         output_folder.mkdir(parents=True, exist_ok=True)
         self._database = self._database_type(self.home)
         self._broker = RedisBroker(self.home) if self._executor == CELERY else None
+        if self._broker and self._shares_budget:
+            self._connections = with_shared_budget(self._connections, self._broker.url)
         environment = inherited_environment(os.environ) | airflow_settings(
             home=self.home,
             dags_folder=self.dags_folder,

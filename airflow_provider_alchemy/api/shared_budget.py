@@ -3,7 +3,8 @@
 One window of compute units for all processes of an account, in a Redis that all of them reach.
 
 A call books its units there before it starts, and learns when it may. Bookings are served in the order in which they
-came: no process starves, whatever its calls cost. Where Redis is out of reach, each process keeps to its own window.
+came: no process starves, whatever its calls cost. Half a window may be used at once, the rest at the plan's rate. Where
+Redis is out of reach, each process keeps to its own window.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ local function entry(index)
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local asked, limit, held = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local asked, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local held, window = tonumber(ARGV[3]), tonumber(ARGV[4])
 local start, units, total = entry(0)
 if start and start > now + 1000000 then -- the server's clock went back
     redis.call('DEL', KEYS[1])
@@ -54,6 +56,9 @@ if start then
     local last, _, all = entry(-1)
     local excess, index = all - total + units + asked - limit, 0
     begins, booked = math.max(now, last), all
+    if excess > -limit / 2 then -- one by one: a burst that comes late would meet the next one in the service's window
+        begins = math.max(now, last + asked * window / limit)
+    end
     while excess > 0 and start do
         begins, excess, index = math.max(begins, start + held), excess - units, index + 1
         start, units = entry(index)
@@ -73,7 +78,7 @@ class SharedBudget:
         self._url = settings.shared_budget or ""
         self._source = settings.source
         self._units_per_second = settings.compute_units_per_second
-        self._held_seconds = held_seconds
+        self._spans = int(held_seconds * 1e6), int(WINDOW_SECONDS * 1e6)
         self._timeout = min(settings.timeout, MAX_ANSWER_SECONDS) / _STEPS
         # Processes with another rate count in another window: one that may use less would hold up all others.
         account = f"{settings.host or ''} {settings.api_key} {self._units_per_second:g}"
@@ -140,7 +145,7 @@ class SharedBudget:
         )
         limit = self._units_per_second * WINDOW_SECONDS
         try:
-            delay = self._connected()(keys=[self._key], args=[units, limit, int(self._held_seconds * 1e6)])
+            delay = self._connected()(keys=[self._key], args=[units, limit, *self._spans])
             return float(delay) / 1e6
         # Returned, not raised: an exception raised here would carry Redis' own, which may hold the URL, as its context.
         except refusals:

