@@ -2,7 +2,9 @@
 """
 Links from a task to its collection's contract, and to the Alchemy dashboard.
 
-They are built from what the task pushed or was given: no connection is read, so no key can get into one.
+They are built from what the task was given or pushed: no connection is read, so no key can get into one. Airflow 3 asks
+for them in the worker, where the task itself knows its collection, and reading an XCom would be a call to the API
+server; Airflow 2 asks in the web server, where the XCom is all there is.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_contract_address
@@ -59,11 +62,12 @@ class ContractLink(BaseOperatorLink):
         :param ti_key: Which task instance.
         :return: The URL; empty where the contract or the network's explorer is not known.
         """
-        result = XCom.get_value(ti_key=ti_key, key="return_value")
+        result = None if AIRFLOW_V_3_0_PLUS else XCom.get_value(ti_key=ti_key, key="return_value")
         pushed = result if isinstance(result, dict) else {}
         # A task that failed pushed nothing: its arguments say as much, unless they are still templates.
         address = pushed.get("contract_address") or getattr(operator, "contract_address", None)
-        return contract_url(address, pushed.get("network") or getattr(operator, "network", None))
+        networks = (pushed.get("network"), getattr(operator, "known_network", None), getattr(operator, "network", None))
+        return contract_url(address, next(filter(None, networks), None))
 
 
 class DashboardLink(BaseOperatorLink):

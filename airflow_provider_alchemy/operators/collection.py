@@ -57,7 +57,8 @@ class RefreshCollectionOperator(RefreshCollectionTask):
     :param deferrable: Whether to wait in the triggerer instead of the worker between two attempts. Default:
         ``[operators] default_deferrable`` of Airflow's configuration.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own. Default: only ``contract_address``,
+        since each is a call to Airflow's API server.
     :return: XCom, pushed also where too many tokens fail: a dict of ``contract_address, network, state, progress,
         already_finished, submitted_at, finished_at, polls, compute_units, usd, method, counts`` (``tokens, refreshed,
         stale, failed``), ``failures`` (reason to ``tokens`` and up to 100 ``token_ids``) and ``duration_seconds``.
@@ -85,7 +86,7 @@ class RefreshCollectionOperator(RefreshCollectionTask):
         report_path: str | ObjectStoragePath | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
-        multiple_outputs: bool = True,
+        multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)

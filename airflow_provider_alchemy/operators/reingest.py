@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
+from airflow_provider_alchemy.links.collection import DashboardLink
 from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import (
     check_account,
@@ -71,9 +72,8 @@ class ReingestContractOperator(FallbackTask):
     :param max_consecutive_failures: Polls in a row that may fail for the service's trouble before the wait does;
         None: any number, until the timeout. Default 10.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well, which is what
-        ``task.output["contract_address"]`` of a DAG reads. Default: yes, but only ``contract_address`` for a task that
-        ends in the triggerer, where each XCom costs as much as several polls.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own. Default: only ``contract_address``,
+        for ``task.output["contract_address"]`` of a DAG: each XCom is a call to Airflow's API server.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
         finished_at, polls, compute_units, usd``.
     :raises AirflowFailException: What a retry cannot change: a wrong argument or connection, a contract that is no
@@ -104,13 +104,10 @@ class ReingestContractOperator(FallbackTask):
         max_resubmits: int = 3,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
-        multiple_outputs: bool | None = None,
+        multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            map_index_template=map_index_template, multiple_outputs=multiple_outputs is not False, **kwargs
-        )
-        self.outputs_from_trigger = multiple_outputs
+        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         check_literals(contract_address, network, alchemy_conn_id)
         self.contract_address = contract_address
         self.network = network
@@ -183,7 +180,8 @@ class ReingestContractsOperator(ReingestContractsTask):
         wait does; None: any number, until the timeout. Default 10.
     :param max_compute_units: What the task may spend in all, its retries included: it stops before a poll that would
         cost more. Default: any amount.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own. Default: none, since each is a call
+        to Airflow's API server.
     :return: XCom, pushed also where the task fails: a dict of ``network``, ``counts`` (``contracts, finished, failed,
         already_finished, duplicates``), ``finished`` (contracts), ``failed`` (reason to contracts), ``polls``,
         ``compute_units``, ``usd``, ``submitted_at`` and ``finished_at``.
@@ -195,6 +193,8 @@ class ReingestContractsOperator(ReingestContractsTask):
     """
 
     template_fields: Sequence[str] = ("contract_addresses", "network", "alchemy_conn_id")
+    xcom_keys = ()
+    operator_extra_links = (DashboardLink(),)
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class ReingestContractsOperator(ReingestContractsTask):
         max_resubmits: int = 3,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         max_compute_units: int | None = None,
-        multiple_outputs: bool = True,
+        multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)

@@ -59,7 +59,8 @@ class NewTokensSensor(WaitingSensor):
     :param max_consecutive_failures: Polls in a row that may fail for the service's trouble before the wait does;
         None: any number, until the timeout. Default 10. ``silent_fail`` means None.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well. Default True.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own. Default: only ``contract_address``
+        and ``token_ids``, since each is a call to Airflow's API server.
     :param kwargs: Those of ``BaseSensorOperator``: ``poke_interval`` (60 s), ``timeout``, ``mode``, ``soft_fail``,
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress`` (None), ``token_ids`` (decimal texts in the
@@ -72,6 +73,7 @@ class NewTokensSensor(WaitingSensor):
     """
 
     template_fields: Sequence[str] = ("contract_address", "since_block", "since", "network", "alchemy_conn_id")
+    xcom_keys = ("contract_address", "token_ids")
     store_key = "alchemy_new_tokens"
     loss_between_pokes = "each reads the chain again from where the sensor began"
 
@@ -89,7 +91,7 @@ class NewTokensSensor(WaitingSensor):
         max_compute_units: int | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
-        multiple_outputs: bool = True,
+        multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)

@@ -53,9 +53,8 @@ class ReingestSensor(ReingestTask, WaitingSensor):
     :param max_consecutive_failures: Polls in a row that may fail for the service's trouble before the wait does;
         None: any number, until the timeout. Default 10. ``silent_fail`` means None.
     :param map_index_template: What the web UI shows for a mapped task. Default: its collection.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well, which is what
-        ``task.output["contract_address"]`` of a DAG reads. Default: yes, but only ``contract_address`` for a task that
-        ends in the triggerer, where each XCom costs as much as several polls.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own. Default: only ``contract_address``,
+        for ``task.output["contract_address"]`` of a DAG: each XCom is a call to Airflow's API server.
     :param kwargs: Those of ``BaseSensorOperator``: ``poke_interval`` (60 s), ``timeout``, ``mode``, ``soft_fail``,
         ``never_fail``, ``exponential_backoff``, ``max_wait``; they mean the same in every mode.
     :return: XCom: a dict of ``contract_address, network, state, progress, already_finished, submitted_at,
@@ -81,13 +80,10 @@ class ReingestSensor(ReingestTask, WaitingSensor):
         end_from_trigger: bool | None = None,
         max_consecutive_failures: int | None = DEFAULT_MAX_CONSECUTIVE_FAILURES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
-        multiple_outputs: bool | None = None,
+        multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            map_index_template=map_index_template, multiple_outputs=multiple_outputs is not False, **kwargs
-        )
-        self.outputs_from_trigger = multiple_outputs
+        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         check_literals(contract_address, network, alchemy_conn_id)
         self.contract_address = contract_address
         self.network = network

@@ -35,8 +35,14 @@ class CollectionTask(BaseOperator):
     operator_extra_links: Sequence[Any] = (ContractLink(), DashboardLink())
     ui_color = "#dbe9ff"
 
+    xcom_keys: ClassVar[Sequence[str]] = ("contract_address",)
+    """The keys of the result that are XComs of their own without ``multiple_outputs`` too."""
+
     only_reads: ClassVar[bool] = False
     """Whether the task reads collections, as sensors do, instead of refreshing them: for OpenLineage."""
+
+    known_network: str | None = None
+    """The network that the task works on, once the connection or an earlier process has said it."""
 
     # Airflow asks for the lineage after execute, in the same process; the task instance does not have the result.
     _result: dict[str, Any] | None = None
@@ -80,8 +86,11 @@ class CollectionTask(BaseOperator):
             context["map_index_template"] = MAP_INDEX_TEMPLATE
 
     def complete(self, context: Any, result: dict[str, Any]) -> dict[str, Any]:
-        """End well: add the result to the events that Airflow emits for the task's outlets."""
+        """End well: add the result to the events that Airflow emits for the task's outlets, and push its XComs."""
         self._result = result
+        self.known_network = result["network"]
+        if not self.multiple_outputs:
+            push_xcoms(self, context, {key: result[key] for key in self.xcom_keys})
         for outlet in self.outlets or ():
             try:
                 _add_to_event(self.events_of(result), outlet, context)
@@ -124,13 +133,19 @@ def _with_expand(partial_type: type[Any]) -> type[Any]:
 
 def push_result(task: Any, context: Any, result: dict[str, Any]) -> None:
     """Push what a failing task would return: Airflow does so only for a task that ends well."""
-    if not task.do_xcom_push or "ti" not in context:
+    keys = result if task.multiple_outputs else task.xcom_keys
+    push_xcoms(task, context, {**{key: result[key] for key in keys}, "return_value": result})
+
+
+def push_xcoms(task: Any, context: Any, values: Mapping[str, Any]) -> None:
+    """Push XComs, unless the task pushes none or runs outside Airflow."""
+    push = getattr(context.get("ti"), "xcom_push", None)
+    if push is None or not task.do_xcom_push:
         return
-    values = {**(result if task.multiple_outputs else {}), "return_value": result}
     try:
         for key, value in values.items():
-            context["ti"].xcom_push(key=key, value=value)
-    except Exception as error:  # noqa: BLE001 - why the task failed is what it must end with
+            push(key=key, value=value)
+    except Exception as error:  # noqa: BLE001 - the work is done and paid for, or the task fails for another reason
         task.log.warning("Could not push the result: %s", error)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_alchemy.api.errors import (
     AlchemyDeadlineError,
@@ -47,7 +48,11 @@ class DeferrableTask(CollectionTask):
 
     def read_settings(self) -> ClientSettings:
         network = None if self.network is None else read_network(self.network)
-        return lazy.hook.AlchemyHook(read_connection_id(self.alchemy_conn_id), network).read_settings()
+        settings: ClientSettings = lazy.hook.AlchemyHook(
+            read_connection_id(self.alchemy_conn_id), network
+        ).read_settings()
+        self.known_network = settings.network
+        return settings
 
     def defer_until(self, ends_at: datetime | None, trigger: Any, kwargs: dict[str, Any] | None = None) -> NoReturn:
         """Go on in the triggerer; Airflow ends that some time after the deadline, where no triggerer did."""
@@ -57,6 +62,9 @@ class DeferrableTask(CollectionTask):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Resume after a deferral, with the rules of the other modes."""
+        if AIRFLOW_V_3_0_PLUS and not getattr(self, "start_from_trigger", False):
+            # The process before the deferral pushed them, and each is a call to Airflow's API server.
+            self.operator_extra_links = ()
         with skipping(self):
             # Airflow resumes a task like that also where its trigger failed.
             if next_method == _FAILED_BY_AIRFLOW and "timeout" in str((next_kwargs or {}).get("error", "")).lower():

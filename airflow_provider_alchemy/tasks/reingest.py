@@ -29,7 +29,6 @@ class ReingestTask(WaitingTask):
     max_resubmits: int = 0
     start_from_trigger: bool
     end_from_trigger: bool
-    outputs_from_trigger: bool | None
 
     @property
     def trigger_type(self) -> type[ReingestTrigger]:
@@ -101,6 +100,6 @@ class ReingestTask(WaitingTask):
             **self.trigger_arguments(),
             ends_here=ends_in_triggerer(self),
             do_xcom_push=self.do_xcom_push,
-            multiple_outputs=self.outputs_from_trigger,
+            multiple_outputs=self.multiple_outputs,
             **arguments,
         )

@@ -184,6 +184,15 @@ class WaitingTask(DeferrableTask):
     def _run(self, context: Any, wait: Wait, settings: ClientSettings, *, polls_once: bool = False) -> float | None:
         """Poll until the goal is reached, or another process makes the next poll, which is due in so many seconds."""
         store = self.store(context)
+        # A task that must keep to a spending limit saves what it spent; a rescheduled one has no other memory.
+        saves_each_poll = self.is_rescheduled or self.max_compute_units is not None
+        saved: Any = None
+
+        def save() -> None:
+            nonlocal saved
+            if saves_each_poll or wait.goal.milestone() != saved:
+                store.save(lazy.wait.to_json(wait.state))
+                saved = wait.goal.milestone()
 
         def leaves() -> bool:
             if self.waits_for_end and not self.deferrable:
@@ -192,9 +201,7 @@ class WaitingTask(DeferrableTask):
 
         async def work() -> float | None:
             async with lazy.shared.open_poller(settings) as api:
-                return await wait.run(
-                    api, at_once=True, leaves=leaves, on_poll=lambda: store.save(lazy.wait.to_json(wait.state))
-                )
+                return await wait.run(api, at_once=True, leaves=leaves, on_poll=save)
 
         return lazy.event_loop.run_in_thread(work)
 

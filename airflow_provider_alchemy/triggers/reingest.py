@@ -45,8 +45,8 @@ class ReingestTrigger(WaitTrigger):
     :param timeout: Seconds until the wait gives up; default: never.
     :param execution_timeout: Seconds until the task's ``execution_timeout`` is over; default: never.
     :param do_xcom_push: Whether the result is pushed, where the task ends here. Default True.
-    :param multiple_outputs: Whether each key of the result is an XCom of its own as well, where the task ends here.
-        Default: only ``contract_address``, because each costs as much as several polls.
+    :param multiple_outputs: Whether each key of the result is an XCom of its own, where the task ends here. Default:
+        only ``contract_address``, because each costs as much as several polls.
     """
 
     goal_type = ReingestGoal
@@ -70,7 +70,7 @@ class ReingestTrigger(WaitTrigger):
         timeout: float | None = None,
         execution_timeout: float | None = None,
         do_xcom_push: bool = True,
-        multiple_outputs: bool | None = None,
+        multiple_outputs: bool = False,
     ) -> None:
         super().__init__(
             state or {},
@@ -152,14 +152,14 @@ def _after(began_at: datetime, seconds: float | None) -> datetime | None:
     return None if seconds is None else began_at + timedelta(seconds=seconds)
 
 
-async def _push_result(task_instance: Any, result: dict[str, Any], *, multiple_outputs: bool | None) -> None:
+async def _push_result(task_instance: Any, result: dict[str, Any], *, multiple_outputs: bool) -> None:
     """
     Push what the task returns, as a worker would.
 
     XComs that are given to ``TaskSuccessEvent`` reach the next task as JSON text, not as the value (Airflow 3.3), so
     the result goes over the channel that the triggerer gives its triggers, before the event ends the task.
     """
-    keys = ("contract_address",) if multiple_outputs is None else tuple(result) if multiple_outputs else ()
+    keys = tuple(result) if multiple_outputs else ("contract_address",)
     place = {name: getattr(task_instance, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
     for key in keys:
         await XCom.aset(key=key, value=result[key], **place)

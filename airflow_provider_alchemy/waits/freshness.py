@@ -32,6 +32,7 @@ from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.defaults import DEFAULT_MIN_FRESH, MAX_SAMPLE_SIZE
 from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.wait import (
+    FINISHED,
     LOGGED_PROGRESS_STEP,
     Goal,
     Wait,
@@ -164,6 +165,9 @@ class FreshnessGoal(Goal[FreshnessState]):
         if error is not None and self._is_pass_complete:
             raise error
         return False
+
+    def milestone(self) -> Any:
+        return self.state.digest, self.state.fresh, self.state.status == FINISHED
 
     def is_accepted(self) -> bool:
         """Whether the tokens are chosen: the triggerer reads no list."""

@@ -31,7 +31,7 @@ from airflow_provider_alchemy.chain.reader import ChainReader
 from airflow_provider_alchemy.defaults import DEFAULT_MIN_TOKENS
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.poller import Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import FINISHED, LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
 
 MIN_PRICE = ETH_BLOCK_NUMBER.compute_units + ETH_GET_LOGS.compute_units
 """A poll asks for the newest block, and for the mints since the last poll in as many calls as it takes."""
@@ -115,6 +115,9 @@ class NewTokensGoal(Goal[NewTokensState]):
     def count(self) -> int:
         """How many different tokens were minted, up to 2**256."""
         return sum(last - first + 1 for first, last in self.ranges)
+
+    def milestone(self) -> Any:
+        return self.state.since_block, self.state.ids, self.state.status == FINISHED
 
     def is_done(self) -> bool:
         return self.is_enough() and not self.state.is_behind

@@ -86,6 +86,10 @@ class ReingestGoal(Goal[ReingestState]):
             raise AlchemyQueueFailedError(msg)
         return state.status == RefreshState.FINISHED
 
+    def milestone(self) -> Any:
+        """Whether the refresh was submitted, how often, and how it ended."""
+        return self.is_accepted(), self.state.queue_failures, self.state.status in {RefreshState.FINISHED, *FAILED}
+
     def is_accepted(self) -> bool:
         return self.state.status not in {None, RefreshState.QUEUE_FAILED}
 

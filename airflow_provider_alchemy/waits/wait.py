@@ -215,6 +215,10 @@ class Goal(ABC, Generic[S]):
         """Whether another process may go on: the triggerer only waits for what a worker has submitted."""
         return True
 
+    def milestone(self) -> Any:
+        """Give what a retry of the task must know: the state is saved when it changes, not at each poll."""
+        return self.state.submitted_at, self.state.status == FINISHED
+
     def first_delay_seconds(self, interval: Interval, *, at_once: bool) -> float:
         """Give the time until the first poll: a random part of the interval, so that not all waits poll together."""
         return 0.0 if at_once else _random.uniform(0, interval.seconds)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Links are built from what the task pushed, or else from its arguments; never from a connection."""
+"""
+Links are built from what the task knows, never from a connection.
+
+Airflow 3 asks the task itself for them, in its worker; Airflow 2 asks in the web server, where its XCom says it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_alchemy.connection_form import KNOWN_NETWORKS
 from airflow_provider_alchemy.links.collection import EXPLORERS, ContractLink, DashboardLink
@@ -18,13 +23,16 @@ OTHER = "0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d"
 def link(
     monkeypatch: pytest.MonkeyPatch, pushed: Any, address: Any = "{{ params.a }}", network: str | None = None
 ) -> str:
-    # The one place where an XCom is read: in Airflow 3 in the worker, in Airflow 2 in the web server.
     monkeypatch.setattr("airflow_provider_alchemy.links.collection.XCom.get_value", lambda **_: pushed)
     task: Any = SimpleNamespace(contract_address=address, network=network)
+    if AIRFLOW_V_3_0_PLUS and pushed:
+        task.contract_address, task.known_network = pushed["contract_address"], pushed["network"]
     return ContractLink().get_link(task, ti_key=None)
 
 
-def test_the_link_leads_to_the_contract_that_the_task_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_link_leads_to_the_contract_on_the_network_that_the_task_worked_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pushed = {"contract_address": ADDRESS, "network": "base-mainnet"}
 
     assert link(monkeypatch, pushed, address=OTHER) == f"https://basescan.org/address/{ADDRESS}"

@@ -198,7 +198,7 @@ class TestFailures:
         assert isinstance(failure, AlchemyTokensFailedError)
         assert not isinstance(failure, AirflowFailException)
         assert emulator.asked_tokens(BATCH)[0] == 3
-        assert tries.ti.xcoms["return_value"]["counts"] == tries.ti.xcoms["counts"] == counts(150, stale=4)
+        assert tries.ti.xcoms["return_value"]["counts"] == counts(150, stale=4)
 
     def test_a_key_that_is_refused_ends_it_at_once(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=5000)
@@ -243,7 +243,7 @@ class TestTheReport:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         assert sorted(int(line["token_id"]) for line in lines) == list(range(150))
         assert {line["state"] for line in lines} == {"stale"}
-        assert len(tries.ti.xcoms["failures"]["stale"]["token_ids"]) == 100
+        assert len(tries.ti.xcoms["return_value"]["failures"]["stale"]["token_ids"]) == 100
 
     def test_one_that_cannot_be_written_loses_no_result(self, emulator: AlchemyEmulator, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -13,7 +13,7 @@ from airflow_provider_alchemy.operators.collection import RefreshCollectionOpera
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from tests.tasks.dag_runs import new_dag, run
 from tests.tasks.lives import ADDRESS, OTHER_ADDRESS
-from tests.tasks.tokens import BATCH, RESULT_KEYS, counts
+from tests.tasks.tokens import BATCH, counts
 from tests.tasks.tokens import short_intervals as short_intervals  # noqa: PLC0414 - a fixture
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]
@@ -30,7 +30,7 @@ def test_it_leaves_the_documented_xcoms(emulator: AlchemyEmulator) -> None:
 
     done = run(dag)
 
-    assert (done.state, set(done["refresh"].xcoms)) == ("success", RESULT_KEYS | {"return_value"})
+    assert (done.state, set(done["refresh"].xcoms)) == ("success", {"contract_address", "return_value"})
     assert done["refresh"].result["counts"] == counts(150)
     assert done["refresh"].result["compute_units"] == emulator.compute_units
 
@@ -119,7 +119,7 @@ def test_a_task_that_fails_leaves_its_result_for_the_next(emulator: AlchemyEmula
         def report(failures: dict[str, Any]) -> Any:
             return failures
 
-        report(refresh(token_ids=[1, 10], retries=2).output["failures"])
+        report(refresh(multiple_outputs=True, token_ids=[1, 10], retries=2).output["failures"])
 
     done = run(dag)
 

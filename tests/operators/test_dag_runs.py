@@ -44,7 +44,7 @@ def test_submit_then_wait_succeeds_and_leaves_the_documented_xcoms(mode: str, em
     done = run(dag)
 
     assert done.state == "success"
-    assert set(done["wait"].xcoms) == RESULT_KEYS | {"return_value"}
+    assert set(done["wait"].xcoms) == {"contract_address", "return_value"}
     assert set(done["wait"].result) == RESULT_KEYS
 
 
@@ -82,7 +82,7 @@ def test_the_tasks_of_a_run_account_for_every_call_that_the_service_counted(
 def test_a_downstream_task_reads_single_values(emulator: AlchemyEmulator) -> None:
     emulator.set_job(ADDRESS, queued_seconds=600)
     with new_dag() as dag:
-        submit: Any = ReingestContractOperator(task_id="submit", contract_address=ADDRESS)
+        submit: Any = ReingestContractOperator(task_id="submit", contract_address=ADDRESS, multiple_outputs=True)
 
         @task
         def read(address: str, state: str) -> list[str]:

@@ -45,7 +45,7 @@ def test_it_succeeds_with_the_usual_xcoms(deferrable: bool, emulator: AlchemyEmu
         done = run(dag)["refresh"]
 
     assert (done.state, done.result["state"]) == ("success", "finished")
-    assert set(done.xcoms) == RESULT_KEYS | {"return_value"}
+    assert set(done.xcoms) == {"contract_address", "return_value"}
     assert (done.result["polls"], done.result["compute_units"]) == (emulator.count(None), emulator.compute_units)
 
 

@@ -205,7 +205,7 @@ class TestMaxFailed:
         error = life.failure()
 
         assert isinstance(error, AlchemyContractsFailedError)
-        assert life.ti.xcoms["counts"]["finished"] == 7
+        assert life.ti.xcoms["return_value"]["counts"]["finished"] == 7
 
     def test_what_no_retry_can_mend_uses_up_no_retry(self) -> None:
         error = life_of(10, max_failed=2).failure()
@@ -234,7 +234,7 @@ class TestWhereTheTaskFails:
     def test_the_result_is_pushed_all_the_same(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
         emulator.set_job(address(1), outcome="does_not_exist")
-        life = life_of(3)
+        life = life_of(3, multiple_outputs=True)
 
         life.failure()
 
@@ -243,7 +243,7 @@ class TestWhereTheTaskFails:
 
     @pytest.mark.parametrize(
         ("arguments", "pushed"),
-        [({"multiple_outputs": False}, {"return_value"}), ({"do_xcom_push": False}, set())],
+        [({}, {"return_value"}), ({"do_xcom_push": False}, set())],
         ids=str,
     )
     def test_as_much_is_pushed_as_the_task_would(
@@ -281,7 +281,7 @@ class TestTimeouts:
 
         assert isinstance(error, AlchemyDeadlineError)
         assert isinstance(error, AirflowSensorTimeout)
-        assert life.ti.xcoms["failed"] == {"timeout": contracts(5)}
+        assert life.ti.xcoms["return_value"]["failed"] == {"timeout": contracts(5)}
 
     def test_time_outs_that_are_allowed_do_not_fail_the_task(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(running_seconds=0)
@@ -308,8 +308,8 @@ class TestTimeouts:
         with pytest.raises(AirflowSensorTimeout, match="Check that a triggerer is running"):
             life.task.resume_execution("__fail__", {"error": "Trigger timeout"}, life.context)
 
-        assert life.ti.xcoms["finished"] == contracts(10)
-        assert life.ti.xcoms["failed"] == {"timeout": contracts(15)[10:]}
+        assert life.ti.xcoms["return_value"]["finished"] == contracts(10)
+        assert life.ti.xcoms["return_value"]["failed"] == {"timeout": contracts(15)[10:]}
 
 
 class TestWhatConcernsTheAccount:
@@ -323,8 +323,8 @@ class TestWhatConcernsTheAccount:
         assert isinstance(error, AirflowFailException)
         # Those that go out while the connection is read again, because the key may have been rotated.
         assert emulator.count() <= 1 + CONNECTIONS
-        assert life.ti.xcoms["counts"]["failed"] == 1000
-        assert list(life.ti.xcoms["failed"]) == ["authentication"]
+        assert life.ti.xcoms["return_value"]["counts"]["failed"] == 1000
+        assert list(life.ti.xcoms["return_value"]["failed"]) == ["authentication"]
 
     def test_the_spending_limit_is_that_of_the_whole_batch(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(queued_seconds=600)
@@ -334,7 +334,7 @@ class TestWhatConcernsTheAccount:
 
         assert isinstance(error, AlchemySpendingLimitError)
         assert emulator.compute_units == 30 * PRICE
-        assert life.ti.xcoms["failed"] == {"spending_limit": contracts(10)}
+        assert life.ti.xcoms["return_value"]["failed"] == {"spending_limit": contracts(10)}
 
     def test_it_counts_all_tries(self, emulator: AlchemyEmulator) -> None:
         emulator.set_default_job(queued_seconds=600)

@@ -126,7 +126,7 @@ def test_its_defaults_are_those_of_the_documentation() -> None:
 
     assert (task.poll_interval, task.max_poll_interval, task.timeout, task.adaptive) == (60, 600, 86400, True)
     assert (task.max_failed, task.max_resubmits, task.max_consecutive_failures) == (0, 3, 10)
-    assert (task.max_compute_units, task.multiple_outputs, task.alchemy_conn_id) == (None, True, "alchemy_default")
+    assert (task.max_compute_units, task.multiple_outputs, task.alchemy_conn_id) == (None, False, "alchemy_default")
 
 
 def test_its_link_is_the_dashboard() -> None:

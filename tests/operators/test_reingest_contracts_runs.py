@@ -30,7 +30,7 @@ def test_it_leaves_the_documented_xcoms(emulator: AlchemyEmulator) -> None:
 
     done = run(dag)
 
-    assert (done.state, set(done["refresh"].xcoms)) == ("success", RESULT_KEYS | {"return_value"})
+    assert (done.state, set(done["refresh"].xcoms)) == ("success", {"return_value"})
     assert done["refresh"].result["finished"] == contracts(20)
     assert done["refresh"].result["polls"] == emulator.count()
 
@@ -78,7 +78,7 @@ def test_the_finished_of_one_task_are_the_list_of_the_next(emulator: AlchemyEmul
     emulator.set_default_job(running_seconds=0)
     emulator.set_job(address(1), outcome="does_not_exist")
     with new_dag() as dag:
-        first = refresh(contracts(4), task_id="first", max_failed=1)
+        first = refresh(contracts(4), task_id="first", max_failed=1, multiple_outputs=True)
         refresh(first.output["finished"], task_id="second")
 
     assert run(dag)["second"].result["finished"] == [address(0), address(2), address(3)]
@@ -93,7 +93,7 @@ def test_a_task_that_fails_leaves_its_result_for_the_next(emulator: AlchemyEmula
         def report(failed: dict[str, list[str]], result: dict[str, Any]) -> Any:
             return [failed, result["counts"]["finished"]]
 
-        batch = refresh(contracts(4), retries=2, retry_delay=timedelta(0))
+        batch = refresh(contracts(4), retries=2, retry_delay=timedelta(0), multiple_outputs=True)
         report(batch.output["failed"], batch.output)
 
     done = run(dag)
@@ -122,7 +122,7 @@ def test_time_outs_use_up_no_retry(emulator: AlchemyEmulator) -> None:
 
     done = run(dag)["refresh"]
 
-    assert (done.state, done.try_number, done.xcoms["failed"]) == ("failed", 1, {"timeout": contracts(3)})
+    assert (done.state, done.try_number, done.result["failed"]) == ("failed", 1, {"timeout": contracts(3)})
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,7 @@ from airflow_provider_alchemy.operators.collection import RefreshCollectionOpera
 from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor
 from airflow_provider_alchemy.sensors.new_tokens import NewTokensSensor
 from airflow_provider_alchemy.testing import AlchemyEmulator
-from tests.sensors.minting import CONFIRMATIONS, FIRST, RESULT_KEYS, has_looked, mint
+from tests.sensors.minting import CONFIRMATIONS, FIRST, has_looked, mint
 from tests.tasks.dag_runs import new_dag, run
 from tests.tasks.lives import ADDRESS, LOWER, MODES, OTHER_ADDRESS, once
 
@@ -41,7 +41,7 @@ def test_tokens_that_are_minted_while_it_waits_are_its_result(
         done = run(dag)
 
     assert (done.state, done["minted"].result["token_ids"]) == ("success", ["5", "7"])
-    assert set(done["minted"].xcoms) == RESULT_KEYS | {"return_value"}
+    assert set(done["minted"].xcoms) == {"contract_address", "token_ids", "return_value"}
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -79,7 +79,7 @@ def test_the_operator_refreshes_the_tokens_that_were_minted(mode: str, emulator:
 def test_the_proof_takes_its_tokens_too_and_the_next_wait_its_block(emulator: AlchemyEmulator) -> None:
     mint(emulator, [7])
     with new_dag() as dag:
-        wait: Any = NewTokensSensor(task_id="wait", since_block=FIRST, **arguments_in("poke"))
+        wait: Any = NewTokensSensor(task_id="wait", since_block=FIRST, multiple_outputs=True, **arguments_in("poke"))
         refresh = RefreshCollectionOperator(task_id="refresh", contract_address=ADDRESS, token_ids=wait.output)
         moment: Any = wait.output["submitted_at"]
         prove: Any = MetadataFreshSensor(

@@ -128,11 +128,6 @@ class TestWhatItPushes:
 
         assert (channel.messages[-1].map_index, channel.messages[-1].mapped_length) == (2, None)
 
-    def test_without_multiple_outputs_no_key_is_one_of_its_own(self, channel: Channel) -> None:
-        event_of(trigger_of(multiple_outputs=False))
-
-        assert channel.keys == ["return_value"]
-
     def test_a_task_that_pushes_nothing_sends_nothing(self, channel: Channel) -> None:
         event_of(trigger_of(do_xcom_push=False))
 
