@@ -66,7 +66,7 @@ class RefreshCollectionTask(TokenTask):
         """Refresh the tokens; after a pause go on, with ``state`` where Airflow has no store for it."""
         self.log.debug("Event of the pause: %s", event)
         self.label_mapped_task(context)
-        store = self.token_store(context)
+        store = self.store(context)
         try:
             check_is_no_mapped_nothing(self, "token_ids", context)
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
@@ -82,6 +82,9 @@ class RefreshCollectionTask(TokenTask):
         return self._finish(context, job)
 
     execute_complete = execute
+
+    def store(self, context: Any) -> TokenStore:
+        return self.token_store(context)
 
     def ended_by_airflow(self, context: Any) -> AlchemyError:  # noqa: ARG002 - the base's
         return lazy.token_job.execution_timeout_error(self)
@@ -168,6 +171,10 @@ class FallbackTask(ReingestTask, TokenTask):
         state.execution_deadline = waited.execution_deadline
         store.save(state.to_dict())
         return self._refresh_tokens(context, store, state)
+
+    def end_try(self, context: Any) -> None:
+        super().end_try(context)
+        self.token_store(context).end_try()
 
     def on_kill(self) -> None:
         if self._refreshes_tokens:

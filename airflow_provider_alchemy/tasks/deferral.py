@@ -46,6 +46,10 @@ class DeferrableTask(CollectionTask):
     def store(self, context: Any) -> TaskStateStore:
         return TaskStateStore(context, self.store_key, self.retries, self.log)
 
+    def end_try(self, context: Any) -> None:
+        """Let the next process begin a try of its own: a retry policy runs it later, and Airflow counts none."""
+        self.store(context).end_try()
+
     def read_settings(self) -> ClientSettings:
         network = None if self.network is None else read_network(self.network)
         settings: ClientSettings = lazy.hook.AlchemyHook(

@@ -22,6 +22,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyExecutionDeadlineError,
     ErrorKind,
 )
+from airflow_provider_alchemy.tasks.store import number_of
 
 
 def airflow_exception(error: AlchemyError, task: Any, context: Any) -> BaseException:
@@ -57,9 +58,12 @@ def _policy_retries(error: AlchemyError, task: Any, context: Any) -> bool:
     policy = getattr(task, "retry_policy", None)
     if policy is None:
         return False
-    ti = context["ti"]
-    decision = policy.evaluate(exception=error, try_number=ti.try_number, max_tries=ti.max_tries, context=context)
-    return bool(decision.action.value == "retry")
+    ti = context.get("ti")
+    tries = {"try_number": number_of(ti, "try_number", 1), "max_tries": number_of(ti, "max_tries", 0)}
+    action = policy.evaluate(exception=error, **tries, context=context).action.value
+    if action == "reschedule":
+        task.end_try(context)
+    return action in {"retry", "reschedule"}
 
 
 @contextmanager

@@ -24,10 +24,10 @@ class TaskStateStore:
         self._key = key
         self._log = log
         ti = context.get("ti")
-        self._try_number = _number(ti, "try_number", 1)
+        self._try_number = number_of(ti, "try_number", 1)
         # Clearing a task raises max_tries by the tries used: a user who clears a task wants a new refresh, and must
         # not get the result of the old one.
-        self._first_try = _number(ti, "max_tries", 0) - (retries or 0) + 1
+        self._first_try = number_of(ti, "max_tries", 0) - (retries or 0) + 1
 
     @property
     def is_available(self) -> bool:
@@ -61,6 +61,12 @@ class TaskStateStore:
             return False
         return True
 
+    def end_try(self) -> None:
+        """Let what is saved count as an earlier try's."""
+        saved = self._store.get(self._key) if self._store is not None else None
+        if isinstance(saved, dict):
+            self._store.set(self._key, {**saved, "try_number": None})
+
     def first_poke_at(self) -> datetime | None:
         """Give when a rescheduled sensor poked first, which is where its time-out begins; None: it has not yet."""
         ti = self._context.get("ti")
@@ -77,7 +83,7 @@ class TaskStateStore:
         return lazy.wait.in_utc(at) if isinstance(at, datetime) else None
 
 
-def _number(ti: Any, name: str, default: int) -> int:
+def number_of(ti: Any, name: str, default: int) -> int:
     # Users' unit tests give any object as the task instance.
     value = getattr(ti, name, None)
     return value if isinstance(value, int) else default

@@ -308,7 +308,7 @@ def test_the_retry_policy_is_asked_about_a_final_error(alchemy_emulator: Alchemy
     if not hasattr(sdk, "ExceptionRetryPolicy"):
         pytest.skip("retry policies begin with Airflow 3.3")
     names: dict[str, Any] = {}
-    exec(block_with("python", "ExceptionRetryPolicy"), names)  # noqa: S102 - our own README
+    exec(block_with("python", "alchemy_retry_policy"), names)  # noqa: S102 - our own README
     alchemy_emulator.configure(monthly_units=0)
     instance = SimpleNamespace(map_index=-1, max_tries=5, try_number=1)
     with pytest.raises(errors.AlchemyQuotaError) as retried:
