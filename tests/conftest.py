@@ -108,6 +108,12 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
+def before_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tasks without a store do on each Airflow what they do before 3.3, which gives none."""
+    monkeypatch.setattr("airflow_provider_alchemy.tasks.store.HAS_STORE", False)
+
+
+@pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Back-off of hundredths of a second.

@@ -11,8 +11,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+
 from airflow_provider_alchemy.api.logs import Log
 from airflow_provider_alchemy.tasks import lazy
+
+HAS_STORE = AIRFLOW_V_3_3_PLUS
+"""Whether Airflow gives each task a store: outside a task, as in a user's unit test, there is none anyway."""
 
 
 class TaskStateStore:
@@ -35,8 +40,9 @@ class TaskStateStore:
 
     @property
     def is_missing(self) -> bool:
-        """Whether this Airflow has no store; outside a task, as in a user's unit test, that is not known."""
-        return self._store is None and isinstance(getattr(self._context.get("ti"), "try_number", None), int)
+        """Whether this Airflow has no store; outside a task that is not known."""
+        is_in_task = isinstance(getattr(self._context.get("ti"), "try_number", None), int)
+        return self._store is None and not HAS_STORE and is_in_task
 
     def load(self) -> tuple[Any, bool]:
         """Give the saved state as JSON values, None where there is none, and whether this same try saved it."""
@@ -71,10 +77,10 @@ class TaskStateStore:
         """Give when a rescheduled sensor poked first, which is where its time-out begins; None: it has not yet."""
         ti = self._context.get("ti")
         ask = getattr(ti, "get_first_reschedule_date", None)
-        if ti is None:
-            return None
         if ask is not None:
             at = ask(self._context)
+        elif ti is None or AIRFLOW_V_3_0_PLUS:
+            return None
         else:
             # Airflow 2 has it in its sensors' module only.
             from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]  # noqa: PLC0415

@@ -83,6 +83,7 @@ class TestAWorkerThatIsKilled:
         assert len(set(again) - set(before)) <= MAX_QUEUE_CALLS
         assert len(again) <= 100 * MIN_WORKERS
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_it_starts_over_and_says_so(self, collection: AlchemyEmulator, task_log: TaskLog) -> None:
         tries = Tries(store=None)
         collection.add_fault("http", status=401, endpoint=LISTING)

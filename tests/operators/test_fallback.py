@@ -322,6 +322,7 @@ class TestARetry:
 
         assert [call.endpoint for call in emulator.calls[before:]] == ["reingestContract"]
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_does_everything_again(self, deferrable: bool, emulator: AlchemyEmulator) -> None:
         emulator.configure(reingest_gone=410)
         task = with_tokens(deferrable=deferrable, retries=2)

@@ -499,6 +499,7 @@ class TestWhatIsKept:
         assert len(life.lead()["finished"]) == 10
 
 
+@pytest.mark.usefixtures("before_3_3")
 class TestBeforeAirflow33:
     """Airflow has no store: nothing but what goes with the deferral is known."""
 

@@ -180,6 +180,7 @@ class TestRescheduled:
 
         assert emulator.count(NEWEST) == len(life.reschedules) + 1
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_it_begins_a_minute_before_the_first_poke_and_the_log_warns(
         self, emulator: AlchemyEmulator, task_log: TaskLog
     ) -> None:
@@ -193,6 +194,7 @@ class TestRescheduled:
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, ")
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_the_block_that_was_named_is_kept_to(self, emulator: AlchemyEmulator) -> None:
         mint(emulator, [1])
 
@@ -202,6 +204,7 @@ class TestRescheduled:
 
         assert (result["since_block"], result["token_ids"]) == (FIRST, ["1", "2"])
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_the_log_warns_that_the_units_limit_each_poke_alone(
         self, emulator: AlchemyEmulator, task_log: TaskLog
     ) -> None:
@@ -212,6 +215,7 @@ class TestRescheduled:
         assert "max_compute_units limits each poke alone" in task_log()
 
     @pytest.mark.usefixtures("emulator")
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_the_timeout_counts_from_the_first_poke(self) -> None:
         error = failure(sensor_in("reschedule", timeout=0.6), context_without_store(TaskInstance()))
 

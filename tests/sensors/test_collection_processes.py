@@ -115,6 +115,7 @@ class TestRescheduled:
 
         assert len(looks_of(emulator)) == len(life.reschedules) + 1
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_the_list_is_read_by_each_poke_and_the_log_warns(
         self, emulator: AlchemyEmulator, task_log: TaskLog
     ) -> None:
@@ -129,6 +130,7 @@ class TestRescheduled:
         log = task_log()  # which has each line twice before Airflow 3.1
         assert log.count("Airflow keeps nothing between two pokes before 3.3") == log.count("finished, 20 of 20 tokens")
 
+    @pytest.mark.usefixtures("before_3_3")
     def test_without_a_store_the_timeout_counts_from_the_first_poke(self, emulator: AlchemyEmulator) -> None:
         emulator.set_collection(ADDRESS, tokens=10)
 

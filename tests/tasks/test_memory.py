@@ -216,6 +216,7 @@ def test_a_retry_says_that_it_joins(emulator: AlchemyEmulator, task_log: TaskLog
     assert "An earlier try submitted the refresh of" in task_log()
 
 
+@pytest.mark.usefixtures("before_3_3")
 class TestWithoutAStore:
     """Airflow before 3.3: nothing but what Airflow itself counts."""
 

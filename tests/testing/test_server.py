@@ -95,6 +95,7 @@ def test_a_stopped_emulator_starts_again_on_the_same_port_with_the_same_state(ei
     assert either.count() == 2
 
 
+@pytest.mark.filterwarnings("error")
 def test_nothing_is_left_behind_after_a_stop() -> None:
     before = set(threading.enumerate())
     for _ in range(3):
