@@ -53,7 +53,7 @@ class Plan:
     triggerer_contracts: int = 50
     worker_contracts: int = 10
     seconds: float = 90.0
-    interval: float = 5.0
+    interval: float = 1.0
     units_per_second: float = 3_000.0
     killed_after: float = 40.0
     killed_for: float = 30.0
