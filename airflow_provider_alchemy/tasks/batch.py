@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
@@ -69,8 +68,7 @@ class ReingestContractsTask(DeferrableTask):
         self, context: Any, event: dict[str, Any] | None = None, contract_addresses: str | None = None
     ) -> dict[str, Any]:
         """Save what the triggerer saw, and defer the rest or end."""
-        read_state = partial(lazy.wait.from_json, lazy.batch.BatchState)
-        status, state, error = read_event(event, read_state, f"Batch of task {self.task_id!r}")
+        status, state, error = read_event(event, lazy.batch.BatchState, f"Batch of task {self.task_id!r}")
         self.store(context).save(lazy.wait.to_json(state))
         batch = lazy.batch.Batch(state, self._addresses(state, contract_addresses))
         if status == lazy.wait_trigger.WaitEnd.PROGRESS:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -27,6 +26,7 @@ from airflow_provider_alchemy.tasks.store import TaskStateStore
 if TYPE_CHECKING:
     from airflow_provider_alchemy.api.settings import ClientSettings
     from airflow_provider_alchemy.triggers.wait import WaitEnd
+    from airflow_provider_alchemy.waits.wait import WaitState
 
 _FAILED_BY_AIRFLOW = "__fail__"
 """The method that Airflow resumes a task with where its trigger failed, or its time was over."""
@@ -84,11 +84,11 @@ class DeferrableTask(CollectionTask):
         raise airflow_exception(error, self, context)
 
 
-def read_event(event: Any, read_state: Callable[[Any], Any], subject: str) -> tuple[WaitEnd, Any, AlchemyError | None]:
+def read_event(event: Any, state_type: type[WaitState], subject: str) -> tuple[WaitEnd, Any, AlchemyError | None]:
     """Give how a wait in the triggerer ended, what it saw, and why it failed."""
     ends = lazy.wait_trigger.WaitEnd
     values = event if isinstance(event, dict) else {}
-    status, state = values.get("status"), read_state(values.get("state"))
+    status, state = values.get("status"), lazy.wait.from_json(state_type, values.get("state"))
     if status not in list(ends) or state is None:
         msg = f"the trigger's event is {str(event)[:200]!r}"
         advice = "Check that workers and triggerers run the same version of airflow-provider-alchemy"

@@ -112,9 +112,8 @@ class WaitingTask(DeferrableTask):
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on in a worker with what the triggerer saw."""
         self.label_mapped_task(context)
-        _, state, error = read_event(
-            event, self.trigger_type.goal_type.read_state, f"Collection {self.contract_address}"
-        )
+        state_type = self.trigger_type.goal_type.state_type
+        _, state, error = read_event(event, state_type, f"Collection {self.contract_address}")
         source = f"connection {self.alchemy_conn_id!r}"
         try:
             self.restore(state)
@@ -150,7 +149,7 @@ class WaitingTask(DeferrableTask):
         store = self.store(context)
         new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
         saved, is_same_try = store.load()
-        saved = self.trigger_type.goal_type.read_state(saved)
+        saved = lazy.wait.from_json(self.trigger_type.goal_type.state_type, saved)
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
             state = new

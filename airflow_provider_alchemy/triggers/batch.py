@@ -6,19 +6,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.inputs import pack_addresses, read_connection_id, unpack_addresses
 from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.shared import shared_poller
-from airflow_provider_alchemy.triggers.wait import WaitEnd, event_of, serialized
+from airflow_provider_alchemy.triggers.wait import SerializableTrigger, WaitEnd, event_of
 from airflow_provider_alchemy.waits.batch import Batch, BatchState, BatchWait
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.wait import from_json, to_json
 
 
-class ReingestContractsTrigger(BaseTrigger):
+class ReingestContractsTrigger(SerializableTrigger):
     """
     Submit the refreshes of many collections, and wait until all have ended.
 
@@ -61,9 +61,6 @@ class ReingestContractsTrigger(BaseTrigger):
         self.max_consecutive_failures = max_consecutive_failures
         self.max_resubmits = max_resubmits
         self.max_compute_units = max_compute_units
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """

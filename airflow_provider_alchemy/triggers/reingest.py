@@ -14,8 +14,9 @@ from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.defaults import BACK_STOP, DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.links.collection import link_xcoms
 from airflow_provider_alchemy.triggers.wait import WaitTrigger
+from airflow_provider_alchemy.waits.poller import Poller
 from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
-from airflow_provider_alchemy.waits.wait import Goal, from_json, in_utc
+from airflow_provider_alchemy.waits.wait import Goal, Wait, from_json, in_utc
 
 
 class ReingestTrigger(WaitTrigger):
@@ -93,13 +94,15 @@ class ReingestTrigger(WaitTrigger):
         self.do_xcom_push = do_xcom_push
         self.multiple_outputs = multiple_outputs
 
-    async def wait_for(self, goal: Goal[Any], api: Any) -> None:
+    async def wait_for(self, goal: Goal[Any], api: Poller, **_: Any) -> Wait:
         goal.state.contract_address = read_contract_address(self.contract_address)
-        wait = self.wait(goal, api.settings.source)
-        wait.is_patient = self.wait_for_completion
-        await wait.run(api, leaves=lambda: not self.wait_for_completion and goal.is_accepted())
+        is_patient = self.wait_for_completion
+        wait = await super().wait_for(
+            goal, api, is_patient=is_patient, leaves=lambda: not is_patient and goal.is_accepted()
+        )
         if self.ends_here:
             wait.log_summary()
+        return wait
 
     async def event(self, goal: Goal[Any], error: AlchemyError | None) -> TriggerEvent:
         """Give the event, one that ends the task where it may end here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -23,7 +23,8 @@ from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.waits.freshness import FreshnessGoal, FreshnessState
 from airflow_provider_alchemy.waits.interval import Interval
 from airflow_provider_alchemy.waits.new_tokens import NewTokensGoal
-from airflow_provider_alchemy.waits.wait import Goal, Wait, to_json
+from airflow_provider_alchemy.waits.poller import Poller
+from airflow_provider_alchemy.waits.wait import Goal, Wait, from_json, to_json
 
 
 class WaitEnd(StrEnum):
@@ -36,7 +37,16 @@ class WaitEnd(StrEnum):
     """Not ended: a worker saves the progress and defers the rest (batches only)."""
 
 
-class WaitTrigger(BaseTrigger):
+class SerializableTrigger(BaseTrigger):
+    """A trigger whose attributes are its arguments, which is all that another triggerer needs to build it again."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = list(inspect.signature(type(self)).parameters)
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {name: getattr(self, name) for name in names}
+
+
+class WaitTrigger(SerializableTrigger):
     """
     Wait in the triggerer. Its subclasses name what they wait for.
 
@@ -79,9 +89,6 @@ class WaitTrigger(BaseTrigger):
         self.max_consecutive_failures = max_consecutive_failures
         self.max_compute_units = max_compute_units
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return serialized(self)
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """
         Poll until the goal is reached or the wait has failed.
@@ -99,13 +106,12 @@ class WaitTrigger(BaseTrigger):
             error = failure
         yield await self.event(goal, error)
 
-    async def wait_for(self, goal: Goal[Any], api: Any) -> None:
-        await self.wait(goal, api.settings.source).run(api)
-
-    def wait(self, goal: Goal[Any], source: str) -> Wait:
-        return Wait(
+    async def wait_for(
+        self, goal: Goal[Any], api: Poller, *, is_patient: bool = True, leaves: Callable[[], bool] = lambda: False
+    ) -> Wait:
+        wait = Wait(
             goal,
-            source=source,
+            source=api.settings.source,
             interval=Interval(
                 seconds=self.poll_interval,
                 max_seconds=self.max_poll_interval,
@@ -115,7 +121,10 @@ class WaitTrigger(BaseTrigger):
             log=self.log,
             max_consecutive_failures=self.max_consecutive_failures,
             max_compute_units=self.max_compute_units,
+            is_patient=is_patient,
         )
+        await wait.run(api, leaves=leaves)
+        return wait
 
     async def event(self, goal: Goal[Any], error: AlchemyError | None) -> TriggerEvent:
         is_timeout = isinstance(error, AlchemyDeadlineError)
@@ -124,7 +133,7 @@ class WaitTrigger(BaseTrigger):
 
     def read_state(self) -> Any:
         """Rebuild the state; raises ValueError where it is none, which fails this trigger's task alone."""
-        state = self.goal_type.read_state(self.state)
+        state = from_json(self.goal_type.state_type, self.state)
         if state is None:
             msg = f"argument 'state' is {str(self.state)[:200]!r} and no state of a wait"
             raise ValueError(msg)
@@ -151,25 +160,16 @@ class NewTokensTrigger(WaitTrigger):
     goal_type = NewTokensGoal
 
 
-class NextAttemptTrigger(BaseTrigger):
+class NextAttemptTrigger(SerializableTrigger):
     """Wait until a moment (ISO 8601): no duration, so that a restart does not begin anew."""
 
     def __init__(self, due_at: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's class is not typed
         self.due_at = due_at
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return serialized(self)
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(max(0.0, (datetime.fromisoformat(self.due_at) - datetime.now(UTC)).total_seconds()))
         yield TriggerEvent({"status": "due"})  # type: ignore[no-untyped-call]  # as above
-
-
-def serialized(trigger: BaseTrigger) -> tuple[str, dict[str, Any]]:
-    names = list(inspect.signature(type(trigger)).parameters)
-    path = f"{type(trigger).__module__}.{type(trigger).__qualname__}"
-    return path, {name: getattr(trigger, name) for name in names}
 
 
 def event_of(status: WaitEnd, state: dict[str, Any], error: AlchemyError | None) -> TriggerEvent:

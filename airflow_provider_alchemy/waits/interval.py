@@ -74,7 +74,11 @@ def progress_after(earlier: Progress | None, at: datetime, percent: float | None
         since = at if earlier is None or earlier.is_running else earlier.since
         return Progress(polled_at=at, since=since, is_running=False)
     idle_at = None if earlier is None else earlier.polled_at
-    if earlier is None or not earlier.is_running or _begins_again(earlier, percent):
+    if (
+        earlier is None
+        or not earlier.is_running
+        or (percent is not None and earlier.last is not None and percent < earlier.last.percent)
+    ):
         earlier = Progress(polled_at=at, since=at, is_running=True, idle_at=idle_at)
     base, last, changed_at = earlier.base, earlier.last, earlier.changed_at
     step, rises = earlier.step, earlier.rises
@@ -99,10 +103,6 @@ def progress_after(earlier: Progress | None, at: datetime, percent: float | None
         step=max(step, 1),
         rises=rises,
     )
-
-
-def _begins_again(earlier: Progress, percent: float | None) -> bool:
-    return percent is not None and earlier.last is not None and percent < earlier.last.percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

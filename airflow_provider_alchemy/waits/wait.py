@@ -99,6 +99,10 @@ class WaitState:
         self.started_at = self.deadline = self.execution_deadline = None
         self.rounds = self.failures = 0
 
+    def end(self) -> None:
+        self.status = FINISHED
+        self.finished_at = self.finished_at or datetime.now(UTC)
+
     def check(self) -> None:
         """Raise ValueError where what another process left cannot be right, beyond the types of its fields."""
 
@@ -175,15 +179,6 @@ class Goal(ABC, Generic[S]):
 
     def __init__(self, state: S) -> None:
         self.state = state
-
-    @classmethod
-    def read_state(cls, data: Any) -> Any:
-        """Rebuild a state from JSON values; None where it is none that this goal can go on from."""
-        state = from_json(cls.state_type, data)
-        try:
-            return None if state is None else cls(state).state
-        except ValueError:
-            return None
 
     @abstractmethod
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
@@ -271,8 +266,7 @@ class Wait:
     ) -> float | None:
         """Poll until the goal is reached (None), or another process makes the next poll (``leaves``), in seconds."""
         # An earlier process may have seen the end and not reported it: another call might start a new refresh.
-        if self._is_done():
-            self._finish()
+        if self._has_ended():
             return None
         self.check_spending()
         delay: float | None = self._cut(self.goal.first_delay_seconds(self.interval, at_once=at_once))
@@ -295,8 +289,11 @@ class Wait:
         error: AlchemyError | None = None
         try:
             # A last poll is due at the deadline, and may take as long as a call may.
-            async with asyncio.timeout(self._seconds_left(api.settings.timeout)):
-                await self.goal.poll(api, usage, self.spending_limit(), self)
+            seconds_left = None if math.isinf(self._ends_at) else self._cut(math.inf) + api.settings.timeout
+            async with asyncio.timeout(seconds_left):
+                limit = self.max_compute_units
+                limit = None if limit is None else limit - state.compute_units
+                await self.goal.poll(api, usage, SpendingLimit(limit), self)
         except TimeoutError:
             msg = f"the account's throughput left no room for a poll for {api.settings.timeout:g} seconds"
             error = api.refusal or AlchemyTimeoutError(msg)
@@ -309,15 +306,18 @@ class Wait:
             state.failures = 0
             self.goal.log_progress(self.log, self.subject)
         try:
-            if self._is_done():
-                self._finish()
+            if self._has_ended():
                 return None
-            return self._cut(self._after_answer() if error is None else self._after_failure(error))
+            if error is not None:
+                return self._cut(self._after_failure(error))
+            self.check_deadlines()
+            self.check_spending()
+            return self._cut(self.goal.delay_seconds(self.interval))
         except AlchemyError as failure:
             if not self.goal.is_enough():
                 raise
             self.log.warning("%s: ending with what was found: %s", self.subject, failure)
-            self._finish()
+            state.end()
             return None
 
     def log_summary(self) -> None:
@@ -336,10 +336,6 @@ class Wait:
     def call_deadline(self) -> datetime | None:
         """Until when calls wait out that the account is throttled; None: as often as they may fail otherwise."""
         return (self.state.ends_at or _NEVER) if self.is_patient else None
-
-    def spending_limit(self) -> SpendingLimit:
-        left = None if self.max_compute_units is None else self.max_compute_units - self.state.compute_units
-        return SpendingLimit(left)
 
     def check_spending(self, price: int | None = None, what: str = "one more poll costs {price:,}") -> None:
         """Fail where something, a poll by default, would cost more than is left; ``what`` names it and its price."""
@@ -368,16 +364,14 @@ class Wait:
         msg = f"{self.goal.describe()} when the task's {error_type.limit} was over{last}"
         raise error_type(msg, subject=self.subject, advice=self.goal.deadline_advice)
 
-    def _is_done(self) -> bool:
+    def _has_ended(self) -> bool:
         try:
-            return self.goal.is_done()
+            is_done = self.goal.is_done()
         except AlchemyError as error:
             raise error.about(self.subject) from None
-
-    def _after_answer(self) -> float:
-        self.check_deadlines()
-        self.check_spending()
-        return self.goal.delay_seconds(self.interval)
+        if is_done:
+            self.state.end()
+        return is_done
 
     def _after_failure(self, error: AlchemyError) -> float:
         state = self.state
@@ -388,7 +382,9 @@ class Wait:
         is_rate_limit = isinstance(error, AlchemyRateLimitError) and self.is_patient
         state.failures += not is_rate_limit
         is_over = not self.is_patient or state.failures > self.max_consecutive_failures
-        if is_over or not self._is_transient(error):
+        # A host that answered before is no unknown network: the name service is in trouble.
+        is_trouble = isinstance(error, AlchemyHostNotFoundError) and state.status is not None
+        if is_over or not (error.kind is ErrorKind.TRANSIENT or is_trouble):
             raise error.about(self.subject)
         self.check_deadlines(error)
         delay = backoff_seconds(max(state.failures, 1), error.retry_after_seconds)
@@ -403,18 +399,6 @@ class Wait:
         self.log.warning(words, state.failures, self._cut(delay), error)
         return delay
 
-    def _is_transient(self, error: AlchemyError) -> bool:
-        # A host that answered before is no unknown network: the name service is in trouble.
-        was_answered = self.state.status is not None
-        return error.kind is ErrorKind.TRANSIENT or (isinstance(error, AlchemyHostNotFoundError) and was_answered)
-
-    def _finish(self) -> None:
-        self.state.status = FINISHED
-        self.state.finished_at = self.state.finished_at or datetime.now(UTC)
-
     def _cut(self, seconds: float) -> float:
         """Let no sleep outlast the deadlines."""
         return max(min(seconds, self._ends_at - time.time()), 0.0)
-
-    def _seconds_left(self, call_seconds: float) -> float | None:
-        return None if math.isinf(self._ends_at) else self._cut(math.inf) + call_seconds
