@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_alchemy.api import throttle
@@ -48,25 +48,6 @@ MAX_BODY_BYTES = 16 * 2**20
 """More than any answer of the API: a body that never ends must not fill a worker's memory."""
 
 CHUNK_BYTES = 2**16
-
-
-class Sender(Protocol):
-    """What makes calls in an event loop: a client, or a poller that many waits share."""
-
-    @property
-    def settings(self) -> ClientSettings:
-        """Whose account, and the way to it."""
-
-    async def send(
-        self,
-        call: Call[T],
-        *,
-        usage: Usage,
-        max_attempts: int,
-        spending_limit: SpendingLimit,
-        retries_unexpected: bool = False,
-    ) -> T:
-        """Make a call."""
 
 
 class _Attempts:

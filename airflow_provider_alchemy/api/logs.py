@@ -22,3 +22,9 @@ class Log(Protocol):
 def plural(number: int, noun: str) -> str:
     """Give a number with its noun: ``1 token``, ``2,000 tokens``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def log_unreadable(log: Log, subject: str, entries: int, *, is_first: bool) -> None:
+    """Log entries of an answer that name no token; the first answer that has some is a warning."""
+    write = log.warning if is_first else log.debug
+    write("%s: skipping %d of the entries of an answer, which name no token", subject, entries)

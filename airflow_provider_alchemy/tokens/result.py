@@ -22,10 +22,11 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import allowed_failures
-from airflow_provider_alchemy.api.logs import Log, plural
+from airflow_provider_alchemy.api.logs import Log, log_unreadable, plural
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import describe_cost
 from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count
+from airflow_provider_alchemy.waits.wait import isoformat
 
 MAX_NAMED_IDS = 100
 """Token ids that the result names for each reason."""
@@ -136,12 +137,9 @@ class RefreshLog:
         log("Token %d was not queued, perhaps because it was refreshed minutes ago: %s", token_id, error)
 
     def log_unreadable(self, entries: int, subject: str) -> None:
-        """Log entries of an answer that name no token: the first answer that has some is a warning."""
-        if not entries:
-            return
-        log = self._log.debug if self._has_unreadable else self._log.warning
-        self._has_unreadable = True
-        log("%s: skipping %d of the entries of an answer, which name no token", subject, entries)
+        if entries:
+            log_unreadable(self._log, subject, entries, is_first=not self._has_unreadable)
+            self._has_unreadable = True
 
     def log_unlisted(self, unlisted: int, listed: int) -> None:
         if unlisted:
@@ -178,16 +176,10 @@ def count_reasons(token_sets: Iterable[TokenSet]) -> str:
 def result_of(state: CollectionState) -> dict[str, Any]:
     """Give what the task returns; ``RefreshCollectionOperator`` describes it."""
     return {
-        "contract_address": state.contract_address,
-        "network": state.network,
+        **state.result(),
         "state": (RefreshState.FINISHED if state.stage is Stage.DONE else RefreshState.IN_PROGRESS).value,
         "progress": 100 * state.refreshed // state.tokens if state.tokens else 100,
         "already_finished": False,
-        "submitted_at": _text(state.submitted_at),
-        "finished_at": _text(state.finished_at),
-        "polls": state.polls,
-        "compute_units": state.compute_units,
-        "usd": state.usd,
         "method": state.method.value,
         "counts": {
             "tokens": state.tokens,
@@ -234,7 +226,7 @@ def report_lines(state: CollectionState) -> Iterator[str]:
             "state": STALE if tokens.reason == STALE else "failed",
             "reason": tokens.reason,
             "is_final": tokens.is_final,
-            "requested_at": _text(tokens.asked_at),
+            "requested_at": isoformat(tokens.asked_at),
         }
         for token_id in tokens.token_ids:
             yield json.dumps({"token_id": str(token_id), **known}) + "\n"
@@ -244,7 +236,3 @@ def _duration_seconds(state: CollectionState) -> float | None:
     if state.submitted_at is None or state.finished_at is None:
         return None
     return round((state.finished_at - state.submitted_at).total_seconds(), 3)
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -16,6 +16,7 @@ from airflow_provider_alchemy.api import endpoints
 from airflow_provider_alchemy.api.endpoints import (
     GET_CONTRACT_METADATA,
     MAX_TOKENS_PER_CALL,
+    PAGE_ATTEMPTS,
     price_of_listing,
     price_of_poll,
 )
@@ -26,7 +27,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTokensFailedError,
 )
 from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
-from airflow_provider_alchemy.api.logs import Log, plural
+from airflow_provider_alchemy.api.logs import Log, log_unreadable, plural
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.defaults import DEFAULT_MIN_FRESH, MAX_SAMPLE_SIZE
@@ -40,9 +41,6 @@ from airflow_provider_alchemy.waits.wait import (
     check_positions,
     isoformat,
 )
-
-PAGE_ATTEMPTS = 10
-"""Attempts at a page of the listing: begun anew, all pages before it would be paid for again."""
 
 MIN_SAMPLE_PRICE = GET_CONTRACT_METADATA.compute_units + price_of_listing(1) + price_of_poll(1)
 """Compute units of the smallest collection that is sampled and polled once."""
@@ -146,10 +144,9 @@ class FreshnessGoal(Goal[FreshnessState]):
                     call, usage=usage, max_attempts=attempts, spending_limit=limit, deadline=wait.call_deadline
                 )
                 self._apply(positions, found)
-                if found.unreadable and not self._has_unreadable:
+                if found.unreadable:
+                    log_unreadable(wait.log, wait.subject, found.unreadable, is_first=not self._has_unreadable)
                     self._has_unreadable = True
-                    words = "%s: skipping %d of the entries of an answer, which name no token"
-                    wait.log.warning(words, wait.subject, found.unreadable)
                 attempts = api.settings.max_attempts
             state.next_position, self._is_pass_complete = 0, True
         finally:
@@ -205,9 +202,7 @@ class FreshnessGoal(Goal[FreshnessState]):
         state, counts = self.state, self.counts()
         shown = self.tokens if state.sample_size is not None else self.tokens[:LISTED_TOKENS]
         return {
-            "contract_address": state.contract_address,
-            "network": state.network,
-            "state": state.status,
+            **state.result(),
             "progress": self._percent(),
             "fresh_since": isoformat(state.fresh_since),
             "seed": state.seed,
@@ -222,11 +217,6 @@ class FreshnessGoal(Goal[FreshnessState]):
                 if found
             }
             | endpoints.failures_of_list(state.unreadable, state.unlisted),
-            "submitted_at": isoformat(state.submitted_at or state.started_at),
-            "finished_at": isoformat(state.finished_at),
-            "polls": state.polls,
-            "compute_units": state.compute_units,
-            "usd": state.usd,
         }
 
     def _needed(self) -> int:

@@ -162,20 +162,12 @@ class NewTokensGoal(Goal[NewTokensState]):
         is_listed = count <= MAX_RETURNED_TOKENS
         ids = [str(one) for first, last in self.ranges for one in range(first, last + 1)] if is_listed else None
         return {
-            "contract_address": state.contract_address,
-            "network": state.network,
-            "state": state.status,
-            "progress": None,
+            **state.result(),
             "token_ids": ids,
             "token_count": count if count <= MAX_COUNTED else None,
             "since_block": state.since_block,
             "until_block": state.until_block,
             "next_block": state.next_block,
-            "submitted_at": isoformat(state.submitted_at or state.started_at),
-            "finished_at": isoformat(state.finished_at),
-            "polls": state.polls,
-            "compute_units": state.compute_units,
-            "usd": state.usd,
         }
 
     def _next_blocks(self, newest: int) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.waits.interval import Interval, Progress, progress_after
 from airflow_provider_alchemy.waits.poller import Contract, Poller
-from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState, isoformat
+from airflow_provider_alchemy.waits.wait import LOGGED_PROGRESS_STEP, Goal, Wait, WaitState
 
 RESULT_KEYS = (
     "contract_address",
@@ -145,18 +145,8 @@ class ReingestGoal(Goal[ReingestState]):
 
     def result(self) -> dict[str, Any]:
         state = self.state
-        return {
-            "contract_address": state.contract_address,
-            "network": state.network,
-            "state": state.status,
-            "progress": state.percent,
-            "already_finished": state.already_finished,
-            "submitted_at": isoformat(state.submitted_at),
-            "finished_at": isoformat(state.finished_at),
-            "polls": state.polls,
-            "compute_units": state.compute_units,
-            "usd": state.usd,
-        }
+        values = {**state.result(), "progress": state.percent, "already_finished": state.already_finished}
+        return {name: values[name] for name in RESULT_KEYS}
 
     def _contract_of(self, api: Poller) -> Contract:
         if self._contract is None:

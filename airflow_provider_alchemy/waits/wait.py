@@ -86,6 +86,20 @@ class WaitState:
         if self.submitted_at is None:
             self.submitted_at = usage.first_call_at
 
+    def result(self) -> dict[str, Any]:
+        """Give what the results of all tasks about one collection have in common."""
+        return {
+            "contract_address": self.contract_address,
+            "network": self.network,
+            "state": self.status,
+            "progress": None,
+            "submitted_at": isoformat(self.submitted_at or self.started_at),
+            "finished_at": isoformat(self.finished_at),
+            "polls": self.polls,
+            "compute_units": self.compute_units,
+            "usd": self.usd,
+        }
+
     def set_deadlines(self, timeout_seconds: float, execution_timeout: timedelta | None) -> None:
         """Set when the wait is over, unless an earlier process of the same try did."""
         now = datetime.now(UTC)
