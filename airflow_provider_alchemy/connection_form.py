@@ -151,11 +151,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 
 
 def conn_fields() -> dict[str, dict[str, Any]]:
-    """
-    Build the form as Airflow 3.2 and newer read it from the provider info.
-
-    :return: Field name to ``label``, ``description`` and JSON ``schema``.
-    """
+    """Build the form as Airflow 3.2 and newer read it from the provider info."""
     return {field.name: _conn_field(field) for field in EXTRA_FIELDS}
 
 

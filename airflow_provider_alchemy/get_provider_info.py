@@ -19,11 +19,7 @@ _ASSET_URIS = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """
-    Describe the provider to Airflow (entry point ``apache_airflow_provider``).
-
-    :return: The provider's description, valid against Airflow's ``provider_info.schema.json``.
-    """
+    """Describe the provider to Airflow (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": "airflow-provider-alchemy",
         "name": "Alchemy",

@@ -384,25 +384,11 @@ def _read_number_of_blocks(value: Any, argument: str, expected: str) -> int:
 
 
 def read_block(value: Any, argument: str) -> int | None:
-    """
-    Check a block's number.
-
-    :param value: A whole number from 0; None: not given.
-    :param argument: The argument's name, for the error.
-    :return: The number.
-    :raises AlchemyArgumentError: It is something else.
-    """
+    """Check a block's number; None: not given."""
     return None if value is None else _read_number_of_blocks(value, argument, "the number of a block")
 
 
 def read_confirmations(value: Any) -> int:
-    """
-    Check how many blocks must follow a block before it counts.
-
-    :param value: A whole number from 0.
-    :return: The number.
-    :raises AlchemyArgumentError: It is something else.
-    """
     return _read_number_of_blocks(value, "confirmations", "a whole number of blocks from 0")
 
 
@@ -420,7 +406,6 @@ _SINCE_ADVICE = (
 
 
 def read_since_block(value: Any) -> int:
-    """Read the number of the first block that counts."""
     number = _read_block_text(value.strip()) if isinstance(value, str) else value
     try:
         block = read_block(number, SINCE_BLOCK)
@@ -440,7 +425,6 @@ def read_since(value: Any) -> DateTime:
 
 
 def read_min_tokens(value: Any) -> int:
-    """Read how many tokens are waited for."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         msg = f"argument 'min_tokens' is {shown(value)}; expected a whole number of tokens from 1"
         raise AlchemyArgumentError(msg)

@@ -43,11 +43,6 @@ class Usage:
     first_call_at: datetime | None = None
 
     def add(self, other: Usage) -> None:
-        """
-        Add what was counted elsewhere.
-
-        :param other: The other count.
-        """
         self.calls += other.calls
         self.compute_units += other.compute_units
         self.throttled += other.throttled

@@ -46,14 +46,7 @@ class Collection(NamedTuple):
 
 
 def checked(contract_address: str, network: str) -> Collection:
-    """
-    Check which collection is meant.
-
-    :param contract_address: The collection's contract, 0x and 40 hexadecimal digits; mixed case must pass EIP-55.
-    :param network: The network's slug.
-    :return: The collection.
-    :raises AlchemyArgumentError: One of them cannot be right. It is a ``ValueError`` as well.
-    """
+    """Check which collection is meant; mixed case must pass EIP-55."""
     # What checks EIP-55 takes a quarter of a second to load, and every DAG with any asset at all loads this module.
     from airflow_provider_alchemy.api.inputs import read_contract_address, read_network  # noqa: PLC0415
 
@@ -94,12 +87,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 
 def collection_of(uri: str) -> Collection | None:
-    """
-    Read a collection's URI.
-
-    :param uri: The URI of any asset.
-    :return: Network and contract address; None for the URI of anything else.
-    """
+    """Read a collection's URI; None for the URI of anything else."""
     try:
         parts = urlsplit(uri)
         if parts.scheme != SCHEME:
@@ -111,24 +99,13 @@ def collection_of(uri: str) -> Collection | None:
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - OpenLineage's own signature
-    """
-    Give a collection's asset as OpenLineage's dataset: what OpenLineage's integration calls for inlets and outlets.
-
-    :param asset: The asset.
-    :param lineage_context: What was used to read or write it; a collection needs none.
-    :return: The dataset; None where OpenLineage is not installed, or the asset is no collection.
-    """
+    """Give a collection's asset as OpenLineage's dataset: what OpenLineage calls for inlets and outlets."""
     known = collection_of(asset.uri)
     return None if known is None else dataset_of(known)
 
 
 def dataset_of(known: Collection) -> Any:
-    """
-    Give a collection as OpenLineage's dataset.
-
-    :param known: The collection.
-    :return: The dataset; None where OpenLineage is not installed.
-    """
+    """Give a collection as OpenLineage's dataset; None where OpenLineage is not installed."""
     from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - no dependency
 
     return Dataset(namespace=known.namespace, name=known.contract_address)

@@ -66,7 +66,7 @@ def counting_calls(usage: Usage | None) -> Iterator[Usage]:
 
 
 def count_waits(waits: int) -> None:
-    """Emit ``alchemy.waits`` (a gauge): how many waits this process polls for."""
+    """Emit the gauge ``alchemy.waits``: how many waits this process polls for."""
     Stats.gauge("alchemy.waits", waits)
 
 
@@ -95,11 +95,7 @@ class AlchemyHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """
-        Build the connection form for Airflow before 3.2; newer ones read ``conn-fields`` of the provider info.
-
-        :return: Field name to WTForms field.
-        """
+        """Build the connection form for Airflow before 3.2; newer ones read ``conn-fields`` of the provider info."""
         # Only there where Airflow draws this form, and heavy: not for a hook that runs in a task.
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget  # noqa: PLC0415
         from wtforms import BooleanField, IntegerField, PasswordField, StringField  # noqa: PLC0415
@@ -123,11 +119,7 @@ class AlchemyHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """
-        Name the fields of the connection form for Airflow before 3.2.
-
-        :return: Hidden fields, labels and placeholders.
-        """
+        """Name the fields of the connection form for Airflow before 3.2."""
         return UI_FIELD_BEHAVIOUR
 
     def get_conn(self) -> AlchemyClient:

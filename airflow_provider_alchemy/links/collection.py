@@ -55,13 +55,7 @@ class ContractLink(BaseOperatorLink):
     name = "Contract in the block explorer"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """
-        Build the link.
-
-        :param operator: The task.
-        :param ti_key: Which task instance.
-        :return: The URL; empty where the contract or the network's explorer is not known.
-        """
+        """Build the link; empty where the contract or the network's explorer is not known."""
         result = None if AIRFLOW_V_3_0_PLUS else XCom.get_value(ti_key=ti_key, key="return_value")
         pushed = result if isinstance(result, dict) else {}
         # A task that failed pushed nothing: its arguments say as much, unless they are still templates.
@@ -76,13 +70,6 @@ class DashboardLink(BaseOperatorLink):
     name = "Alchemy dashboard"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - the same for each task
-        """
-        Build the link.
-
-        :param operator: The task.
-        :param ti_key: Which task instance.
-        :return: The URL.
-        """
         return DASHBOARD
 
 
