@@ -86,14 +86,14 @@ class LogStream:
             raise update
         return update
 
-    def run_in_thread(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def create_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something beside the caller; its error breaks the stream."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._end)
         return task
 
     def fail(self, error: BaseException) -> None:
-        """Break the stream: who waits for an update or for the network gets the error."""
+        """Break the stream: what waits for an update or for the network gets the error."""
         if self.is_broken:
             return
         self.is_broken = True
@@ -139,7 +139,9 @@ class LogStream:
             began_at = loop.time()
             try:
                 pause = None if await self._poll(reader, sender, began_at) else 0.0
-                self._log_recovery()
+                if self._failures > 1:
+                    self._log.info("Watching the chain through %s goes on", self._name)
+                self._failures, self._warned = 0, ("", 0.0)
             except AlchemyError as error:
                 # A request that is refused now and then is the fault of something on the way.
                 if error.kind is ErrorKind.PERMANENT and not isinstance(error, AlchemyRequestError):
@@ -147,7 +149,10 @@ class LogStream:
                 self._warn(error)
                 pause = backoff_seconds(self._failures, error.retry_after_seconds)
             finally:
-                self._emit(loop.time())
+                for watch in self._watches:
+                    update = watch.next_update(self._network.result(), loop.time(), SAVE_SECONDS)
+                    if update is not None:
+                        self._updates.put_nowait(update)
             if pause is None:
                 await self._until_due(began_at, loop)
             else:
@@ -202,12 +207,6 @@ class LogStream:
             if loop.time() >= began_at + self._interval_seconds:
                 return False
 
-    def _emit(self, now: float) -> None:
-        for watch in self._watches:
-            update = watch.next_update(self._network.result(), now, SAVE_SECONDS)
-            if update is not None:
-                self._updates.put_nowait(update)
-
     def _warn(self, error: AlchemyError) -> None:
         """Log what is wrong, once and then now and then: it may last for days."""
         self._failures += 1
@@ -219,11 +218,6 @@ class LogStream:
                 "Watching the chain through %s is held up: %s It goes on where it stopped; nothing is lost meanwhile."
             )
             self._log.warning(text, self._name, error)
-
-    def _log_recovery(self) -> None:
-        if self._failures > 1:
-            self._log.info("Watching the chain through %s goes on", self._name)
-        self._failures, self._warned = 0, ("", 0.0)
 
 
 def next_window(needs: Iterable[Span], max_blocks: int) -> Span | None:

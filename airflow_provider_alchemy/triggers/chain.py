@@ -142,7 +142,7 @@ class MetadataUpdateTrigger(BaseEventTrigger):
         """Make events of the updates of the shared poll that are this watcher's."""
         async with open_stream(self.alchemy_conn_id, self.network, is_shared=True) as stream:
             # Meanwhile others' updates come: as long as one watcher does not take them, no other's cursor is saved.
-            beginning = stream.run_in_thread(self._begin(stream))
+            beginning = stream.create_task(self._begin(stream))
             try:
                 async for update in shared_stream:
                     if beginning.done() and update.watch is beginning.result():

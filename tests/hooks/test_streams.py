@@ -116,7 +116,7 @@ class TestItsLife:
 
     async def test_work_beside_a_stream_may_be_cancelled(self) -> None:
         async with own() as stream:
-            stream.run_in_thread(asyncio.sleep(3600)).cancel()
+            stream.create_task(asyncio.sleep(3600)).cancel()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert not stream.is_broken
