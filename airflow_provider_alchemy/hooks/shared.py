@@ -56,7 +56,7 @@ class shared_poller:  # noqa: N801 - used as a context manager, like a function
             pollers.append(known)
         self._poller = known
         known.waits += 1
-        count_waits(_waits(pollers))
+        count_waits(sum(poller.waits for poller in pollers))
         return known
 
     async def __aexit__(
@@ -64,7 +64,7 @@ class shared_poller:  # noqa: N801 - used as a context manager, like a function
     ) -> None:
         pollers = _pollers[asyncio.get_running_loop()]
         self._poller.waits -= 1
-        count_waits(_waits(pollers))
+        count_waits(sum(poller.waits for poller in pollers))
         if not self._poller.waits:
             # First out of the list: nothing may begin to use it while it closes.
             pollers.remove(self._poller)
@@ -84,10 +84,6 @@ async def _read_settings(name: _Name) -> ClientSettings:
     # Thousands that begin with the same reading begin one after the other: together they would hold up the loop.
     await asyncio.sleep(place * SECONDS_BETWEEN_TWO_THAT_BEGIN)
     return settings
-
-
-def _waits(pollers: list[Poller]) -> int:
-    return sum(poller.waits for poller in pollers)
 
 
 @asynccontextmanager

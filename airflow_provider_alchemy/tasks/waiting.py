@@ -98,7 +98,10 @@ class WaitingTask(DeferrableTask):
             failure = error
         else:
             if delay is not None and self.waits_for_end:
-                self._leave(wait.state, delay)
+                if self.deferrable:
+                    self.defer_until(wait.state.ends_at, self.trigger(wait.state))
+                due_at = datetime.now(UTC) + timedelta(seconds=delay)
+                raise AirflowRescheduleException(due_at)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
             wait.log_summary()
             return wait.goal.result()
         if wait is not None:
@@ -203,12 +206,6 @@ class WaitingTask(DeferrableTask):
                 return await wait.run(api, at_once=True, leaves=leaves, on_poll=save)
 
         return lazy.event_loop.run_in_thread(work)
-
-    def _leave(self, state: WaitState, delay_seconds: float) -> None:
-        if self.deferrable:
-            self.defer_until(state.ends_at, self.trigger(state))
-        due_at = datetime.now(UTC) + timedelta(seconds=delay_seconds)
-        raise AirflowRescheduleException(due_at)  # type: ignore[no-untyped-call]  # Airflow's class is not typed
 
 
 class WaitingSensor(WaitingTask, BaseSensorOperator):

@@ -141,16 +141,13 @@ class Contract:
     def __init__(self, poller: Poller, contract_address: str) -> None:
         self._poller = poller
         self._contract_address = contract_address
-        self._answer: RefreshStatus | None = None
+        self.answer: RefreshStatus | None = None
+        """The last answer."""
         self._is_polling = False
         self._joined: asyncio.Future[RefreshStatus | None] | None = None
         self._sleeping: set[asyncio.Future[None]] = set()
         self.answers = 0
         """How many answers came so far."""
-
-    def answer_after(self, answers: int) -> RefreshStatus | None:
-        """Give the last answer where it came after so many others."""
-        return self._answer if self.answers > answers else None
 
     async def sleep(self, seconds: float, max_seconds: float = math.inf) -> None:
         """Sleep until the next tick after a delay, or the next answer."""
@@ -192,24 +189,20 @@ class Contract:
             outcome = error
             raise
         else:
-            self._answer = outcome
+            self.answer = outcome
             self.answers += 1
             for woken in self._sleeping:
                 _wake(woken)
             return outcome
         finally:
             self._is_polling = False
-            self._end_joined(outcome)
-
-    def _end_joined(self, outcome: RefreshStatus | AlchemyError | None) -> None:
-        joined, self._joined = self._joined, None
-        if joined is None:
-            return
-        if isinstance(outcome, AlchemyError):
-            joined.set_exception(outcome)
-            joined.exception()  # seen, also where every wait that joined has been cancelled
-        else:
-            joined.set_result(outcome)
+            joined, self._joined = self._joined, None
+            if joined is not None:
+                if isinstance(outcome, AlchemyError):
+                    joined.set_exception(outcome)
+                    joined.exception()  # seen, also where every wait that joined has been cancelled
+                else:
+                    joined.set_result(outcome)
 
 
 def next_tick(due_at: float, delay_seconds: float) -> float:

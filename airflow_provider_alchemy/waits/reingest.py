@@ -67,7 +67,7 @@ class ReingestGoal(Goal[ReingestState]):
     async def poll(self, api: Poller, usage: Usage, limit: SpendingLimit, wait: Wait) -> None:
         """Submit, join and report: one call has all three meanings."""
         contract = self._contract_of(api)
-        status = contract.answer_after(self._seen_answers)
+        status = contract.answer if contract.answers > self._seen_answers else None
         if status is None:
             # A submission is worth all attempts. After it the wait itself is the retry, since each attempt is billed.
             attempts = 1 if self.is_accepted() else api.settings.max_attempts
