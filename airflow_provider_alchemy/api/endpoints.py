@@ -97,15 +97,7 @@ GET_NFT_METADATA_BATCH = Endpoint("getNFTMetadataBatch", "v3", compute_units=480
 GET_NFTS_FOR_CONTRACT = Endpoint("getNFTsForContract", "v3", compute_units=600, throughput_units=50)
 
 REFRESHING_NETWORKS = frozenset(
-    {
-        "eth-mainnet",
-        "eth-sepolia",
-        "polygon-mainnet",
-        "polygon-amoy",
-        "arb-mainnet",
-        "opt-mainnet",
-        "base-mainnet",
-    }
+    ("eth-mainnet", "eth-sepolia", "polygon-mainnet", "polygon-amoy", "arb-mainnet", "opt-mainnet", "base-mainnet")
 )
 """Where Alchemy's API reference offers ``refreshNftMetadata``."""
 
@@ -443,30 +435,14 @@ def _call_rpc(
     return Call(endpoint, describe_chain(settings, what), read_result, body=body)
 
 
-def pages_of(tokens: int) -> int:
-    """Give the calls that a listing takes; a listing of nothing takes one too."""
-    return max(-(-tokens // MAX_TOKENS_PER_CALL), 1)
-
-
 def price_of_listing(tokens: int) -> int:
-    """Give the compute units of a listing, where every call is answered at once."""
-    return pages_of(tokens) * GET_NFTS_FOR_CONTRACT.compute_units
-
-
-def calls_of_poll(tokens: int) -> int:
-    """Give the calls that it takes to ask for some tokens once; none take none."""
-    return -(-tokens // MAX_TOKENS_PER_CALL)
+    """Give the compute units of a listing, where every call is answered at once; one of nothing takes a call too."""
+    return max(-(-tokens // MAX_TOKENS_PER_CALL), 1) * GET_NFTS_FOR_CONTRACT.compute_units
 
 
 def price_of_poll(tokens: int) -> int:
     """Give the compute units of asking for some tokens once, where every call is answered at once."""
-    return calls_of_poll(tokens) * GET_NFT_METADATA_BATCH.compute_units
-
-
-MIN_PRICE_OF_SAMPLE = (
-    GET_CONTRACT_METADATA.compute_units + GET_NFTS_FOR_CONTRACT.compute_units + GET_NFT_METADATA_BATCH.compute_units
-)
-"""Compute units of the smallest collection that is sampled and asked for once."""
+    return -(-tokens // MAX_TOKENS_PER_CALL) * GET_NFT_METADATA_BATCH.compute_units
 
 
 def describe(contract_address: str, settings: ClientSettings) -> str:

@@ -22,7 +22,6 @@ from airflow_provider_alchemy.api.endpoints import (
     is_gone,
     is_not_offered,
     line_instead,
-    pages_of,
     price_of_listing,
     price_of_poll,
 )
@@ -220,11 +219,9 @@ class TestARequest:
         assert params == {"contractAddress": LOWER, "startToken": sent, "withMetadata": "true", "limit": "5"}
 
 
-@pytest.mark.parametrize(
-    ("tokens", "pages", "units", "poll"), [(0, 1, 600, 0), (100, 1, 600, 480), (101, 2, 1200, 960)]
-)
-def test_prices_of_many_tokens_are_those_of_the_calls(tokens: int, pages: int, units: int, poll: int) -> None:
-    assert (pages_of(tokens), price_of_listing(tokens), price_of_poll(tokens)) == (pages, units, poll)
+@pytest.mark.parametrize(("tokens", "units", "poll"), [(0, 600, 0), (100, 600, 480), (101, 1200, 960)])
+def test_prices_of_many_tokens_are_those_of_the_calls(tokens: int, units: int, poll: int) -> None:
+    assert (price_of_listing(tokens), price_of_poll(tokens)) == (units, poll)
 
 
 BAD_ADDRESSES = [None, "", LOWER[:-1], ADDRESS.replace("E", "e", 1), "{{ params.address }}"]
