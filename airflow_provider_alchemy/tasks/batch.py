@@ -12,13 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_alchemy.api.errors import AlchemyError, AlchemyUnexpectedAnswerError
-from airflow_provider_alchemy.api.inputs import (
-    ContractList,
-    pack_addresses,
-    read_connection_id,
-    read_contracts,
-    unpack_addresses,
-)
+from airflow_provider_alchemy.api.inputs import ContractList, read_connection_id, read_contracts
+from airflow_provider_alchemy.api.packing import pack_addresses, unpack_addresses
 from airflow_provider_alchemy.assets.uris import Collection
 from airflow_provider_alchemy.links.collection import DashboardLink
 from airflow_provider_alchemy.tasks import lazy

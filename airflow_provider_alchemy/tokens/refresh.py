@@ -36,8 +36,9 @@ from airflow_provider_alchemy.api.errors import (
 from airflow_provider_alchemy.api.models import TokensById
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.defaults import MIN_SECONDS_BETWEEN_ATTEMPTS
+from airflow_provider_alchemy.tokens.proof import QUEUE_RULE, STALE, Chunk, regroup, unproven_reason
 from airflow_provider_alchemy.tokens.result import RefreshLog
-from airflow_provider_alchemy.tokens.state import QUEUE_RULE, STALE, Chunk, CollectionState, Stage, judge, regroup
+from airflow_provider_alchemy.tokens.state import CollectionState, Stage
 
 T = TypeVar("T")
 
@@ -212,7 +213,9 @@ class CollectionRefresh:
             failure = error.reason
         sent_at = usage.first_call_at if refreshes else None
         asked = [replace(tokens, asked_at=tokens.asked_at or sent_at) for tokens in chunk.token_sets]
-        known = regroup(asked, lambda token_id, tokens: failure or judge(found.get(token_id), tokens.asked_at))
+        known = regroup(
+            asked, lambda token_id, tokens: failure or unproven_reason(found.get(token_id), tokens.asked_at)
+        )
         state.complete(chunk, known)
 
     async def _queue(self, chunk: Chunk) -> None:

@@ -25,7 +25,8 @@ from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log, log_unreadable, plural
 from airflow_provider_alchemy.api.models import RefreshState
 from airflow_provider_alchemy.api.usage import describe_cost
-from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet, count
+from airflow_provider_alchemy.tokens.proof import STALE, TokenSet, count
+from airflow_provider_alchemy.tokens.state import CollectionState, Method, Stage
 from airflow_provider_alchemy.waits.wait import isoformat
 
 MAX_NAMED_IDS = 100

@@ -9,7 +9,8 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_alchemy.api.errors import AlchemyError
-from airflow_provider_alchemy.api.inputs import pack_addresses, read_connection_id, unpack_addresses
+from airflow_provider_alchemy.api.inputs import read_connection_id
+from airflow_provider_alchemy.api.packing import pack_addresses, unpack_addresses
 from airflow_provider_alchemy.defaults import DEFAULT_CONNECTION_ID, DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.hooks.shared import shared_poller
 from airflow_provider_alchemy.triggers.wait import SerializableTrigger, WaitEnd, event_of

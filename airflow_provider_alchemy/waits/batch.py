@@ -31,9 +31,10 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyQuotaError,
     AlchemySpendingLimitError,
 )
-from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
+from airflow_provider_alchemy.api.inputs import allowed_failures
 from airflow_provider_alchemy.api.logs import Log, plural
 from airflow_provider_alchemy.api.models import RefreshState
+from airflow_provider_alchemy.api.packing import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.defaults import DEFAULT_MAX_CONSECUTIVE_FAILURES
 from airflow_provider_alchemy.waits.interval import Interval

@@ -26,9 +26,9 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
 )
-from airflow_provider_alchemy.api.inputs import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.logs import Log, log_unreadable, plural
 from airflow_provider_alchemy.api.models import MetadataError, TokenMetadata
+from airflow_provider_alchemy.api.packing import digest_of, pack_ids, unpack_ids
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.defaults import DEFAULT_MIN_FRESH, MAX_SAMPLE_SIZE
 from airflow_provider_alchemy.waits.poller import Poller

@@ -21,8 +21,8 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyRequestError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.inputs import pack_ranges, unpack_ranges
 from airflow_provider_alchemy.api.logs import Log, plural
+from airflow_provider_alchemy.api.packing import pack_ranges, unpack_ranges
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage
 from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import MAX_COUNTED, EventKind, merge_ranges

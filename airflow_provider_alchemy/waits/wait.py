@@ -30,8 +30,8 @@ from airflow_provider_alchemy.api.errors import (
     AlchemyTimeoutError,
     ErrorKind,
 )
-from airflow_provider_alchemy.api.inputs import unpack_ids
 from airflow_provider_alchemy.api.logs import Log, plural
+from airflow_provider_alchemy.api.packing import unpack_ids
 from airflow_provider_alchemy.api.throttle import backoff_seconds
 from airflow_provider_alchemy.api.usage import SpendingLimit, Usage, describe_cost, usd_of
 from airflow_provider_alchemy.defaults import DEFAULT_MAX_CONSECUTIVE_FAILURES

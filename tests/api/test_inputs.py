@@ -28,8 +28,6 @@ from airflow_provider_alchemy.api.inputs import (
     ContractList,
     TokenList,
     check_not_ahead,
-    pack_addresses,
-    pack_ids,
     read_contract_address,
     read_contracts,
     read_fresh_since,
@@ -38,9 +36,8 @@ from airflow_provider_alchemy.api.inputs import (
     read_token_id,
     read_token_ids,
     shown,
-    unpack_addresses,
-    unpack_ids,
 )
+from airflow_provider_alchemy.api.packing import pack_addresses, pack_ids, unpack_addresses, unpack_ids
 
 from .shells import ADDRESS, LOWER
 

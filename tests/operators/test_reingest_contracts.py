@@ -26,7 +26,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyUnexpectedAnswerError,
 )
-from airflow_provider_alchemy.api.inputs import unpack_ids
+from airflow_provider_alchemy.api.packing import unpack_ids
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.poller import CONNECTIONS
 from tests.conftest import TaskLog

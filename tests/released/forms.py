@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_alchemy.api.errors import AlchemyQueueFailedError
-from airflow_provider_alchemy.api.inputs import pack_ids, read_contracts
+from airflow_provider_alchemy.api.inputs import read_contracts
+from airflow_provider_alchemy.api.packing import pack_ids
 from airflow_provider_alchemy.chain.block_search import BlockSearch
 from airflow_provider_alchemy.chain.events import ChainLog, EventKind, payloads_of
 from airflow_provider_alchemy.chain.watch import AssetCursors, slot_of
-from airflow_provider_alchemy.tokens.state import Chunk, CollectionState, TokenSet
+from airflow_provider_alchemy.tokens.proof import Chunk, TokenSet
+from airflow_provider_alchemy.tokens.state import CollectionState
 from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from airflow_provider_alchemy.triggers.reingest import ReingestTrigger

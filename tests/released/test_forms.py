@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_alchemy.triggers
 from airflow_provider_alchemy.api.errors import error_from_dict
-from airflow_provider_alchemy.api.inputs import pack_addresses
+from airflow_provider_alchemy.api.packing import pack_addresses
 from airflow_provider_alchemy.chain.watch import AssetCursors
 from airflow_provider_alchemy.operators.reingest import ReingestContractOperator, ReingestContractsOperator
 from airflow_provider_alchemy.sensors.freshness import MetadataFreshSensor

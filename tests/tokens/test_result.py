@@ -16,6 +16,7 @@ from airflow_provider_alchemy.api.errors import (
     AlchemySpendingLimitError,
     AlchemyTokensFailedError,
 )
+from airflow_provider_alchemy.tokens.proof import STALE, TokenSet
 from airflow_provider_alchemy.tokens.result import (
     RefreshLog,
     check_price,
@@ -26,7 +27,7 @@ from airflow_provider_alchemy.tokens.result import (
     report_lines,
     result_of,
 )
-from airflow_provider_alchemy.tokens.state import STALE, CollectionState, Method, Stage, TokenSet
+from airflow_provider_alchemy.tokens.state import CollectionState, Method, Stage
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 SUBJECT = "Collection 0xabc"

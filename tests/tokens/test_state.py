@@ -16,19 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from airflow_provider_alchemy.api.inputs import MAX_TOKEN_ID
 from airflow_provider_alchemy.api.models import MetadataError, Token, TokenMetadata
 from airflow_provider_alchemy.defaults import MIN_SECONDS_BETWEEN_ATTEMPTS
-from airflow_provider_alchemy.tokens.state import (
+from airflow_provider_alchemy.tokens.proof import (
     MISSING,
     QUEUE_RULE,
     STALE,
     Chunk,
-    CollectionState,
-    Method,
-    Stage,
     TokenSet,
     count,
-    judge,
     regroup,
+    unproven_reason,
 )
+from airflow_provider_alchemy.tokens.state import CollectionState, Method, Stage
 
 ASKED_AT = datetime.fromtimestamp(1_700_000_000.2504, UTC)
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
@@ -79,19 +77,19 @@ class TestTheProof:
     def test_only_metadata_newer_than_the_millisecond_of_the_request_is_one(
         self, after_seconds: float | None, reason: str
     ) -> None:
-        assert judge(metadata(after_seconds), ASKED_AT) == reason
+        assert unproven_reason(metadata(after_seconds), ASKED_AT) == reason
 
     def test_without_a_request_nothing_is_one(self) -> None:
-        assert judge(metadata(3600), None) == STALE
+        assert unproven_reason(metadata(3600), None) == STALE
 
     @pytest.mark.parametrize("error", MetadataError)
     def test_an_error_is_none_whatever_the_time_says(self, error: MetadataError) -> None:
-        reason = judge(metadata(3600, error), ASKED_AT)
+        reason = unproven_reason(metadata(3600, error), ASKED_AT)
 
         assert (reason, TokenSet("0", 1, reason=reason).is_final) == (error.value, error.is_final)
 
     def test_a_token_that_the_answer_leaves_out_has_none(self) -> None:
-        assert (judge(None, ASKED_AT), TokenSet("0", 1, reason=MISSING).is_final) == (MISSING, False)
+        assert (unproven_reason(None, ASKED_AT), TokenSet("0", 1, reason=MISSING).is_final) == (MISSING, False)
 
 
 def metadata(after_seconds: float | None, error: MetadataError | None = None) -> TokenMetadata:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from airflow_provider_alchemy.api.inputs import unpack_ids
+from airflow_provider_alchemy.api.packing import unpack_ids
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.triggers.batch import ReingestContractsTrigger
 from airflow_provider_alchemy.triggers.wait import WaitEnd

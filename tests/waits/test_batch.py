@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_alchemy.api import errors
 from airflow_provider_alchemy.api.errors import PERMANENT_REASONS, AlchemyError
-from airflow_provider_alchemy.api.inputs import allowed_failures, pack_ids, unpack_ids
+from airflow_provider_alchemy.api.inputs import allowed_failures
+from airflow_provider_alchemy.api.packing import pack_ids, unpack_ids
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.batch import MAX_IN_FLIGHT, Batch, BatchState, BatchWait
