@@ -20,7 +20,6 @@ from airflow_provider_alchemy.defaults import (
 )
 from airflow_provider_alchemy.tasks import lazy
 from airflow_provider_alchemy.tasks.arguments import (
-    check_is_no_mapped_nothing,
     check_literals,
     check_value,
     read_amount,
@@ -131,7 +130,6 @@ class MetadataFreshSensor(WaitingSensor):
 
     def new_state(self, context: Any, contract_address: str, network: str) -> FreshnessState:
         """Give a state in which nothing was seen yet, from the rendered arguments."""
-        check_is_no_mapped_nothing(self, "token_ids", context)
         fresh_since = read_fresh_since(self.fresh_since)
         check_not_ahead(fresh_since, pendulum.now("UTC"))
         state = lazy.freshness.FreshnessState(

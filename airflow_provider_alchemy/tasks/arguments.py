@@ -8,12 +8,13 @@ A wrong argument is the user's to change, so Airflow must not retry it: each err
 from __future__ import annotations
 
 import math
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_alchemy.api import inputs
-from airflow_provider_alchemy.api.errors import AlchemyArgumentError, AlchemyTokenIdError
+from airflow_provider_alchemy.api.errors import AlchemyArgumentError
 from airflow_provider_alchemy.api.inputs import read_connection_id, read_contract_address, read_network
 from airflow_provider_alchemy.defaults import DEFAULT_MAX_INTERVAL_SECONDS, MAX_SAMPLE_SIZE
 from airflow_provider_alchemy.tasks import lazy
@@ -37,23 +38,36 @@ and with it every DAG of its file."""
 
 def with_large_as_text(value: Any) -> Any:
     """Write the whole numbers in an argument that Airflow cannot serialise as texts: token ids have up to 256 bits."""
-    if isinstance(value, int) and value > MAX_SERIALIZED:
+    if isinstance(value, int) and not -MAX_SERIALIZED <= value <= MAX_SERIALIZED:
         return str(value)
-    if type(value) is dict:
-        return {key: with_large_as_text(item) for key, item in value.items()}
+    if type(value) in {dict, OrderedDict, defaultdict}:
+        return {with_large_as_text(key): with_large_as_text(item) for key, item in value.items()}
     if type(value) in {list, tuple, set, frozenset}:
         return type(value)(with_large_as_text(item) for item in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(with_large_as_text, value))
     return value
 
 
-def check_is_no_mapped_nothing(task: Any, argument: str, context: Any) -> None:
-    """Refuse None among mapped values: it rendered to nothing, and is no wish for a whole collection."""
+WIDENED_BY_NONE = ("token_ids", "network", "since", "since_block", "max_compute_units")
+"""Arguments whose None means more than any value: all tokens, another network, another place to begin, any amount."""
+
+
+def without_none(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a task has by default, so that None in an argument of a mapped task is what it was mapped over."""
+    return {name: value for name, value in arguments.items() if value is not None or name not in WIDENED_BY_NONE}
+
+
+def check_is_no_mapped_nothing(task: Any, context: Any) -> None:
+    """Refuse None among mapped values: it rendered to nothing, and is no wish for more than the others are."""
+    if map_index_of(context) < 0:
+        return
     # Airflow's own record of the arguments that were given: None is also what an argument is that was left out.
     given = getattr(task, "_BaseOperator__init_kwargs", {})
-    is_mapped = map_index_of(context) >= 0
-    if is_mapped and argument in given and getattr(task, argument) is None:
-        msg = f"argument {argument!r} is None in a mapped task: the value that it was mapped over is nothing"
-        raise AlchemyTokenIdError(msg, advice=f"Map over lists, or leave out {argument} for the whole collection")
+    for argument in WIDENED_BY_NONE:
+        if argument in given and getattr(task, argument, None) is None:
+            msg = f"argument {argument!r} is None in a mapped task: the value that it was mapped over is nothing"
+            raise AlchemyArgumentError(msg, advice=f"Map over values only, or leave out {argument}")
 
 
 def map_index_of(context: Any) -> int:

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_alchemy.assets.uris import Collection, collection_of, dataset_of
 from airflow_provider_alchemy.links.collection import ContractLink, DashboardLink
 from airflow_provider_alchemy.tasks import lazy
-from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of, with_large_as_text
+from airflow_provider_alchemy.tasks.arguments import is_template, map_index_of, with_large_as_text, without_none
 
 MAP_INDEX_TEMPLATE = "{{ task.contract_address }}"
 """What the web UI shows for a mapped task in place of its number."""
@@ -71,7 +71,7 @@ class CollectionTask(BaseOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task as Airflow does, with whole numbers in its arguments that Airflow can serialise."""
-        partial: Any = super().partial(**with_large_as_text(kwargs))
+        partial: Any = super().partial(**without_none(with_large_as_text(kwargs)))
         partial_type: Any = type(partial)
         partial.__class__ = _with_expand(partial_type)
         return partial

@@ -17,7 +17,7 @@ from airflow_provider_alchemy.api.packing import pack_addresses, unpack_addresse
 from airflow_provider_alchemy.assets.uris import Collection
 from airflow_provider_alchemy.links.collection import DashboardLink
 from airflow_provider_alchemy.tasks import lazy
-from airflow_provider_alchemy.tasks.arguments import read_batch_spending_limit
+from airflow_provider_alchemy.tasks.arguments import check_is_no_mapped_nothing, read_batch_spending_limit
 from airflow_provider_alchemy.tasks.base import events_of_batch, push_result
 from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception
@@ -47,6 +47,7 @@ class ReingestContractsTask(DeferrableTask):
         """Check all that can be checked before anything is sent, and go on in the triggerer."""
         store = self.store(context)
         try:
+            check_is_no_mapped_nothing(self, context)
             contracts = read_contracts(self.contract_addresses)
             number = len(contracts.addresses)
             read_batch_spending_limit(self.max_compute_units, number)

@@ -68,7 +68,7 @@ class RefreshCollectionTask(TokenTask):
         self.label_mapped_task(context)
         store = self.store(context)
         try:
-            check_is_no_mapped_nothing(self, "token_ids", context)
+            check_is_no_mapped_nothing(self, context)
             tokens = None if self.is_whole_collection else read_token_ids(self.token_ids)
             job = lazy.token_job.TokenJob(
                 self, store, tokens=tokens, state=lazy.token_state.CollectionState.from_dict(state)

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 from airflow_provider_alchemy.api.errors import AlchemyError
 from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.tasks import lazy
+from airflow_provider_alchemy.tasks.arguments import check_is_no_mapped_nothing
 from airflow_provider_alchemy.tasks.deferral import DeferrableTask, no_triggerer_error, read_event
 from airflow_provider_alchemy.tasks.exceptions import airflow_exception, skipping
 
@@ -149,6 +150,7 @@ class WaitingTask(DeferrableTask):
         }
 
     def _state(self, context: Any, settings: ClientSettings) -> Any:
+        check_is_no_mapped_nothing(self, context)
         store = self.store(context)
         new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
         saved, is_same_try = store.load()
