@@ -30,7 +30,7 @@ help: ## List the commands
 install: $(READY) ## Set up .venv with the pinned versions
 
 $(READY): pyproject.toml constraints.txt tools/install.sh
-	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,audit,demo,cluster,bench]'
+	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,audit,demo,cluster,bench,browser]'
 
 demo: $(READY) ## Run example DAGs on a real Airflow (SCENARIO=reveal: a block starts them; KEEP=1 leaves the web UI up)
 	@$(BIN)/python -m demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
@@ -130,7 +130,7 @@ format: $(READY) ## Write the code as ruff wants it
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml --extra test --extra lint --extra audit --extra demo --extra cluster --extra bench -o constraints.txt
+		pyproject.toml --extra test --extra lint --extra audit --extra demo --extra cluster --extra bench --extra browser -o constraints.txt
 	for version in $(MATRIX); do \
 		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \

@@ -63,6 +63,7 @@ PARTS = (
     Part("test-e2e-without_worker", "waits that start and end in the triggerer", waits=True),
     Part("test-e2e-contracts", "batches of contracts on a real Airflow", waits=True),
     Part("test-e2e-tokens", "the refresh of tokens on a real Airflow", waits=True),
+    Part("test-e2e-page", "the page in Airflow's web UI, in a browser", waits=True),
     Part("test-e2e-cluster_command", "make cluster, as a person uses it", waits=True),
     Part("test-slow", "the in-process tests that are marked as slow"),
     Part("test-faults", "each fault of the service in each place where it can come"),

@@ -46,7 +46,8 @@ def test_twine_has_nothing_to_say(dists: Dists) -> None:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: dict[str, bytes]) -> None:
     modules = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / PACKAGE).rglob("*.py")}
     about = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
-    assert set(wheel) == modules | about | {f"{PACKAGE}/py.typed"}
+    page = {f"{PACKAGE}/plugins/static/{name}" for name in ("alchemy.js", "icon.svg")}
+    assert set(wheel) == modules | about | page | {f"{PACKAGE}/py.typed"}
 
 
 def test_the_wheel_has_the_licence(wheel: dict[str, bytes]) -> None:
@@ -58,6 +59,7 @@ def test_the_wheel_tells_airflow_and_pytest_where_to_begin(wheel: dict[str, byte
     entry_points.read_string(wheel[f"{INFO}/entry_points.txt"].decode())
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
         "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"},
+        "airflow.plugins": {"alchemy": f"{PACKAGE}.plugins.page:AlchemyPlugin"},
         "pytest11": {PACKAGE: f"{PACKAGE}.testing.plugin"},
     }
 
