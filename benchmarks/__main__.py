@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adaptive_polling, airflow_tasks, budget, chain, polls, shared_budget, tokens
+from benchmarks import adaptive_polling, airflow_tasks, budget, chain, dag_files, polls, shared_budget, tokens
 from benchmarks.command_line import run_command, show, tell_progress, write_json
 from benchmarks.machine import Machine, this_machine
 from benchmarks.scale.measuring import measure as measure_scale
@@ -52,6 +52,7 @@ BENCHMARKS = {
     "shared_budget": Benchmark(shared_budget.measure, shared_budget.tables),
     "tokens": Benchmark(tokens.measure, tokens.tables),
     "chain": Benchmark(chain.measure, chain.tables),
+    "dag_files": Benchmark(dag_files.measure, dag_files.tables),
     "airflow_tasks": Benchmark(_measure_airflow_tasks, _airflow_tasks_tables),
     "scale": Benchmark(measure_scale, scale_tables),
 }

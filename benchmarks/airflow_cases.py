@@ -13,6 +13,7 @@ from benchmarks.airflow_stage import Stage, begin_jobs
 from benchmarks.errors import BenchmarkError
 from local_airflow import DagRun
 from local_airflow.rest import NotFoundError
+from local_airflow.runs import TaskInstance
 
 LOOK_SECONDS = 1.0
 """Between two questions whether a run has ended, which take CPU time of the API server."""
@@ -51,6 +52,7 @@ class Measurement:
     :param wall_seconds: From the run's start to its end.
     :param worker_starts: Processes that were started for its tasks.
     :param calls: Calls that the service got.
+    :param api_calls: Calls of workers and triggerers that Airflow's API server got.
     :param measured_seconds: From before the run until ``REST_SECONDS`` after it.
     :param cpu_seconds: CPU time by component in these.
     """
@@ -62,6 +64,7 @@ class Measurement:
     wall_seconds: float
     worker_starts: int
     calls: int
+    api_calls: int
     measured_seconds: float
     cpu_seconds: dict[str, float]
 
@@ -88,6 +91,20 @@ HTTP_SENSORS = Case(
     # It gives no value.
     is_right=lambda _, value: value is None,
     calls=lambda stage: stage.service.counters("http")["requests"],
+)
+REINGEST_DEFERRED = Case(
+    name="ReingestSensor, deferrable",
+    dag_id="reingest_deferred",
+    job_seconds=20.0,
+    is_right=_is_refreshed,
+    calls=lambda stage: stage.emulator.count(),
+)
+REINGEST_MAPPED = Case(
+    name="ReingestContractOperator, mapped, deferrable",
+    dag_id="reingest_mapped",
+    job_seconds=20.0,
+    is_right=_is_refreshed,
+    calls=lambda stage: stage.emulator.count(),
 )
 REINGEST_SENSORS = Case(
     name="ReingestSensor, all in the triggerer",
@@ -141,20 +158,21 @@ def measure_run(stage: Stage, case: Case) -> Measurement:
     :raises BenchmarkError: The run failed.
     """
     begin_jobs(stage, case.job_seconds)
-    began, before = time.monotonic(), cpu_seconds(stage.airflow)
+    began, before, api_calls = time.monotonic(), cpu_seconds(stage.airflow), _api_calls(stage)
     run = _run(stage, case.dag_id)
     time.sleep(REST_SECONDS)
     spent, seconds = used(before, cpu_seconds(stage.airflow)), time.monotonic() - began
-    calls = case.calls(stage)
+    calls, api_calls = case.calls(stage), _api_calls(stage) - api_calls
     instances = run.task_instances()
     return Measurement(
         dag_id=case.dag_id,
         tasks=len(instances),
         succeeded=sum(instance.state == "success" for instance in instances),
-        right=sum(case.is_right(_number(task.task_id), _value(run, task.task_id)) for task in instances),
+        right=sum(case.is_right(_number(task), _value(run, task)) for task in instances),
         wall_seconds=run.duration_seconds(),
         worker_starts=run.worker_starts(),
         calls=calls,
+        api_calls=api_calls,
         measured_seconds=seconds,
         cpu_seconds=spent,
     )
@@ -170,13 +188,21 @@ def _run(stage: Stage, dag_id: str) -> DagRun:
     return run
 
 
-def _number(task_id: str) -> int:
-    digits = task_id.rpartition("_")[2]
+def _api_calls(stage: Stage) -> int:
+    # The API server's log of its requests: those of tasks and triggers come through Airflow's Execution API.
+    with (stage.airflow.home / "process_logs" / "api-server.log").open(encoding="utf-8", errors="replace") as log:
+        return sum("/execution/" in line for line in log)
+
+
+def _number(task: TaskInstance) -> int:
+    if task.map_index >= 0:
+        return task.map_index
+    digits = task.task_id.rpartition("_")[2]
     return int(digits) if digits.isdigit() else 0
 
 
-def _value(run: DagRun, task_id: str) -> Any:
+def _value(run: DagRun, task: TaskInstance) -> Any:
     try:
-        return run.xcom(task_id, -1, "return_value")
+        return run.xcom(task.task_id, task.map_index, "return_value")
     except NotFoundError:
         return None

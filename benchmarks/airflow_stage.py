@@ -16,6 +16,7 @@ from local_airflow import LocalAirflow
 from local_airflow.certificates import Certificates, write_certificates
 
 DAGS = Path(__file__).parent / "dags"
+TRIGGERERS = 2
 PARALLELISM = 8
 """Task processes at once: what two cores take well. Airflow's default is 32."""
 
@@ -63,6 +64,7 @@ def open_stage(folder: Path, *, tasks: int, collections: int) -> Iterator[Stage]
             DAGS,
             database="postgresql",
             parallelism=PARALLELISM,
+            triggerers=TRIGGERERS,
             environment=environment,
             short_intervals=False,
         ) as airflow:

@@ -20,6 +20,8 @@ from typing import Any
 from benchmarks.airflow_cases import (
     HTTP_SENSORS,
     REINGEST_BATCH,
+    REINGEST_DEFERRED,
+    REINGEST_MAPPED,
     REINGEST_SENSORS,
     Case,
     Measurement,
@@ -27,7 +29,7 @@ from benchmarks.airflow_cases import (
     measure_run,
     warm_up,
 )
-from benchmarks.airflow_stage import PARALLELISM, open_stage
+from benchmarks.airflow_stage import PARALLELISM, TRIGGERERS, open_stage
 from benchmarks.command_line import run_benchmark, tell_progress
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import version_of
@@ -35,7 +37,14 @@ from benchmarks.tables import Table, spread
 from local_airflow import LocalAirflowError
 
 REST_SECONDS = 30.0
-COMPONENTS = ("scheduler", "triggerer", "api-server", "dag-processor", "postgresql")
+KINDS = {
+    "API server": ("api-server",),
+    "scheduler and workers": ("scheduler",),
+    "DAG processor": ("dag-processor",),
+    "triggerers": tuple(f"triggerer-{number}" for number in range(1, TRIGGERERS + 1)),
+    "PostgreSQL": ("postgresql",),
+}
+"""What processes are counted together: workers are children of the scheduler."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,13 @@ class Scenario:
     @property
     def cases(self) -> tuple[Case, ...]:
         """The DAGs, in turn."""
-        return (HTTP_SENSORS, REINGEST_SENSORS, *((REINGEST_BATCH,) if self.collections else ()))
+        return (
+            HTTP_SENSORS,
+            REINGEST_DEFERRED,
+            REINGEST_MAPPED,
+            REINGEST_SENSORS,
+            *((REINGEST_BATCH,) if self.collections else ()),
+        )
 
 
 def measure(scenario: Scenario) -> dict[str, Any]:
@@ -115,16 +130,18 @@ def table(scenario: Scenario, figures: dict[str, Any]) -> Table:
         "polls",
         "wall s",
         "worker starts",
+        "API calls",
         "CPU s of Airflow",
         "at rest",
         "ms a wait",
-        *COMPONENTS,
+        *KINDS,
     )
     rest = figures["cpu_seconds_a_second_at_rest"]
     notes = [
         "CPU seconds are those of all processes, tasks and triggers included; PostgreSQL is not part of Airflow's.",
         f"Airflow at rest takes {rest:.3f} of them a second, which are in these figures; what is left is shared out.",
-        f"LocalExecutor with {PARALLELISM} workers; Airflow's own intervals, one triggerer with its default capacity.",
+        f"LocalExecutor with {PARALLELISM} workers; Airflow's own intervals, {TRIGGERERS} triggerers.",
+        "API calls are those of workers and triggerers to Airflow's API server.",
         *_comparison(by_case),
     ]
     if scenario.rounds > 1:
@@ -151,18 +168,18 @@ def _row(case: Case, waits: int, runs: Sequence[Measurement], rest: float) -> tu
         spread([run.calls for run in runs]),
         spread([run.wall_seconds for run in runs]),
         spread([run.worker_starts for run in runs]),
+        spread([run.api_calls for run in runs]),
         spread([run.airflow_cpu_seconds for run in runs], 1),
         spread(at_rest, 1),
         spread(shares),
-        *(spread([run.cpu_seconds[component] for run in runs], 1) for component in COMPONENTS),
+        *(spread([sum(map(run.cpu_seconds.__getitem__, names)) for run in runs], 1) for names in KINDS.values()),
     )
 
 
 def _comparison(by_case: Mapping[Case, Sequence[Measurement]]) -> list[str]:
-    theirs, ours = (
-        median(run.airflow_cpu_seconds for run in by_case[case]) for case in (HTTP_SENSORS, REINGEST_SENSORS)
-    )
-    return [f"{HTTP_SENSORS.name}: {theirs / ours:.1f} times the CPU seconds of {REINGEST_SENSORS.name}."]
+    spent = {case: median(run.airflow_cpu_seconds for run in runs) for case, runs in by_case.items()}
+    ours = (REINGEST_DEFERRED, REINGEST_MAPPED, REINGEST_SENSORS)
+    return [f"{case.name}: {spent[case] / spent[HTTP_SENSORS]:.2f} times {HTTP_SENSORS.name}." for case in ours]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -191,5 +191,4 @@ async def amask_key(key: str) -> None:
 
 def _forms_of(key: str) -> Iterator[str]:
     # Airflow masks the password as it was typed: without blanks round it, and quoted in a URL, it is another.
-    yield key
-    yield quote(key, safe="")
+    yield from {key, quote(key, safe="")}

@@ -65,6 +65,12 @@ class CollectionTask(BaseOperator):
         # Airflow stores what was rendered.
         return with_large_as_text(super().render_template(content, context, jinja_env, seen_oids))
 
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        # Airflow renders the label of a task that is not mapped too, and sends it to the API server in each process.
+        if map_index_of(context) < 0 and "map_index_template" in context:
+            context["map_index_template"] = None
+        super().render_template_fields(context, jinja_env)
+
     def _render(self, template: Any, context: Any, dag: Any = None) -> Any:  # noqa: ARG002 - Airflow's own signature
         return super()._render(template, context, dag=_RENDERS_TEXT)
 
@@ -78,12 +84,10 @@ class CollectionTask(BaseOperator):
 
     def label_mapped_task(self, context: Any) -> None:
         """Make the web UI show a mapped task's collection before Airflow 3.3 too, which takes it from the operator."""
-        if context.get("map_index_template") not in {None, MAP_INDEX_TEMPLATE}:
+        if map_index_of(context) < 0 or context.get("map_index_template") not in {None, MAP_INDEX_TEMPLATE}:
             return
-        if getattr(context.get("dag"), "render_template_as_native_obj", False):
-            context["map_index_template"] = _NATIVE_MAP_INDEX_TEMPLATE
-        elif map_index_of(context) >= 0:
-            context["map_index_template"] = MAP_INDEX_TEMPLATE
+        is_native = getattr(context.get("dag"), "render_template_as_native_obj", False)
+        context["map_index_template"] = _NATIVE_MAP_INDEX_TEMPLATE if is_native else MAP_INDEX_TEMPLATE
 
     def complete(self, context: Any, result: dict[str, Any]) -> dict[str, Any]:
         """End well: add the result to the events that Airflow emits for the task's outlets, and push its XComs."""

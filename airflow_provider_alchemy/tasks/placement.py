@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -58,14 +59,19 @@ class LateStartTriggerArgs:
         )
 
 
+@cache
+def is_configured(argument: str) -> bool:
+    """Read Airflow's configuration once: for each task it took a fourth of the time to build one."""
+    return bool(conf.getboolean(CONFIG_SECTION, argument, fallback=False))
+
+
 def place(task: Any, *, start_from_trigger: bool | None, end_from_trigger: bool | None) -> None:
     """Set ``deferrable`` and both arguments as Airflow reads them; refuse where the task asks for what cannot be."""
     asked = {START: start_from_trigger, END: end_from_trigger}
     task.deferrable = bool(task.deferrable or any(asked.values()))
     for argument, value in asked.items():
         # Instance attributes, because Airflow's class attributes are shared by every task of the class.
-        configured = conf.getboolean(CONFIG_SECTION, argument, fallback=False)
-        setattr(task, argument, task.deferrable and bool(configured if value is None else value))
+        setattr(task, argument, task.deferrable and bool(is_configured(argument) if value is None else value))
     if task.end_from_trigger and not CAN_END_IN_TRIGGERER:
         task.end_from_trigger = False
         if end_from_trigger:

@@ -44,6 +44,10 @@ class TaskStateStore:
         is_in_task = isinstance(getattr(self._context.get("ti"), "try_number", None), int)
         return self._store is None and not HAS_STORE and is_in_task
 
+    @property
+    def is_first_try(self) -> bool:
+        return self._try_number == self._first_try
+
     def load(self) -> tuple[Any, bool]:
         """Give the saved state as JSON values, None where there is none, and whether this same try saved it."""
         try:

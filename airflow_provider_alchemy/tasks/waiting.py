@@ -149,11 +149,14 @@ class WaitingTask(DeferrableTask):
             "max_compute_units": self.max_compute_units,
         }
 
-    def _state(self, context: Any, settings: ClientSettings) -> Any:
+    def _state(self, context: Any, settings: ClientSettings, *, has_begun: bool = False) -> Any:
         check_is_no_mapped_nothing(self, context)
         store = self.store(context)
         new = self.new_state(context, read_contract_address(self.contract_address), settings.network)
-        saved, is_same_try = store.load()
+        # Airflow counts each start as a try, but after a reschedule, a sensor's own or a retry policy's.
+        is_rescheduled = self.is_rescheduled or getattr(self, "retry_policy", None) is not None
+        has_begun = has_begun or is_rescheduled or not store.is_first_try
+        saved, is_same_try = store.load() if has_begun else (None, False)
         saved = lazy.wait.from_json(self.trigger_type.goal_type.state_type, saved)
         state = None if saved is None else self.resumed(saved, new, is_same_try=is_same_try)
         if state is None:
@@ -228,7 +231,7 @@ class WaitingSensor(WaitingTask, BaseSensorOperator):
         """Poll once, for callers that call a sensor's poke themselves."""
         try:
             settings = self.read_settings()
-            wait = self._wait(self._state(context, settings), settings.source)
+            wait = self._wait(self._state(context, settings, has_begun=True), settings.source)
             is_done = self._run(context, wait, settings, polls_once=True) is None
         except AlchemyError as error:
             raise airflow_exception(error, self, context) from None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_alchemy.assets import collection
-from airflow_provider_alchemy.tasks.placement import ends_in_triggerer
+from airflow_provider_alchemy.tasks.placement import ends_in_triggerer, is_configured
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
 from tests.conftest import TaskLog
@@ -228,8 +229,11 @@ class TestWhereTheTaskEnds:
     """Airflow emits no asset event for a task that ends in the triggerer."""
 
     @pytest.fixture(autouse=True)
-    def all_tasks_end_in_the_triggerer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_tasks_end_in_the_triggerer(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv("AIRFLOW__ALCHEMY__END_FROM_TRIGGER", "True")
+        is_configured.cache_clear()
+        yield
+        is_configured.cache_clear()
 
     def test_without_outlets_it_is_the_triggerer(self, build: Build) -> None:
         assert ends_in_triggerer(build(deferrable=True))

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_alchemy.defaults import BACK_STOP
-from airflow_provider_alchemy.tasks.placement import warn_of_mapping
+from airflow_provider_alchemy.tasks.placement import is_configured, warn_of_mapping
 from tests.conftest import TaskLog
 from tests.tasks.dag_runs import new_dag
 from tests.tasks.lives import ADDRESS, TaskInstance, context_of
@@ -22,9 +22,12 @@ pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AIRFLOW__ALCHEMY__START_FROM_TRIGGER", "True")
     monkeypatch.setenv("AIRFLOW__ALCHEMY__END_FROM_TRIGGER", "True")
+    is_configured.cache_clear()
+    yield
+    is_configured.cache_clear()
 
 
 @pytest.fixture(autouse=True)
