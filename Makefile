@@ -1,4 +1,4 @@
-# The project's commands; `make` or `make help` lists them. Each sets up what it needs in .venv.
+# The project's commands: `make` lists those that people use first, `make help-all` all. Each sets up what it needs in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -20,35 +20,42 @@ NEWEST_ONLY := tests/local_airflow tests/e2e tests/benchmarks tests/packaging te
 # They import no Airflow, and the libraries under them are the same in all environments: tests/packaging/test_pins.py.
 SAME_EVERYWHERE := tests/api tests/testing
 
+FIRST := install demo cluster test-fast test lint format
+LIST := grep -hE '^[a-z0-9-]+:.*\#\# ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^\#]*\#\# (.*)/  make \1\t\2/'
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
+.PHONY: help help-all install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
 	test-smoke test-e2e test-local-airflow test-kills test-soak bench soak lint audit dist-check format constraints clean
 
-help: ## List the commands
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 28
+help: ## List the commands that people use first
+	@$(LIST) | grep -E '^  make ($(subst $() $(),|,$(strip $(FIRST))))[[:space:]]' | expand -t 28
+	@echo "All of them: make help-all"
+
+help-all: ## List all commands
+	@$(LIST) | expand -t 28
 
 install: $(READY) ## Set up .venv with the pinned versions
 
-$(READY): pyproject.toml constraints.txt tools/install.sh
-	@PYTHON="$(PYTHON)" tools/install.sh .venv constraints.txt '.[test,lint,audit,demo,cluster,bench,browser]'
+$(READY): pyproject.toml dev/constraints.txt dev/tools/install.sh
+	@PYTHON="$(PYTHON)" dev/tools/install.sh .venv dev/constraints.txt '.[test,lint,audit,demo,cluster,bench,browser]'
 
 demo: $(READY) ## Run example DAGs on a real Airflow (SCENARIO=reveal: a block starts them; KEEP=1 leaves the web UI up)
-	@$(BIN)/python -m demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
+	@$(BIN)/python -m dev.demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
 
 demo-stop: $(READY) ## End what `make demo KEEP=1` left running
-	@$(BIN)/python -m demo --stop
+	@$(BIN)/python -m dev.demo --stop
 
 cluster: $(READY) ## A whole cluster with web UI and example DAGs, until Ctrl-C: two workers, two triggerers, PostgreSQL, Redis
-	@$(BIN)/python -m cluster $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m dev.cluster $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## Before a commit: lint, in-process tests on the newest Airflow, a short pass on a real one
-	@$(BIN)/python -m tools.parts --jobs $(JOBS) lint test-smoke test-in-process
+	@$(BIN)/python -m dev.tools.parts --jobs $(JOBS) lint test-smoke test-in-process
 
 test-all: $(READY) ## Before a release: every part, also the older Airflows, wheel and sdist, the cluster, kills, the short soak
-	@$(BIN)/python -m tools.parts --jobs $(JOBS) --all
+	@$(BIN)/python -m dev.tools.parts --jobs $(JOBS) --all
 
 ci: $(READY) ## What CI runs: make test and the older Airflows; what documents need where nothing else differs from CI_BASE
-	@$(BIN)/python -m tools.ci "$$CI_BASE"
+	@$(BIN)/python -m dev.tools.ci "$$CI_BASE"
 
 test-fast: $(READY) ## Unit and integration tests on the newest Airflow, in under a minute
 	$(IN_PROCESS) -m "not e2e and not dag_run and not slow"
@@ -74,8 +81,8 @@ test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow
 test-airflow-%: .venvs/%/.ready
 	PYTHONPATH= .venvs/$*/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider $(NEWEST_ONLY:%=--ignore %) $(SAME_EVERYWHERE:%=--ignore %)
 
-.venvs/%/.ready: pyproject.toml constraints/airflow-%.txt tools/install.sh
-	@PYTHON="$(PYTHON)" tools/install.sh .venvs/$* constraints/airflow-$*.txt '.[test]'
+.venvs/%/.ready: pyproject.toml dev/constraints/airflow-%.txt dev/tools/install.sh
+	@PYTHON="$(PYTHON)" dev/tools/install.sh .venvs/$* dev/constraints/airflow-$*.txt '.[test]'
 
 .PRECIOUS: .venvs/%/.ready
 
@@ -83,7 +90,7 @@ test-smoke: $(READY) ## Each operator and sensor once on one real Airflow
 	$(BIN)/python -m pytest tests/e2e/smoke
 
 test-e2e: $(READY) ## The other tests on real Airflow processes
-	@$(BIN)/python -m tools.parts --jobs $(JOBS) test-local-airflow $(E2E)
+	@$(BIN)/python -m dev.tools.parts --jobs $(JOBS) test-local-airflow $(E2E)
 
 test-local-airflow: $(READY) ## The real Airflow that they use, and the load of make bench RUN=scale in small
 	$(BIN)/python -m pytest -m e2e tests/local_airflow tests/benchmarks
@@ -100,11 +107,11 @@ test-soak: $(READY) ## Two minutes of make soak
 kills: $(READY) ## Each kill on the cluster as a scenario of its own (an hour; WAITS=200 in each)
 	CLUSTER_WAITS=$(or $(WAITS),200) CLUSTER_KILLS=each $(BIN)/python -m pytest -m e2e tests/e2e/cluster/test_kills.py tests/e2e/cluster/test_the_key.py
 
-bench: $(READY) ## Measure this package beside its peers (half an hour; RUN=polls for one comparison); tables and JSON in benchmarks/results
-	$(BIN)/python -m benchmarks $(if $(RUN),--only $(RUN))
+bench: $(READY) ## Measure this package beside its peers (half an hour; RUN=polls for one comparison); tables and JSON in dev/benchmarks/results
+	$(BIN)/python -m dev.benchmarks $(if $(RUN),--only $(RUN))
 
 soak: $(READY) ## What grows while a whole cluster works (MINUTES=30; LOAD=core or idle to compare); tables, picture and JSON
-	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30) $(if $(LOAD),--load $(LOAD))
+	$(BIN)/python -m dev.benchmarks.soak --minutes $(or $(MINUTES),30) $(if $(LOAD),--load $(LOAD))
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit
 	$(BIN)/ruff check .
@@ -113,11 +120,11 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive airflow_provider_alchemy local_airflow cluster demo benchmarks example_dags tools
-	$(BIN)/python -m tools.audit --allow-unaudited
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive airflow_provider_alchemy dev example_dags
+	$(BIN)/python -m dev.tools.audit --allow-unaudited
 
 audit: $(READY) ## Look for known weaknesses of the pinned packages; fails where the advisory service is out of reach
-	$(BIN)/python -m tools.audit
+	$(BIN)/python -m dev.tools.audit
 
 dist-check: $(READY) ## Build wheel and sdist, look into them, use the wheel in an empty environment
 	INDEX_HTTPS_PROXY="$${HTTPS_PROXY:-$$https_proxy}" INDEX_NO_PROXY="$${NO_PROXY:-$$no_proxy}" \
@@ -130,11 +137,11 @@ format: $(READY) ## Write the code as ruff wants it
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml --extra test --extra lint --extra audit --extra demo --extra cluster --extra bench --extra browser -o constraints.txt
+		pyproject.toml --extra test --extra lint --extra audit --extra demo --extra cluster --extra bench --extra browser -o dev/constraints.txt
 	for version in $(MATRIX); do \
 		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \
-			-o constraints/airflow-$$version.txt || exit 1; \
+			-o dev/constraints/airflow-$$version.txt || exit 1; \
 	done
 
 clean: ## Remove what the other commands made

@@ -25,7 +25,7 @@ from airflow_provider_alchemy.api.errors import AlchemyConfigurationError, Error
 from airflow_provider_alchemy.api.settings import ClientSettings
 from airflow_provider_alchemy.api.shared_budget import SharedBudget
 from airflow_provider_alchemy.api.throttle import Queue, Throttle, throttle_of
-from local_airflow.redis_server import RedisServer
+from dev.local_airflow.redis_server import RedisServer
 from tests.key_search import places_in_redis, places_in_texts
 from tests.waiting import eventually
 

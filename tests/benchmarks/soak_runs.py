@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from local_airflow import TaskInstance
-from local_airflow.rest import ApiServerUnreachableError, NotFoundError
+from dev.local_airflow import TaskInstance
+from dev.local_airflow.rest import ApiServerUnreachableError, NotFoundError
 
 
 @dataclass

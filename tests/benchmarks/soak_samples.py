@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from benchmarks.soak.kinds import Kind
-from benchmarks.soak.results import Scenario, SoakResult
-from benchmarks.soak.sampling import Reading, Sample
-from benchmarks.soak.verdicts import series_of, verdicts_of
+from dev.benchmarks.soak.kinds import Kind
+from dev.benchmarks.soak.results import Scenario, SoakResult
+from dev.benchmarks.soak.sampling import Reading, Sample
+from dev.benchmarks.soak.verdicts import series_of, verdicts_of
 
 MIB = 1024 * 1024
 TRIGGERER, SCHEDULER = "triggerer-1", "scheduler"

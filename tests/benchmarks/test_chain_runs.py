@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_alchemy.api.inputs import read_contract_address, read_network
-from benchmarks.chain_plan import ALONE, CATCH_UP, CROWD, LATENCY, ONE, CatchUpSide, contracts_of, network_of
-from benchmarks.chain_runs import run_starts, samples_between
+from dev.benchmarks.chain_plan import ALONE, CATCH_UP, CROWD, LATENCY, ONE, CatchUpSide, contracts_of, network_of
+from dev.benchmarks.chain_runs import run_starts, samples_between
 
 SIDES = (LATENCY, ONE, CROWD, ALONE, CATCH_UP)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from benchmarks.chain import Scenario, tables
-from benchmarks.chain_plan import ALONE, CROWD, ONE
-from benchmarks.chain_runs import CatchUp, Latency, Load
+from dev.benchmarks.chain import Scenario, tables
+from dev.benchmarks.chain_plan import ALONE, CROWD, ONE
+from dev.benchmarks.chain_runs import CatchUp, Latency, Load
 
 LOAD = Load(
     ONE,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from benchmarks.jobs import JobClock
+from dev.benchmarks.jobs import JobClock
 
 
 def test_a_job_begins_with_the_first_question_and_ends_after_its_seconds() -> None:

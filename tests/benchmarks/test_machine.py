@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 
-from benchmarks.machine import this_machine, version_of
+from dev.benchmarks.machine import this_machine, version_of
 
 
 def test_the_machine_is_named_with_processor_cores_and_versions() -> None:

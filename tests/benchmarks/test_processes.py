@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.command_line import run_command
-from benchmarks.errors import BenchmarkError
-from benchmarks.polled_service import polled_service
-from benchmarks.processes import PROJECT, child, clean_environment
-from local_airflow.certificates import write_certificates
+from dev.benchmarks.command_line import run_command
+from dev.benchmarks.errors import BenchmarkError
+from dev.benchmarks.polled_service import polled_service
+from dev.benchmarks.processes import PROJECT, child, clean_environment
+from dev.local_airflow.certificates import write_certificates
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,7 @@ def test_a_child_ends_with_its_block_also_when_that_fails(tmp_path: Path) -> Non
     processes: list[subprocess.Popen[str]] = []
 
     def fail() -> None:
-        with child("benchmarks.server", *server_arguments(tmp_path), folder=tmp_path) as server:
+        with child("dev.benchmarks.server", *server_arguments(tmp_path), folder=tmp_path) as server:
             processes.append(server._process)
             assert server.hear(within_seconds=300)["port"] > 0
             raise KeyboardInterrupt
@@ -50,14 +50,14 @@ def test_a_child_ends_with_its_block_also_when_that_fails(tmp_path: Path) -> Non
 
 def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with (
-        child("benchmarks.server", "--certificate", "nowhere.pem", "--private-key", "x", folder=tmp_path) as server,
+        child("dev.benchmarks.server", "--certificate", "nowhere.pem", "--private-key", "x", folder=tmp_path) as server,
         pytest.raises(BenchmarkError, match=r"(?s)benchmarks\.server ended too early, with status 1:.*No such file"),
     ):
         server.hear(within_seconds=300)
 
 
 def test_a_child_that_says_nothing_in_time_is_ended(tmp_path: Path) -> None:
-    with child("benchmarks.server", *server_arguments(tmp_path), folder=tmp_path) as server:
+    with child("dev.benchmarks.server", *server_arguments(tmp_path), folder=tmp_path) as server:
         server.hear(within_seconds=300)
         with pytest.raises(BenchmarkError, match="ended too early"):
             server.hear(within_seconds=0.1)
@@ -66,8 +66,8 @@ def test_a_child_that_says_nothing_in_time_is_ended(tmp_path: Path) -> None:
 def test_a_child_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
-        "from benchmarks.processes import child\n"
-        "with child('benchmarks.server', *sys.argv[2:], folder=pathlib.Path(sys.argv[1])) as server:\n"
+        "from dev.benchmarks.processes import child\n"
+        "with child('dev.benchmarks.server', *sys.argv[2:], folder=pathlib.Path(sys.argv[1])) as server:\n"
         "    server.hear(within_seconds=300)\n"
         "    print(server._process.pid, flush=True)\n"
         "    time.sleep(600)\n"

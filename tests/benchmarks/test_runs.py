@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import budget, polls, shared_budget
+from dev.benchmarks import budget, polls, shared_budget
 
 pytestmark = [pytest.mark.integration, pytest.mark.dag_run]
 

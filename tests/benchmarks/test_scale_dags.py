@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from airflow.models.dagbag import DagBag
 
-from benchmarks.scale.plan import WORKER_DAG, Place, Side, contract_of, places_of
-from benchmarks.scale.run import DAGS
-from benchmarks.scale.settings import Scenario, airflow_environment
+from dev.benchmarks.scale.plan import WORKER_DAG, Place, Side, contract_of, places_of
+from dev.benchmarks.scale.run import DAGS
+from dev.benchmarks.scale.settings import Scenario, airflow_environment
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]
 

@@ -8,8 +8,8 @@ import resource
 import pytest
 
 from airflow_provider_alchemy.api.inputs import read_contract_address
-from benchmarks.errors import BenchmarkError
-from benchmarks.scale.plan import (
+from dev.benchmarks.errors import BenchmarkError
+from dev.benchmarks.scale.plan import (
     WORKER_DAG,
     Place,
     Side,
@@ -20,7 +20,7 @@ from benchmarks.scale.plan import (
     side_of,
     task_of,
 )
-from benchmarks.scale.settings import Scenario, airflow_environment, open_files_limit
+from dev.benchmarks.scale.settings import Scenario, airflow_environment, open_files_limit
 
 
 def test_no_two_waits_have_a_collection_in_common() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale.measuring import measure
-from benchmarks.scale.settings import Scenario
-from benchmarks.scale.tables import tables
+from dev.benchmarks.scale.measuring import measure
+from dev.benchmarks.scale.settings import Scenario
+from dev.benchmarks.scale.tables import tables
 
 pytestmark = pytest.mark.e2e
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale.picture import draw
-from benchmarks.scale.plan import Side
-from benchmarks.scale.run import Run
-from benchmarks.scale.settings import Scenario
-from benchmarks.scale.summary import cpu_used, summarize
-from benchmarks.scale.tables import BAR_LENGTH, bar, tables
-from benchmarks.scale.waits import Wait
-from benchmarks.scale.watch import UNASSIGNED, Footprint, Sample
+from dev.benchmarks.scale.picture import draw
+from dev.benchmarks.scale.plan import Side
+from dev.benchmarks.scale.run import Run
+from dev.benchmarks.scale.settings import Scenario
+from dev.benchmarks.scale.summary import cpu_used, summarize
+from dev.benchmarks.scale.tables import BAR_LENGTH, bar, tables
+from dev.benchmarks.scale.waits import Wait
+from dev.benchmarks.scale.watch import UNASSIGNED, Footprint, Sample
 
 BEGAN = 1_000.0
 FINISHED = Wait(

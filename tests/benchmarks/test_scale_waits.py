@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_alchemy.testing.calls import Auth, Call
-from benchmarks.scale.plan import Place, Side
-from benchmarks.scale.waits import TaskEnd, Wait, delays_of, histogram, put_together, widened
+from dev.benchmarks.scale.plan import Place, Side
+from dev.benchmarks.scale.waits import TaskEnd, Wait, delays_of, histogram, put_together, widened
 
 PLACE = Place("scale_0000", "wait_0")
 CONTRACT = "0x1"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale.watch import UNASSIGNED, footprint, moved
-from local_airflow.processes import HAS_PROC
+from dev.benchmarks.scale.watch import UNASSIGNED, footprint, moved
+from dev.local_airflow.processes import HAS_PROC
 
 needs_proc = pytest.mark.skipif(not HAS_PROC, reason="there is no /proc")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from benchmarks.polled_service import PolledServiceClient, polled_service
-from benchmarks.sides import contract_address
-from local_airflow.certificates import Certificates, write_certificates
+from dev.benchmarks.polled_service import PolledServiceClient, polled_service
+from dev.benchmarks.sides import contract_address
+from dev.local_airflow.certificates import Certificates, write_certificates
 
 pytestmark = pytest.mark.integration
 

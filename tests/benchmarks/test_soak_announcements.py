@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.soak.announcements import ANNOUNCE_SECONDS, Announcements
-from benchmarks.soak.kinds import WATCHED
-from local_airflow import LocalAirflow
+from dev.benchmarks.soak.announcements import ANNOUNCE_SECONDS, Announcements
+from dev.benchmarks.soak.kinds import WATCHED
+from dev.local_airflow import LocalAirflow
 from tests.benchmarks.soak_runs import ScriptedAirflow, ScriptedService
 
 

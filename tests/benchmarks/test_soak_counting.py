@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.counting import FOLDER, LOCAL_SETTINGS, counted_tasks, counting_environment
+from dev.benchmarks.soak.counting import FOLDER, LOCAL_SETTINGS, counted_tasks, counting_environment
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration

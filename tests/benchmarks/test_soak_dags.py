@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from airflow.models.dagbag import DagBag
 
-from benchmarks.soak.kinds import TASK, WATCHED, Kind
-from benchmarks.soak.plans import plan_of
-from benchmarks.soak.soaking import DAGS
+from dev.benchmarks.soak.kinds import TASK, WATCHED, Kind
+from dev.benchmarks.soak.plans import plan_of
+from dev.benchmarks.soak.soaking import DAGS
 from tests.benchmarks.soak_runs import ScriptedService
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_database")]

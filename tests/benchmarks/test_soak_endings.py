@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from benchmarks.soak.endings import trouble_with
-from benchmarks.soak.kinds import Ending
-from benchmarks.soak.plans import Plan
-from local_airflow import DagRun
+from dev.benchmarks.soak.endings import trouble_with
+from dev.benchmarks.soak.kinds import Ending
+from dev.benchmarks.soak.plans import Plan
+from dev.local_airflow import DagRun
 from tests.benchmarks.soak_runs import ScriptedRun
 
 STARTED = 1_000.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.soak.flatness import (
+from dev.benchmarks.soak.flatness import (
     FIRST_SECONDS,
     GRAINS,
     LIMIT_PERCENT,

@@ -10,8 +10,8 @@ import requests
 
 from airflow_provider_alchemy.api.inputs import read_contract_address
 from airflow_provider_alchemy.testing import AlchemyEmulator, RemoteEmulator
-from benchmarks.soak.kinds import BATCH_SIZE, CONTRACT, CONTRACTS, LITERAL_CONTRACTS, SINCE_BLOCK, Kind, Load
-from benchmarks.soak.plans import contract_of, plan_of
+from dev.benchmarks.soak.kinds import BATCH_SIZE, CONTRACT, CONTRACTS, LITERAL_CONTRACTS, SINCE_BLOCK, Kind, Load
+from dev.benchmarks.soak.plans import contract_of, plan_of
 
 pytestmark = pytest.mark.integration
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.soak import __main__ as command
-from benchmarks.soak.picture import draw
-from benchmarks.soak.results import Scenario, SoakResult
-from benchmarks.soak.tables import curves, slope_table, wait_sentence, wait_table
+from dev.benchmarks.soak import __main__ as command
+from dev.benchmarks.soak.picture import draw
+from dev.benchmarks.soak.results import Scenario, SoakResult
+from dev.benchmarks.soak.tables import curves, slope_table, wait_sentence, wait_table
 from tests.benchmarks.soak_samples import TRIGGERER, leaking, result_of, samples_of
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.sampling import Reading, bytes_in, read_process
-from local_airflow.processes import HAS_PROC
+from dev.benchmarks.soak.sampling import Reading, bytes_in, read_process
+from dev.local_airflow.processes import HAS_PROC
 
 pytestmark = [
     pytest.mark.integration,

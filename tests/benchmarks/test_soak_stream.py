@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from benchmarks.soak.kinds import Kind, Load
-from benchmarks.soak.stream import HANG_LOOKS, MOST_OF_A_KIND, Stream
-from local_airflow import LocalAirflow
+from dev.benchmarks.soak.kinds import Kind, Load
+from dev.benchmarks.soak.stream import HANG_LOOKS, MOST_OF_A_KIND, Stream
+from dev.local_airflow import LocalAirflow
 from tests.benchmarks.soak_runs import ScriptedAirflow, ScriptedService
 
 PACE, WAIT = 2.0, 10.0

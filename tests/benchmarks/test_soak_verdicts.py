@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.soak.flatness import Measure, State
-from benchmarks.soak.sampling import Sample
-from benchmarks.soak.verdicts import LOGS, STREAM, Series, series_of, steady_processes, verdicts_of
+from dev.benchmarks.soak.flatness import Measure, State
+from dev.benchmarks.soak.sampling import Sample
+from dev.benchmarks.soak.verdicts import LOGS, STREAM, Series, series_of, steady_processes, verdicts_of
 from tests.benchmarks.soak_samples import (
     MIB,
     RUNNER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.tables import Table, spread
+from dev.benchmarks.tables import Table, spread
 
 TABLE = Table("Polls", ("trigger", "polls", "CPU"), [("A", "1,000", "3.4"), ("Longer", "5", "0.7")], ["Three rounds."])
 

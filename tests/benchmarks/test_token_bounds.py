@@ -11,7 +11,7 @@ from airflow_provider_alchemy.api.endpoints import (
     GET_NFTS_FOR_CONTRACT,
     MAX_TOKENS_PER_CALL,
 )
-from benchmarks.token_bounds import (
+from dev.benchmarks.token_bounds import (
     BATCH_PRICE,
     BATCH_UNITS,
     CONTRACT_UNITS,

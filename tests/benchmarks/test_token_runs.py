@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tokens
-from benchmarks.token_reference import tokens_by_the_hundred, tokens_one_by_one
-from benchmarks.token_runs import run_operator
-from benchmarks.token_server import ADDRESS
-from benchmarks.token_service import TokenServiceClient, token_service
-from local_airflow.certificates import write_certificates
+from dev.benchmarks import tokens
+from dev.benchmarks.token_reference import tokens_by_the_hundred, tokens_one_by_one
+from dev.benchmarks.token_runs import run_operator
+from dev.benchmarks.token_server import ADDRESS
+from dev.benchmarks.token_service import TokenServiceClient, token_service
+from dev.local_airflow.certificates import write_certificates
 
 pytestmark = pytest.mark.integration
 

@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from benchmarks.refreshing_process import Outcome
-from benchmarks.tables import Table
-from benchmarks.token_kill import Kill
-from benchmarks.token_runs import Run
-from benchmarks.token_server import Seen
-from benchmarks.tokens import Scenario, tables
+from dev.benchmarks.refreshing_process import Outcome
+from dev.benchmarks.tables import Table
+from dev.benchmarks.token_kill import Kill
+from dev.benchmarks.token_runs import Run
+from dev.benchmarks.token_server import Seen
+from dev.benchmarks.tokens import Scenario, tables
 
 SEEN = Seen(
     calls=201,

@@ -358,13 +358,13 @@ def test_each_make_target_exists(page: str) -> None:
 
 def test_the_variable_with_the_key_is_the_demonstrations() -> None:
     assert "`ALCHEMY_API_KEY=… make demo`" in README
-    assert 'KEY_VARIABLE = "ALCHEMY_API_KEY"' in (PROJECT / "demo/service.py").read_text(encoding="utf-8")
+    assert 'KEY_VARIABLE = "ALCHEMY_API_KEY"' in (PROJECT / "dev/demo/service.py").read_text(encoding="utf-8")
 
 
 def test_the_tested_versions_are_those_of_the_makefile() -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     matrix = re.search(r"^MATRIX := (.*)$", makefile, re.MULTILINE)
-    pinned = re.search(r"^apache-airflow==(\S+)", (PROJECT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    pinned = re.search(r"^apache-airflow==(\S+)", (PROJECT / "dev/constraints.txt").read_text("utf-8"), re.MULTILINE)
     assert matrix
     assert pinned
     airflow, _ = table("", "supported", "tested on")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_airflow.components import Components
-from local_airflow.postgresql import PostgresqlDatabase
-from local_airflow.redis_server import RedisServer
+from dev.local_airflow.components import Components
+from dev.local_airflow.postgresql import PostgresqlDatabase
+from dev.local_airflow.redis_server import RedisServer
 
 
 @pytest.fixture(scope="package")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """One Airflow for the tests that only use it, and a look at the processes that does not trust the code."""
 
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_airflow import DagRun, LocalAirflow
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow
+from dev.local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

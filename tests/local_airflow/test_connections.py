@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 """The connections of a local Airflow whose processes share one budget."""
 
 from __future__ import annotations
 
 import json
 
-from local_airflow.connections import with_shared_budget
+from dev.local_airflow.connections import with_shared_budget
 
 URL = "redis://:word@127.0.0.1:6379/0"
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """Components that are killed while they work, and their successors that take the work over."""
 
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_airflow import DagRun, LocalAirflow, LocalAirflowError, TaskInstance
-from local_airflow.processes import identity_of
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, LocalAirflowError, TaskInstance
+from dev.local_airflow.processes import identity_of
+from dev.local_airflow.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

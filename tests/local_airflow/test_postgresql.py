@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """An Airflow on PostgreSQL: it runs what one on SQLite runs, and its server ends with it, and after it."""
 
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow import LocalAirflow, LocalAirflowError, packages, postgresql
-from local_airflow.processes import HAS_PROC
-from local_airflow.waiting import wait_until
+from dev.local_airflow import LocalAirflow, LocalAirflowError, packages, postgresql
+from dev.local_airflow.processes import HAS_PROC
+from dev.local_airflow.waiting import wait_until
 
 RunningIn = Callable[[Path], list[str]]
 REPOSITORY = Path(__file__).parents[2]
@@ -26,7 +25,7 @@ HARNESS = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from local_airflow import LocalAirflow
+from dev.local_airflow import LocalAirflow
 with LocalAirflow(Path(sys.argv[2]), Path(sys.argv[3]), database="postgresql") as airflow:
     if sys.argv[4:]:
         airflow.detach()

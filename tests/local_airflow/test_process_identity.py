@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """Which processes are ours: the question before every kill."""
 
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_airflow import LocalAirflow, LocalAirflowError, components
-from local_airflow.kept import Kept, write_kept
-from local_airflow.ports import ReservedPort
-from local_airflow.processes import (
+from dev.local_airflow import LocalAirflow, LocalAirflowError, components
+from dev.local_airflow.kept import Kept, write_kept
+from dev.local_airflow.ports import ReservedPort
+from dev.local_airflow.processes import (
     HAS_PROC,
     MARK,
     ProcessIdentity,

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """A run of a DAG on real processes, and what can be read about it."""
 
@@ -10,10 +9,10 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from local_airflow import DagRun, LocalAirflow, LocalAirflowError, waiting
-from local_airflow.processes import HAS_PROC
-from local_airflow.rest import REQUEST_SECONDS
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, LocalAirflowError, waiting
+from dev.local_airflow.processes import HAS_PROC
+from dev.local_airflow.rest import REQUEST_SECONDS
+from dev.local_airflow.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """What stands at the start of a local Airflow and what must be gone after its end."""
 
@@ -16,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow import LocalAirflow, LocalAirflowError
-from local_airflow.waiting import wait_until
+from dev.local_airflow import LocalAirflow, LocalAirflowError
+from dev.local_airflow.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +28,7 @@ from pathlib import Path
 # What a shell starts in the background inherits that Ctrl-C is ignored, and so may this process.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
-from local_airflow import LocalAirflow
+from dev.local_airflow import LocalAirflow
 with LocalAirflow(Path(sys.argv[2]), Path(sys.argv[3])):
     print("up", flush=True)
     sys.stdin.read()

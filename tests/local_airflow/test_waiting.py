@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001 - a package of this name would hide local_airflow itself
 
 """The guard of a wait: it counts what the waiter slept while nothing moved, and no clock."""
 
@@ -9,15 +8,15 @@ from itertools import count
 
 import pytest
 
-from local_airflow import LocalAirflowError
-from local_airflow.waiting import STILL_SECONDS, wait_until
+from dev.local_airflow import LocalAirflowError
+from dev.local_airflow.waiting import STILL_SECONDS, wait_until
 
 
 @pytest.fixture(autouse=True)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What was slept, which takes no time here."""
     naps: list[float] = []
-    monkeypatch.setattr("local_airflow.waiting.time.sleep", naps.append)
+    monkeypatch.setattr("dev.local_airflow.waiting.time.sleep", naps.append)
     return naps
 
 

@@ -99,5 +99,5 @@ def installed(dists: Dists, tmp_path_factory: pytest.TempPathFactory) -> Install
 
 
 def install(installed: Installed, *what: str | Path) -> None:
-    pins = ("--constraint", PROJECT / "constraints.txt", "--python", installed.python)
+    pins = ("--constraint", PROJECT / "dev/constraints.txt", "--python", installed.python)
     run(UV, "pip", "install", "--quiet", *pins, *what, cwd=installed.folder.parent)

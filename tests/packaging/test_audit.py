@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.packaging.advisories import Advisories, serve_advisories
-from tools.audit import (
+from dev.tools.audit import (
     ACCEPTED,
     Acceptance,
     AuditError,
@@ -26,6 +25,7 @@ from tools.audit import (
     read_report,
     weigh,
 )
+from tests.packaging.advisories import Advisories, serve_advisories
 
 WEAK = {
     "id": "GHSA-5h86-8mv2-jq9f",

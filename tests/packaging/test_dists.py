@@ -100,4 +100,4 @@ def test_the_sdists_tests_can_be_collected(unpacked: Path) -> None:
 
 
 def test_the_sdist_has_what_make_test_calls(unpacked: Path) -> None:
-    assert "tools/install.sh .venv constraints.txt" in run("make", "-n", "test", cwd=unpacked)
+    assert "dev/tools/install.sh .venv dev/constraints.txt" in run("make", "-n", "test", cwd=unpacked)

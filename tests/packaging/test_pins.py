@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).resolve().parents[2]
-OLDER = sorted((PROJECT / "constraints").glob("airflow-*.txt"))
+OLDER = sorted((PROJECT / "dev/constraints").glob("airflow-*.txt"))
 UNUSED = {"python-dateutil"}
 """pendulum asks it only about texts that are no times of ISO 8601, where it is told not to be strict: api never is."""
 UNDER_API = ("aiohttp", "pendulum", "pycryptodome", "requests", "yarl")
@@ -52,7 +52,7 @@ def with_what_they_need(names: Iterator[str]) -> set[str]:
 
 @pytest.mark.parametrize("file", OLDER, ids=lambda file: file.stem)
 def test_what_is_under_api_is_the_same_in_every_environment(file: Path) -> None:
-    newest, older = pins(PROJECT / "constraints.txt"), pins(file)
+    newest, older = pins(PROJECT / "dev/constraints.txt"), pins(file)
     names = with_what_they_need(iter(UNDER_API)) - UNUSED
 
     assert {name: older.get(name) for name in names} == {name: newest.get(name) for name in names}

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_alchemy import __version__
 from airflow_provider_alchemy.connection_form import EXTRA_FIELDS
-from tools.audit import ACCEPTED, read_accepted
+from dev.tools.audit import ACCEPTED, read_accepted
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "SECURITY.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ import requests
 
 from airflow_provider_alchemy.testing.emulator import main
 from airflow_provider_alchemy.testing.settings import Settings
-from local_airflow.certificates import Certificates, write_certificates
+from dev.local_airflow.certificates import Certificates, write_certificates
 from tests.waiting import eventually
 
 from .conftest import ADDRESS, SECONDS, Emulator, batch, rpc_body

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from airflow_provider_alchemy.testing import ANY_KEY, AlchemyEmulator, JobPlan
-from local_airflow.certificates import Certificates, write_certificates
+from dev.local_airflow.certificates import Certificates, write_certificates
 from tests.waiting import eventually
 
 from .conftest import ADDRESS, SECONDS, Call, Emulator, batch, rpc_body

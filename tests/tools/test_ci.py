@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.ci import EVERYTHING, OF_DOCUMENTS, select
+from dev.tools.ci import EVERYTHING, OF_DOCUMENTS, select
 
 
 class Repository:

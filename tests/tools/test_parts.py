@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow.waiting import wait_until
-from tools.parts import BY_TARGET, INTERRUPTED_STATUS, PARTS, WHOLE, left_out, main, run
+from dev.local_airflow.waiting import wait_until
+from dev.tools.parts import BY_TARGET, INTERRUPTED_STATUS, PARTS, WHOLE, left_out, main, run
 
 PROJECT = Path(__file__).resolve().parents[2]
 CORES, MORE_CORES, WAITS, MORE_WAITS = "lint", "test-in-process", "test-smoke", "test-e2e-waits"
@@ -100,7 +100,7 @@ def test_a_single_job_writes_as_it_goes(makefile: Makefile) -> None:
 
 def running(project: Path, *, jobs: int, targets: list[str]) -> subprocess.Popen[str]:
     code = (
-        "import sys; from pathlib import Path; from tools.parts import run;"
+        "import sys; from pathlib import Path; from dev.tools.parts import run;"
         "sys.exit(run(sys.argv[3:], jobs=int(sys.argv[2]), project=Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(project), str(jobs), *targets]

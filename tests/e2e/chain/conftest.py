@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from local_airflow import LocalAirflow
+from dev.local_airflow import LocalAirflow
 from tests.e2e.chain.dags.changed import CHANGED
 from tests.e2e.chain.dags.watchers import SCENARIOS
 from tests.e2e.chain.downtime import CHANGED as CHANGED_WATCH

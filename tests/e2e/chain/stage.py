@@ -9,8 +9,8 @@ from pathlib import Path
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Call
-from local_airflow import LocalAirflow
-from local_airflow.waiting import wait_until
+from dev.local_airflow import LocalAirflow
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.chain.dags.watchers import SCENARIOS, Watched
 from tests.e2e.chain.mill import ids_for, logs_for
 from tests.e2e.chain.records import Records

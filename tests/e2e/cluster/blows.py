@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cluster import Cluster
-from cluster.running import EMULATOR, TRIGGERERS, WORKERS
-from local_airflow.ending import SERVERS
-from local_airflow.waiting import wait_until
+from dev.cluster import Cluster
+from dev.cluster.running import EMULATOR, TRIGGERERS, WORKERS
+from dev.local_airflow.ending import SERVERS
+from dev.local_airflow.waiting import wait_until
 
 SUBMISSION = "reingestContract"
 SLOW_SECONDS = 8.0

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.counting import counting_environment
-from benchmarks.soak.soaking import DAGS as SOAK_DAGS
-from cluster import Cluster, open_cluster
+from dev.benchmarks.soak.counting import counting_environment
+from dev.benchmarks.soak.soaking import DAGS as SOAK_DAGS
+from dev.cluster import Cluster, open_cluster
 from tests.e2e.cluster.blows import SCENARIOS
 from tests.e2e.cluster.dags.waits import DEFAULT_WAITS, SCENARIOS_VARIABLE, WAITS_VARIABLE
 from tests.e2e.cluster.figures import HOME

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from cluster import Cluster
-from local_airflow import LocalAirflowError
-from local_airflow.waiting import wait_until
+from dev.cluster import Cluster
+from dev.local_airflow import LocalAirflowError
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.chain.records import Records
 from tests.e2e.cluster.blows import Blow, revive
 from tests.e2e.cluster.dags.waits import FILE, WATCHERS, Kind, dag_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from cluster import Cluster
-from cluster.running import TRIGGERERS, WORKERS
+from dev.cluster import Cluster
+from dev.cluster.running import TRIGGERERS, WORKERS
 from tests.e2e.cluster.stage import SHARED, Stage
 
 """On a busy machine one triggerer may be so slow that the other takes all triggers of a scenario."""

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.soak.results import SoakResult
-from benchmarks.soak.soaking import soak
-from benchmarks.soak.tables import slope_table
-from cluster import Cluster
+from dev.benchmarks.soak.results import SoakResult
+from dev.benchmarks.soak.soaking import soak
+from dev.benchmarks.soak.tables import slope_table
+from dev.cluster import Cluster
 from tests.e2e.cluster.figures import SLOPES
 
 MINUTES_VARIABLE = "SOAK_MINUTES"

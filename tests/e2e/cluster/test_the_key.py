@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from cluster import Cluster
+from dev.cluster import Cluster
 from tests.e2e.cluster.stage import TROUBLED, Stage
 from tests.key_search import Place, places_of
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from local_airflow.rest import REQUEST_SECONDS
-from local_airflow.waiting import wait_until
+from dev.local_airflow.rest import REQUEST_SECONDS
+from dev.local_airflow.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -62,7 +62,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     output = tmp_path / "terminal"
     with output.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cluster"],
+            [sys.executable, "-m", "dev.cluster"],
             cwd=PROJECT,
             stdout=written,
             stderr=subprocess.STDOUT,

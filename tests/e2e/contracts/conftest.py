@@ -19,8 +19,8 @@ import pytest
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.calls import Call
 from airflow_provider_alchemy.testing.plugin import connection_json
-from local_airflow import DagRun, LocalAirflow, TaskInstance
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, TaskInstance
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.contracts.dags.many_contracts import COUNTS, FAILED, KILLED, MOVED, RETRIED, contracts_of
 
 DAGS = Path(__file__).parent / "dags"

@@ -13,8 +13,8 @@ from airflow.api_fastapi.auth.tokens import JWTGenerator
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from local_airflow import LocalAirflow
-from local_airflow.settings import SECRETS_FILE
+from dev.local_airflow import LocalAirflow
+from dev.local_airflow.settings import SECRETS_FILE
 from tests.e2e.page.dags.page import (
     DOWNSTREAM,
     FAILED,

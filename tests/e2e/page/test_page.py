@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from local_airflow.waiting import wait_until
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.dags.page import (
     FAILED,

@@ -18,8 +18,8 @@ import pytest
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
-from local_airflow import DagRun, LocalAirflow, TaskInstance
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, TaskInstance
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.smoke.dags.smoke import (
     BATCH_CONTRACTS,
     DEFERRED_SENSOR,

@@ -20,8 +20,8 @@ import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from local_airflow import DagRun, LocalAirflow, TaskInstance
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, TaskInstance
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.waits.dags import alchemy_scenarios
 from tests.e2e.waits.dags.alchemy_scenarios import MODES, address_of
 

@@ -18,8 +18,8 @@ import pytest
 
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.testing.plugin import connection_json
-from local_airflow import DagRun, LocalAirflow, TaskInstance
-from local_airflow.waiting import wait_until
+from dev.local_airflow import DagRun, LocalAirflow, TaskInstance
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.without_worker.dags import without_worker
 from tests.e2e.without_worker.dags.without_worker import MOVED, address_of
 from tests.e2e.without_worker.statistics import StatisticsServer

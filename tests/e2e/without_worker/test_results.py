@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
-from local_airflow.errors import LocalAirflowError
+from dev.local_airflow.errors import LocalAirflowError
 from tests.e2e.without_worker.conftest import Stage
 from tests.e2e.without_worker.dags.without_worker import address_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_airflow.waiting import wait_until
+from dev.local_airflow.waiting import wait_until
 from tests.e2e.without_worker.conftest import Stage
 from tests.e2e.without_worker.dags.without_worker import MOVED
 from tests.e2e.without_worker.statistics import StatisticsServer
