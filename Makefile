@@ -10,10 +10,10 @@ JOBS ?= 3
 APART := tests/faults tests/benchmarks
 E2E := $(patsubst tests/e2e/%/__init__.py,test-e2e-%,$(filter-out tests/e2e/smoke/%,$(wildcard tests/e2e/*/__init__.py)))
 # The pages, and the tests that read them: tests/tools/test_parts.py.
-PAGES := $(wildcard *.md) docs
-DOCUMENTED := tests/docs tests/assets/test_readme.py tests/packaging/test_security_page.py \
+PAGES := $(wildcard *.md) $(filter-out docs/_build/%,$(wildcard docs/*.md docs/*/*.md))
+DOCUMENTED := tests/docs tests/assets/test_page.py tests/packaging/test_security_page.py \
 	tests/testing/test_control.py tests/tools/test_parts.py \
-	tests/triggers/test_chain_readme.py
+	tests/triggers/test_chain_page.py
 # A first answer, by the rule in CONTRIBUTING.md.
 FAST := tests/api tests/chain tests/waits tests/tokens tests/hooks/test_hook.py tests/triggers/test_trigger.py \
 	tests/triggers/test_chain.py tests/operators/test_submit.py tests/operators/test_wait.py tests/operators/test_collection.py \
@@ -28,7 +28,7 @@ FIRST := install demo cluster test-fast test lint format
 LIST := grep -hE '^[a-z0-9-]+:.*\#\# ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^\#]*\#\# (.*)/  make \1\t\2/'
 
 .DEFAULT_GOAL := help
-.PHONY: help help-all install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
+.PHONY: help help-all docs install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
 	test-smoke test-e2e test-local-airflow test-kills test-soak bench soak lint audit dist-check format constraints clean
 
 help: ## List the commands that people use first
@@ -41,7 +41,7 @@ help-all: ## List all commands
 install: $(READY) ## Set up .venv with the pinned versions
 
 $(READY): pyproject.toml dev/constraints.txt dev/tools/install.sh
-	@PYTHON="$(PYTHON)" dev/tools/install.sh .venv dev/constraints.txt '.[test,lint,audit,demo,cluster,bench,browser]'
+	@PYTHON="$(PYTHON)" dev/tools/install.sh .venv dev/constraints.txt '.[test,lint,audit,docs,demo,cluster,bench,browser]'
 
 demo: $(READY) ## Run example DAGs on a real Airflow (SCENARIO=reveal: a block starts them; KEEP=1 leaves the web UI up)
 	@$(BIN)/python -m dev.demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(OUTCOME),--outcome $(OUTCOME))
@@ -76,9 +76,12 @@ test-faults: $(READY) ## Each fault of the service in each place where it can co
 test-benchmarks: $(READY) ## The measurements themselves
 	$(IN_PROCESS) -m "not e2e" tests/benchmarks
 
-test-docs: $(READY) ## What the documents say, link to and show
+test-docs: docs ## What the documents say, link to and show
 	$(BIN)/ruff format --check --preview $(PAGES)
 	$(BIN)/python -m pytest $(DOCUMENTED)
+
+docs: $(READY) ## Build the documentation, every link in it checked: docs/_build/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build
 
 test-matrix: $(MATRIX:%=test-airflow-%) ## Unit and integration tests on Airflow 2.11 and the lowest 3.x
 
@@ -117,7 +120,7 @@ bench: $(READY) ## Measure this package beside its peers (half an hour; RUN=poll
 soak: $(READY) ## What grows while a whole cluster works (MINUTES=30; LOAD=core or idle to compare); tables, picture and JSON
 	$(BIN)/python -m dev.benchmarks.soak --minutes $(or $(MINUTES),30) $(if $(LOAD),--load $(LOAD))
 
-lint: $(READY) ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit
+lint: docs ## ruff, mypy --strict, import-linter, deptry, bandit, pip-audit; the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff format --check --preview $(PAGES)
@@ -141,7 +144,7 @@ format: $(READY) ## Write the code as ruff wants it
 
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml --extra test --extra lint --extra audit --extra demo --extra cluster --extra bench --extra browser -o dev/constraints.txt
+		pyproject.toml --extra test --extra lint --extra audit --extra docs --extra demo --extra cluster --extra bench --extra browser -o dev/constraints.txt
 	for version in $(MATRIX); do \
 		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page for production says what the code and Airflow do: its settings, metrics, numbers and commands."""
+"""The pages for production say what the code and Airflow do: settings, metrics, numbers and commands."""
 
 from __future__ import annotations
 
@@ -33,12 +33,22 @@ from airflow_provider_alchemy.operators.reingest import ReingestContractOperator
 from airflow_provider_alchemy.sensors.reingest import ReingestSensor
 from airflow_provider_alchemy.testing.plugin import CONNECTION_VARIABLE
 from airflow_provider_alchemy.triggers.chain import CURSOR_KEY
+from tests.docs.pages import PROJECT, page
 
-PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "airflow_provider_alchemy"
-PAGE = (PROJECT / "docs/production.md").read_text(encoding="utf-8")
+PAGE = "\n".join(
+    page(name)
+    for name in (
+        "howto/production.md",
+        "howto/plan.md",
+        "howto/upgrade.md",
+        "reference/metrics.md",
+        "explain/proven.md",
+        "troubleshooting.md",
+    )
+)
 
-of_newest = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="the page is about Airflow 3.3")
+of_newest = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="the pages are about Airflow 3.3")
 
 
 def blocks(language: str) -> list[str]:
@@ -195,24 +205,3 @@ def test_each_key_of_a_saved_state_is_named() -> None:
     (row,) = [row for row in rows("in the database | who wrote it | who reads it") if row[0].startswith("saved")]
     assert set(codes(row[0])) == keys
     assert f"(`{CURSOR_KEY}`)" in PAGE
-
-
-@pytest.mark.parametrize("page", ["docs/production.md", "README.md"])
-def test_each_link_leads_to_a_place_that_is_there(page: str) -> None:
-    path = PROJECT / page
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
-        if target.startswith("https://"):
-            continue
-        file, _, anchor = target.partition("#")
-        there = (path.parent / file).resolve() if file else path
-        assert there.exists(), target
-        assert not anchor or anchor in anchors(there.read_text(encoding="utf-8")), target
-
-
-def anchors(text: str) -> set[str]:
-    headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")]
-    return {heading.lower().replace(" ", "-") for heading in headings}
-
-
-def test_the_readme_leads_to_it() -> None:
-    assert "(docs/production.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ FIRST = 20_000_000
 SECONDS = 60.0
 """How long an answer may take on a busy machine."""
 
-README = Path(__file__).resolve().parents[2] / "README.md"
 
 Call = Callable[..., requests.Response]
 Emulator = AlchemyEmulator

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import requests
 from airflow_provider_alchemy.testing import RemoteEmulator
 from tests.api.servers import answer, http_server
 
-from .conftest import ADDRESS, FIRST, OTHER, README, SECONDS, Call, Emulator, batch
+from .conftest import ADDRESS, FIRST, OTHER, SECONDS, Call, Emulator, batch
 
 Control = Callable[..., Any]
 
@@ -167,22 +167,19 @@ class TestARemoteEmulator:
             remote.get("counters")
 
 
-def readme_example(mark: str) -> str:
-    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    (example,) = [block for block in blocks if mark in block]
-    return str(example)
+SNIPPETS = Path(__file__).parents[1] / "docs/snippets"
 
 
-def test_the_readmes_remote_emulator_does_what_it_says(emulator: Emulator, ask: Call) -> None:
+def test_the_documented_remote_emulator_does_what_it_says(emulator: Emulator, ask: Call) -> None:
     ask()
     names: dict[str, object] = {}
-    example = readme_example("with RemoteEmulator(").replace("http://127.0.0.1:8765", emulator.url)
-    exec(example, names)  # noqa: S102 - our own README
+    source = (SNIPPETS / "remote_emulator.py").read_text(encoding="utf-8")
+    exec(source.replace("http://127.0.0.1:8765", emulator.url), names)  # noqa: S102 - our own page
     assert (names["units"], names["submissions"]) == (480, [*emulator.calls])
     assert ask().status_code == 503
 
 
-def test_the_readmes_chain_does_what_it_says() -> None:
+def test_the_documented_chain_does_what_it_says() -> None:
     names: dict[str, Any] = {}
-    exec(readme_example(".one_block("), names)  # noqa: S102 - our own README
+    exec((SNIPPETS / "emulated_chain.py").read_text(encoding="utf-8"), names)  # noqa: S102 - our own page
     assert len(names["revealed"]) == 100

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README shows of watchers: its DAG is started by them, and an event has the keys of its table."""
+"""What the page shows of watchers: its DAG is started by them, and an event has the keys of its table."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -14,19 +13,19 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_alchemy.chain.events import payload_of
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from tests.chain.scenes import NETWORK, log
+from tests.docs.pages import page
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("### Reveals and mints that start DAGs") : README.index("### MetadataUpdateTrigger")]
+PAGE = page("howto/chain.md")
 
 
-BLOCKS = re.findall(r"^( *)```python\n(.*?)^\1```$", SECTION, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^( *)```python\n(.*?)^\1```$", PAGE, re.MULTILINE | re.DOTALL)
 
 needs_watchers = pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 knows no watchers of assets")
 
 
 def names_of(block: int) -> dict[str, Any]:
     names: dict[str, Any] = {}
-    exec(dedent(BLOCKS[block][1]), names)  # noqa: S102 - our own README
+    exec(dedent(BLOCKS[block][1]), names)  # noqa: S102 - our own page
     return names
 
 
@@ -53,7 +52,7 @@ def test_its_dag_for_several_contracts_is_started_by_an_asset_of_each() -> None:
 
 
 def test_its_table_names_each_key_of_an_event() -> None:
-    rows = [line for line in SECTION.splitlines() if line.startswith("| `")]
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
     shown = [name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
 
     assert sorted(shown) == sorted(payload_of(NETWORK, [log()]))

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README says what the code does: its tables, its examples, its commands and its links."""
+"""The pages say what the code does: their tables, examples, commands and links."""
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -38,19 +36,19 @@ from airflow_provider_alchemy.tokens.result import price_of
 from airflow_provider_alchemy.tokens.state import Method
 from airflow_provider_alchemy.triggers.chain import MetadataUpdateTrigger
 from airflow_provider_alchemy.waits.reingest import RESULT_KEYS
+from tests.docs.pages import DOCS, PATHS, PROJECT, README, SITE, page
 from tests.tasks.dag_runs import new_dag
 
-PROJECT = Path(__file__).resolve().parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+SNIPPETS = Path(__file__).parent / "snippets"
 LARGEST_PICTURE = 300_000
 
 GROUPS = {"AlchemyError", "AlchemyTransientError", "AlchemyPermanentError", "AlchemyRefreshFailedError"}
-"""Bases that nobody raises: the README names them below the table."""
+"""Bases that are never raised: the page names them below the table."""
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", SITE, re.MULTILINE | re.DOTALL)
 
 
 def block_with(language: str, words: str) -> str:
@@ -64,7 +62,7 @@ def cells(line: str) -> list[str]:
 
 def table(*header: str, after: str = "") -> list[list[str]]:
     """Give the rows of the first table with this header, after a heading."""
-    lines = iter(README[README.index(after) :].splitlines())
+    lines = iter(SITE[SITE.index(after) :].splitlines())
     for line in lines:
         if line.startswith("|") and cells(line) == list(header):
             next(lines)
@@ -75,7 +73,7 @@ def table(*header: str, after: str = "") -> list[list[str]]:
                 rows.append(cells(row))
             assert all(len(row) == len(header) for row in rows)
             return rows
-    pytest.fail(f"the README has no table {header} after {after!r}")
+    pytest.fail(f"the site has no table {header} after {after!r}")
 
 
 def code(cell: str) -> str:
@@ -86,7 +84,8 @@ def code(cell: str) -> str:
 
 
 def examples_of_connections() -> Iterator[str]:
-    for block in blocks("bash"):
+    pages = page("reference/connection.md") + page("howto/testing.md")
+    for block in re.findall(r"^```bash\n(.*?)^```$", pages, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["export"]:
@@ -99,41 +98,6 @@ def examples_of_connections() -> Iterator[str]:
 
 def steering_commands() -> list[str]:
     return [line for block in blocks("bash") for line in block.splitlines() if line.startswith("curl ")]
-
-
-@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.strip().splitlines()[0][:40])
-def test_each_python_block_compiles(source: str) -> None:
-    compile(source, "README.md", "exec")
-
-
-def test_the_dag_to_copy_is_the_first_example_dag() -> None:
-    example = (PROJECT / "example_dags/alchemy_refresh_after_reveal.py").read_text(encoding="utf-8")
-    assert ast.dump(ast.parse(block_with("python", "@dag("))) == ast.dump(ast.parse(example))
-
-
-@pytest.mark.dag_run
-def test_the_dag_to_copy_imports_cleanly(tmp_path: Path) -> None:
-    (tmp_path / "copied.py").write_text(block_with("python", "@dag("), encoding="utf-8")
-    try:
-        module = importlib.import_module("airflow.dag_processing.dagbag")
-    except ImportError:  # before Airflow 3.1
-        module = importlib.import_module("airflow.models.dagbag")
-    bag = module.DagBag(str(tmp_path))
-    assert bag.import_errors == {}
-    dag = bag.dags["alchemy_refresh_after_reveal"]
-    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
-        "submit": {"wait"},
-        "wait": {"publish"},
-        "publish": set(),
-    }
-
-
-def test_the_mapped_example_maps_over_its_collections() -> None:
-    with new_dag() as dag:
-        exec(block_with("python", ".partial("), {})  # noqa: S102 - our own README
-    refresh = dag.get_task("refresh")
-    assert type(refresh).__name__ == "MappedOperator"
-    assert refresh.operator_class is ReingestContractOperator
 
 
 @pytest.mark.parametrize("example", examples_of_connections())
@@ -155,23 +119,10 @@ def test_a_connection_is_shown_as_json_as_uri_and_for_the_command_line() -> None
     assert [example.startswith("{") for example in shown] == [True, False, True, True]
 
 
-def test_the_table_of_extra_fields_is_the_forms() -> None:
-    shown = [
-        (code(name), kind, None if default == "none" else code(default))
-        for name, kind, default, _ in table("extra", "type", "default", "meaning")
-    ]
-    defaults = [str(field.default).lower() if field.kind == "boolean" else field.default for field in EXTRA_FIELDS]
-    assert shown == [
-        (field.name, field.kind, None if default is None else str(default))
-        for field, default in zip(EXTRA_FIELDS, defaults, strict=True)
-    ]
-
-
 def test_the_options_of_the_extra_fields_are_named() -> None:
-    meanings = {code(row[0]): row[3] for row in table("extra", "type", "default", "meaning")}
     for field in EXTRA_FIELDS:
         for choice in field.choices:
-            assert f"`{choice}`" in meanings[field.name]
+            assert str(choice) in field.description
 
 
 @pytest.mark.parametrize(
@@ -186,23 +137,12 @@ def test_the_options_of_the_extra_fields_are_named() -> None:
         MetadataUpdateTrigger,
     ],
 )
-def test_the_table_of_arguments_is_the_constructors(task_class: type[Any]) -> None:
-    rows = table("argument", "default", "meaning", after=f"### {task_class.__name__}\n")
-    parameters = inspect.signature(task_class.__init__).parameters
-    own = {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    }
-    assert [code(row[0]) for row in rows] == list(own)
-    for name, shown, _ in rows:
-        default = own[code(name)]
-        if default is inspect.Parameter.empty:
-            assert shown == "needed"
-        elif code(name) == "deferrable":
-            assert shown == "`[operators] default_deferrable`, else `False`"
-        else:
-            assert code(shown) == repr(default).replace("datetime.", "")
+def test_each_class_has_a_page_that_is_made_from_its_docstring(task_class: type[Any]) -> None:
+    assert f"```{{task}} {task_class.__module__}.{task_class.__name__}\n```" in SITE
+    documented = set(re.findall(r"^    :param (\w+):", task_class.__doc__ or "", re.MULTILINE))
+    parameters = inspect.signature(task_class.__init__).parameters.values()
+    own = {one.name for one in parameters if one.name != "self" and one.kind is not inspect.Parameter.VAR_KEYWORD}
+    assert own <= documented
 
 
 def test_the_classes_of_the_table_exist() -> None:
@@ -243,7 +183,7 @@ def test_the_table_of_errors_names_each_error_and_what_becomes_of_it() -> None:
     assert [(shown[code(row[0])], row[2]) for row in permanent] == [("retries", "final")] * 2
     assert {name: outcome_of(public[name]) for name in shown} == shown
     assert all(row[3] for row in rows)
-    assert all(f"`{name}`" in README for name in GROUPS)
+    assert all(f"`{name}`" in SITE for name in GROUPS)
 
 
 def outcome_of(error: type[errors.AlchemyError]) -> str:
@@ -265,8 +205,8 @@ def test_the_costs_are_calls_times_the_price() -> None:
         calls, units = (int(cell.replace(",", "")) for cell in cells_of_row)
         assert units == calls * REINGEST_CONTRACT.compute_units
         assert f"(${usd})" in describe_cost(units, ClientSettings(api_key="a-key").usd_per_million_units)
-    assert f"**{REINGEST_CONTRACT.compute_units} compute units**" in README
-    assert f"`getContractMetadata` ({GET_CONTRACT_METADATA.compute_units} compute units)" in README
+    assert f"**{REINGEST_CONTRACT.compute_units} compute units**" in SITE
+    assert f"`getContractMetadata` ({GET_CONTRACT_METADATA.compute_units} compute units)" in SITE
 
 
 def test_the_costs_of_ten_thousand_tokens_are_the_prices_that_tasks_go_by() -> None:
@@ -277,16 +217,6 @@ def test_the_costs_of_ten_thousand_tokens_are_the_prices_that_tasks_go_by() -> N
         price_of(10_000, Method.BATCH, is_listed=True) + supply,
         price_of(10_000, Method.QUEUE, is_listed=True) + supply,
     ]
-
-
-@pytest.mark.integration
-@pytest.mark.dag_run
-def test_the_test_file_to_copy_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])))
-    source = block_with("python", "alchemy_emulator")
-    pytester.makepyfile(test_refresh=source)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=source.count("\ndef test_"))
 
 
 @pytest.mark.integration
@@ -308,7 +238,7 @@ def test_the_retry_policy_is_asked_about_a_final_error(alchemy_emulator: Alchemy
     if not hasattr(sdk, "ExceptionRetryPolicy"):
         pytest.skip("retry policies begin with Airflow 3.3")
     names: dict[str, Any] = {}
-    exec(block_with("python", "alchemy_retry_policy"), names)  # noqa: S102 - our own README
+    exec((SNIPPETS / "retry_policy.py").read_text(encoding="utf-8"), names)  # noqa: S102 - our own page
     alchemy_emulator.configure(monthly_units=0)
     instance = SimpleNamespace(map_index=-1, max_tries=5, try_number=1)
     with pytest.raises(errors.AlchemyQuotaError) as retried:
@@ -320,28 +250,42 @@ def test_the_retry_policy_is_asked_about_a_final_error(alchemy_emulator: Alchemy
     assert isinstance(final.value, AirflowFailException)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_each_relative_link_leads_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", (PROJECT / page).read_text(encoding="utf-8")):
-        file, _, anchor = target.partition("#")
-        if not target.startswith("https://"):
-            assert (PROJECT / file).exists(), target
-            assert not anchor or anchor in anchors_of(PROJECT / (file or page)), target
-
-
-def anchors_of(page: Path) -> set[str]:
-    lines = page.read_text(encoding="utf-8").splitlines()
-    headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")) for line in lines if line.startswith("#")]
-    return {heading.lower().replace(" ", "-") for heading in headings}
+def test_each_link_of_the_readme_leads_somewhere() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", README) if not target.startswith("https://")]
+    assert [target for target in targets if not (PROJECT / target).exists()] == []
 
 
 def test_each_picture_is_shown_with_a_text_and_is_small() -> None:
-    pages = {"": README, "docs/": (PROJECT / "docs/production.md").read_text(encoding="utf-8")}
-    picture = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
-    shown = [(text, folder + file) for folder, page in pages.items() for text, file in picture.findall(page)]
-    files = {str(path.relative_to(PROJECT)) for path in (PROJECT / "docs/images").iterdir()}
-    assert {file for _, file in shown} == files
-    assert all((PROJECT / file).stat().st_size < LARGEST_PICTURE for file in files)
+    picture = re.compile(r"!\[([^\]]+)\]\((?:\.\./)?images/([^)]+)\)")
+    shown = {file for _, file in picture.findall(SITE)}
+    files = {path.name for path in (DOCS / "images").iterdir()}
+    assert shown == files
+    assert all((DOCS / "images" / file).stat().st_size < LARGEST_PICTURE for file in files)
+
+
+def test_no_page_has_python_that_no_test_runs() -> None:
+    inline = [path.name for path in PATHS if re.search(r"^```python$", path.read_text("utf-8"), re.MULTILINE)]
+    assert inline == []
+    included = set(re.findall(r"tests/docs/snippets/(\w+\.py)", "".join(path.read_text("utf-8") for path in PATHS)))
+    assert included == {path.name for path in SNIPPETS.glob("*.py")}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("snippet", sorted(path.name for path in SNIPPETS.glob("*.py")))
+def test_each_snippet_runs(snippet: str, alchemy_emulator: AlchemyEmulator) -> None:
+    source = (SNIPPETS / snippet).read_text(encoding="utf-8").replace("http://127.0.0.1:8765", alchemy_emulator.url)
+    for names in re.findall(r"^from airflow\.sdk import (.+)$", source, re.MULTILINE):
+        sdk = pytest.importorskip("airflow.sdk", reason="Airflow 2 has no SDK")
+        if missing := [name for name in names.split(", ") if not hasattr(sdk, name)]:
+            pytest.skip(f"this Airflow has no {missing[0]}")
+    with new_dag():
+        exec(compile(source, snippet, "exec"), {"__name__": snippet})  # noqa: S102 - our own page
+
+
+def test_the_readmes_dag_is_the_tutorials() -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert block == (SNIPPETS / "tutorial.py").read_text(encoding="utf-8")
+    assert len(README.encode()) <= 8_000
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -357,7 +301,7 @@ def test_each_make_target_exists(page: str) -> None:
 
 
 def test_the_variable_with_the_key_is_the_demonstrations() -> None:
-    assert "`ALCHEMY_API_KEY=… make demo`" in README
+    assert "`ALCHEMY_API_KEY=… make demo`" in SITE
     assert 'KEY_VARIABLE = "ALCHEMY_API_KEY"' in (PROJECT / "dev/demo/service.py").read_text(encoding="utf-8")
 
 
