@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a virtual environment with the pinned versions: tools/install.sh FOLDER CONSTRAINTS REQUIREMENT
+# Make a virtual environment with the pinned versions: dev/tools/install.sh FOLDER CONSTRAINTS REQUIREMENT
 # PYTHON names the interpreter; default python3.
 set -u
 folder=$1 constraints=$2 requirement=$3
