@@ -23,6 +23,8 @@ WINDOW_SECONDS = 10.0
 _API_PATH = re.compile(r"(/nft(/v[0-9]+)?|/v[0-9]+)/*$|/nft/v[0-9]+/")
 """What people copy from Alchemy's dashboard together with the host."""
 
+_PLACEHOLDER = re.compile(r"<[^>]*>|\$?\{[^}]*\}|\$\w+|(?i:your[-_ ]?(alchemy[-_ ]?)?(api[-_ ]?)?key)")
+_ALCHEMY_HOST = re.compile(r"([a-z0-9-]+)\.g\.alchemy\.com")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
@@ -113,6 +115,8 @@ class ClientSettings:
             self._refuse(name, "is empty; expected the key of an app in the Alchemy dashboard")
         if not any(character.isalnum() for character in self.api_key):
             self._refuse(name, "is only a mask; type the key again, as the Alchemy dashboard shows it")
+        if _PLACEHOLDER.fullmatch(self.api_key):
+            self._refuse(name, "is a placeholder; type the key of an app in the Alchemy dashboard")
         if "://" in self.api_key:
             self._refuse(name, "holds a URL; expected the key alone, the last part of that URL")
         if not _VISIBLE_ASCII.fullmatch(self.api_key):
@@ -155,6 +159,10 @@ class ClientSettings:
         if _API_PATH.search(parts.path):
             path = "the base URL alone: the path of each endpoint is added to it"
             self._refuse("host", f"is {self.host!r}, with a path of the API; expected {path}")
+        named = _ALCHEMY_HOST.fullmatch(hostname)
+        if named and named[1] != self.network:
+            problem = f"is {self.host!r}, which is network {named[1]!r}, while field 'network' says {self.network!r}"
+            self._refuse("host", f"{problem}; leave host empty, and set the network alone")
         if parts.scheme == "http" and not self.allow_insecure and not is_loopback(hostname):
             problem = (
                 f"is {self.host!r}: http:// would send the key in clear text to {hostname}; expected https://, or "

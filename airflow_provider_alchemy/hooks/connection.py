@@ -27,6 +27,7 @@ class Connection(Protocol):
 
     conn_id: Any
     conn_type: Any
+    login: Any
     host: Any
     schema: Any
     port: Any
@@ -37,6 +38,10 @@ def read_settings(connection: Connection, extra: dict[str, Any], network: str | 
     """Read a connection, its extra already as a dict; a network of the task replaces the connection's."""
     source = f"connection {connection.conn_id!r}"
     key = (connection.password or "").strip()
+    if not key and connection.login:
+        # Not shown: it is most likely the key.
+        msg = f"field 'password' (API key) of {source} is empty, and field 'login' is not"
+        raise AlchemyConfigurationError(msg, advice="Move the key from login to password; login is not used")
     try:
         return _read_settings(connection, key, extra, network, source)
     except AlchemyConfigurationError as error:

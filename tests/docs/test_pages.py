@@ -102,12 +102,12 @@ def steering_commands() -> list[str]:
 
 @pytest.mark.parametrize("example", examples_of_connections())
 def test_each_example_of_a_connection_is_read(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CONNECTION_VARIABLE, example)
+    monkeypatch.setenv(CONNECTION_VARIABLE, example.replace("YOUR_API_KEY", "a-key"))
     with AlchemyHook() as hook:
         settings = hook.get_conn().settings
     is_emulator = "8765" in example
     assert settings == ClientSettings(
-        api_key="any-key-does" if is_emulator else "YOUR_API_KEY",
+        api_key="any-key-does" if is_emulator else "a-key",
         host="http://127.0.0.1:8765" if is_emulator else None,
         source="connection 'alchemy_default'",
     )

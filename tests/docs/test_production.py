@@ -157,7 +157,7 @@ def test_the_shares_of_the_example_fit_into_the_free_plan(monkeypatch: pytest.Mo
     for line in lines:
         name, value = shlex.split(line)[1].split("=", 1)
         assert name == CONNECTION_VARIABLE
-        monkeypatch.setenv(name, json.dumps(json.loads(value)))
+        monkeypatch.setenv(name, json.dumps(json.loads(value) | {"password": "a-key"}))
         with AlchemyHook() as hook:
             rates.append(hook.get_conn().settings.compute_units_per_second)
     shared, triggerer, worker = rates

@@ -147,6 +147,26 @@ def test_a_password_that_is_only_a_mask_is_no_key(mask: str, refusal_of: Any) ->
     assert "is only a mask" in refusal_of(password=mask)
 
 
+@pytest.mark.parametrize("placeholder", ["YOUR_API_KEY", "your-alchemy-api-key", "<api key>", "${ALCHEMY_KEY}", "$KEY"])
+def test_a_password_that_is_a_placeholder_is_no_key(placeholder: str, refusal_of: Any) -> None:
+    assert "is a placeholder" in refusal_of(password=placeholder)
+
+
+def test_a_key_that_was_typed_as_the_login_is_named_and_not_shown(refusal_of: Any) -> None:
+    refusal = refusal_of(password=None, login=KEY)
+
+    assert "Move the key from login to password" in refusal
+    assert KEY not in refusal
+
+
+@pytest.mark.parametrize("host", ["https://base-mainnet.g.alchemy.com", "base-mainnet.g.alchemy.com"])
+def test_a_host_of_another_network_is_refused(host: str, refusal_of: Any, settings_of: Any) -> None:
+    refusal = refusal_of(host=host)
+
+    assert "is network 'base-mainnet', while field 'network' says 'eth-mainnet'" in refusal
+    assert settings_of(host=host, extra={"network": "base-mainnet"}).network == "base-mainnet"
+
+
 @pytest.mark.parametrize("path", ["/v2", "/v2/", "/nft/v3", "/nft", "/nft/v3/getNFTsForContract"])
 def test_a_host_with_a_path_of_the_api_is_refused(path: str, refusal_of: Any) -> None:
     assert "with a path of the API" in refusal_of(host=f"https://eth-mainnet.g.alchemy.com{path}")
