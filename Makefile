@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 MATRIX := 2.11.0 3.0.0
+# Run by make test-all alone; 3.4 is a pre-release.
+MORE_VERSIONS := 3.1.8 3.4.0b2
 WORKERS ?= 3
 # How many parts of the tests run side by side; 1: one after the other, their output as it comes.
 JOBS ?= 3
@@ -28,7 +30,7 @@ FIRST := install demo cluster test-fast test lint format
 LIST := grep -hE '^[a-z0-9-]+:.*\#\# ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^\#]*\#\# (.*)/  make \1\t\2/'
 
 .DEFAULT_GOAL := help
-.PHONY: help help-all docs install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
+.PHONY: help help-all docs test-versions test-lowest install demo demo-stop cluster kills test test-all ci test-fast test-in-process test-slow test-faults test-benchmarks test-docs test-matrix \
 	test-smoke test-e2e test-local-airflow test-kills test-soak bench soak lint audit dist-check format constraints clean
 
 help: ## List the commands that people use first
@@ -91,6 +93,16 @@ test-airflow-%: .venvs/%/.ready
 .venvs/%/.ready: pyproject.toml dev/constraints/airflow-%.txt dev/tools/install.sh
 	@PYTHON="$(PYTHON)" dev/tools/install.sh .venvs/$* dev/constraints/airflow-$*.txt '.[test]'
 
+test-versions: $(MORE_VERSIONS:%=test-airflow-%) test-lowest ## The same on Airflow 3.1, the 3.4 pre-release, and with the lowest versions of all direct dependencies
+
+test-lowest: .venvs/lowest/.ready
+	PYTHONPATH= .venvs/lowest/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -p no:cacheprovider $(NEWEST_ONLY:%=--ignore %)
+
+.venvs/lowest/.ready: pyproject.toml dev/constraints/lowest.txt dev/tools/install.sh
+	@PYTHON="$(PYTHON)" dev/tools/install.sh .venvs/lowest dev/constraints/lowest.txt '.[test]'
+
+.venvs/3.4.0b2/.ready: export UV_PRERELEASE := allow
+
 .PRECIOUS: .venvs/%/.ready
 
 test-smoke: $(READY) ## Each operator and sensor once on one real Airflow
@@ -145,9 +157,12 @@ format: $(READY) ## Write the code as ruff wants it
 constraints: $(READY) ## Pin the newest versions that fit
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 		pyproject.toml --extra test --extra lint --extra audit --extra docs --extra demo --extra cluster --extra bench --extra browser -o dev/constraints.txt
-	for version in $(MATRIX); do \
+	$(BIN)/uv pip compile -q --resolution lowest-direct --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		pyproject.toml | $(BIN)/uv pip compile -q --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		pyproject.toml --extra test -c - -o dev/constraints/lowest.txt
+	for version in $(MATRIX) $(MORE_VERSIONS); do \
 		echo "apache-airflow==$$version" | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
-			--no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \
+			--prerelease if-necessary-or-explicit --no-header --no-annotate --no-emit-index-url pyproject.toml --extra test -c - \
 			-o dev/constraints/airflow-$$version.txt || exit 1; \
 	done
 

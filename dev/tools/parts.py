@@ -69,6 +69,10 @@ PARTS = (
     Part("test-faults", "each fault of the service in each place where it can come"),
     Part("test-benchmarks", "the measurements themselves"),
     Part("test-matrix", "in-process tests on the older Airflows"),
+    Part(
+        "test-versions",
+        "the same on Airflow 3.1, the 3.4 pre-release, and with the lowest versions of all dependencies",
+    ),
     Part("dist-check", "wheel and sdist"),
     Part("test-docs", "what the documents say, link to and show", is_excerpt=True),
 )
