@@ -64,7 +64,7 @@ def alchemy_refresh_on_reveal() -> None:
     prove = MetadataFreshSensor(
         task_id="prove",
         contract_address=COLLECTION,
-        fresh_since="{{ ti.xcom_pull(task_ids='refresh', key='submitted_at') }}",
+        fresh_since="{{ ti.xcom_pull(task_ids='refresh')['submitted_at'] }}",
         sample_size=100,
         min_fresh=0.95,
         deferrable=True,

@@ -20,7 +20,6 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_alchemy.api.errors import AlchemyDeadlineError
 from airflow_provider_alchemy.testing import AlchemyEmulator
 from airflow_provider_alchemy.waits.interval import Interval
-from airflow_provider_alchemy.waits.reingest import ReingestGoal, ReingestState
 from tests.tasks.lives import (
     ADDRESS,
     AN_HOUR_AND_MORE,
@@ -147,8 +146,8 @@ class TestInterval:
             life.lead(sensor)
 
         assert sensor.interval() == Interval(seconds=0.1, exponential=True, max_seconds=0.2)
-        goal = ReingestGoal(ReingestState(contract_address=ADDRESS))
-        assert all(deferral.trigger.wait(goal, "test").interval == sensor.interval() for deferral in life.deferrals)
+        sent = ("poll_interval", "max_poll_interval", "adaptive", "exponential_backoff")
+        assert all([getattr(one.trigger, name) for name in sent] == [0.1, 0.2, False, True] for one in life.deferrals)
 
 
 @pytest.mark.usefixtures("endless")

@@ -119,7 +119,17 @@ def loaded(script: str) -> set[str]:
 @pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="earlier ones load more and less")
 def test_a_dag_file_with_every_operator_and_sensor_loads_these_modules_and_nothing_else() -> None:
     assert loaded(DAG_FILE) == {
-        *("api", "api.errors", "api.inputs", "api.logs", "api.redaction", "assets", "assets.uris", "defaults"),
+        *(
+            "api",
+            "api.errors",
+            "api.inputs",
+            "api.logs",
+            "api.packing",
+            "api.redaction",
+            "assets",
+            "assets.uris",
+            "defaults",
+        ),
         *("links", "links.collection", "operators", "operators.collection", "operators.reingest"),
         *("sensors", "sensors.freshness", "sensors.new_tokens", "sensors.reingest"),
         *("tasks", "tasks.arguments", "tasks.base", "tasks.batch", "tasks.collection", "tasks.deferral"),

@@ -28,7 +28,7 @@ def test_the_refresh_has_finished(stage: Stage, dag_id: str) -> None:
 
 
 @pytest.mark.parametrize("dag_id", ["start_only", "end_only"])
-def test_each_key_is_an_xcom_of_its_own_from_a_worker_and_where_asked_for(stage: Stage, dag_id: str) -> None:
+def test_each_key_is_an_xcom_of_its_own_where_the_task_says_so(stage: Stage, dag_id: str) -> None:
     single = {key: stage.result(dag_id, key=key) for key in RESULT_KEYS}
 
     assert single == stage.result(dag_id)

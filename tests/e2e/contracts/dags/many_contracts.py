@@ -35,7 +35,7 @@ a_dag(THOUSAND)
 a_dag(RETRIED, max_resubmits=0)
 a_dag(KILLED, retries=0)
 
-with a_dag(FAILED) as failed:
+with a_dag(FAILED, multiple_outputs=True) as failed:
 
     @task(trigger_rule="all_done")
     def report(reasons: dict[str, list[str]]) -> dict[str, int]:

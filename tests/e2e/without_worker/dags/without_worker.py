@@ -92,7 +92,7 @@ def read(whole: Any, address: Any) -> dict[str, Any]:
 
 for dag_id, placement in {
     "both": BOTH,
-    "start_only": START | SUCCESS,
+    "start_only": START | SUCCESS | {"multiple_outputs": True},
     "end_only": END | {"multiple_outputs": True},
 }.items():
     with a_dag(dag_id):
