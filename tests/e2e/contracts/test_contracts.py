@@ -54,7 +54,8 @@ class TestAThousandContracts:
     def test_their_log_is_short(self, stage: Stage) -> None:
         lines = [line for line in stage.log(THOUSAND).splitlines() if "Batch of 1,000 contracts" in line]
 
-        assert 11 <= len(lines) <= 15
+        # One for each tenth, fewer where more than a tenth has ended when the triggerer comes to it.
+        assert 3 <= len(lines) <= 15
 
 
 class TestABatchThatFails:
