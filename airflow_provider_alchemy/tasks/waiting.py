@@ -210,7 +210,12 @@ class WaitingTask(DeferrableTask):
             async with lazy.shared.open_poller(settings) as api:
                 return await wait.run(api, at_once=True, leaves=leaves, on_poll=save)
 
-        return lazy.event_loop.run_in_thread(work)
+        try:
+            return lazy.event_loop.run_in_thread(work)
+        except BaseException:
+            # Airflow's time-outs too: a retry goes on from here, and reports all that was spent.
+            store.save(lazy.wait.to_json(wait.state))
+            raise
 
 
 class WaitingSensor(WaitingTask, BaseSensorOperator):
