@@ -81,7 +81,7 @@ def test_a_collection_is_shown_with_its_state_and_who_refreshed_it(
 def test_the_page_is_in_the_navigation_and_opens_without_complaints(visit: Visiting) -> None:
     visitor = visit()
     visitor.page.goto(visitor.url)
-    visitor.page.get_by_role("link", name="Alchemy").click()
+    visitor.page.get_by_role("link", name="Alchemy", exact=True).click()
     visitor.page.wait_for_selector(".alchemy table")
     page = visitor.page
     wait_for_history(page)
