@@ -207,16 +207,17 @@ class TestRedisOutOfReach:
         try:
             for _ in range(20):
                 throttle.wait(480)
+            # Before it is back: one that answers late on a busy machine is out of reach again.
+            (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         finally:
             redis.start()
         eventually(lambda: throttle.wait(10) and "is back" in caplog.text)
 
         with Redis.from_url(redis.url) as client:
             eventually(lambda: budget.book(10) == 0 and client.keys("*"))
-        (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert "field 'shared_budget' of connection 'mine') is out of reach (ConnectionError)" in warning
         assert "a budget of its own, 3,000 compute units a second" in warning
-        assert caplog.text.count("is back: all processes of the account share one budget again") == 1
+        assert "is back: all processes of the account share one budget again" in caplog.text
         assert not places_in_texts(KEY, {"log": caplog.text})
         assert not places_in_texts(PASSWORD, {"log": caplog.text})
 
