@@ -66,7 +66,8 @@ for form, arguments in WAITS.items():
     operator(f"operator_{form}", **arguments)
 
 sensor("calls_of_a_wait", deferrable=True, poke_interval=5)
-sensor("killed_triggerer", deferrable=True, poke_interval=2)
+# Without progress the adaptive interval grows, and on a slow machine the kill takes minutes.
+sensor("killed_triggerer", deferrable=True, poke_interval=2, adaptive=False)
 # Long enough for the worker to come to the deferral, however busy the machine is.
 sensor("execution_timeout_deferred", deferrable=True, execution_timeout=timedelta(seconds=3 * PAUSE_SECONDS))
 operator(
